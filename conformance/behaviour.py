@@ -1,0 +1,278 @@
+"""How an op treats its arguments: inputs left alone, results repeatable, device kept, any memory layout, misfits rejected."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from einspec.card import Op
+from einspec.conformance import cases
+from einspec.conformance.cases import Case
+from einspec.conformance.definition import filled, ramps, trial
+from einspec.conformance.expect import EXACT, expected
+from einspec.conformance.judge import Context, Result
+from einspec.conformance.session import Outcome, Trial
+from einspec.conformance.witness import witness
+from einspec.dtypes import ALL, GROUPS
+from einspec.shapes import ShapeError, solve
+
+LAYOUTS = ("transposed", "strided", "reversed", "offset", "read_only", "expanded")
+"""Memory in which the same values may come."""
+DEMANDED = ("divides", "match", "list", "require", "axes")
+"""Misfits that a bare file must reject as well: accepting one means guessing what was meant."""
+
+
+def check_conduct(context: Context) -> Iterator[Result]:
+    """Judge ``pure``, ``repeat`` and ``device`` by calling twice and looking at the inputs afterwards."""
+    case = cases.bank(context.op)[0]
+    session, adapter = context.session, context.session.adapter
+    arrays = filled(case, "float32", "gauss", 7)
+    found = trial(case, arrays)
+    call = session.plain(case)
+    if session.compiles and context.op.name not in session.not_traceable:
+        call = adapter.transforms["jit"](call)
+    args = session.arguments(case, arrays)
+    try:
+        raw = [call(*args), call(*args)]
+    except Exception as error:
+        for clause in ("pure", "repeat", "device"):
+            yield Result(context.id(clause), "scope", "wrong", 1, f"raised {type(error).__name__}: {error}"[:300],
+                         witness(context, clause, found, Outcome(error=error)))
+        return
+    first, second = (session.outcome(found, r) for r in raw)
+    after = {s.name: _back(session, a) for s, a in zip(case.form.signature.inputs, args, strict=True)}
+    context.samples[context.op.name] = [np.ascontiguousarray(o).tobytes() for o in first.outputs.values()]
+    changed = [name for name, array in after.items() if array.tobytes() != np.ascontiguousarray(arrays[name]).tobytes()]
+    yield _judged(context, "pure", not changed, f"the call changed its input {', '.join(changed)}", found, first)
+    same = all(a.tobytes() == b.tobytes() for a, b in zip(first.outputs.values(), second.outputs.values(), strict=False))
+    yield _judged(context, "repeat", same, "the same call gave other bits the second time", found, first)
+    if not arrays:
+        yield context.not_run("device", "scope", "the op takes no tensors")
+        return
+    where = {adapter.device_of(p) for p in _flat(raw[0])} if hasattr(adapter, "device_of") else {session.device}
+    yield _judged(context, "device", where == {session.device}, f"inputs on {session.device}, result on {', '.join(where)}", found, first)
+
+
+def _back(session: Any, argument: Any) -> np.ndarray[Any, Any]:
+    if isinstance(argument, list):
+        return np.stack([np.asarray(session.adapter.to_numpy(a)) for a in argument])
+    return np.ascontiguousarray(session.adapter.to_numpy(argument))
+
+
+def _flat(result: Any) -> list[Any]:
+    return list(result) if isinstance(result, tuple | list) else [result]
+
+
+def _judged(context: Context, clause: str, good: bool, problem: str, found: Trial, outcome: Outcome) -> Result:
+    if outcome.error is not None:
+        good, problem = False, context.summary(found, outcome)
+    if good:
+        return Result(context.id(clause), "scope", "holds", 1)
+    data = witness(context, clause, found, outcome)
+    return Result(context.id(clause), "scope", "wrong", 1, problem, {**data, "difference": problem})
+
+
+def check_layout(context: Context, layout: str) -> Iterator[Result]:
+    """Judge ``layout.<name>``: the same bits whatever memory the same values come in."""
+    clause, adapter = f"layout.{layout}", context.session.adapter
+    few = [c for c in cases.bank(context.op)[:3] if c.shapes and min(_ranks(c)) > 0]
+    if not hasattr(adapter, "layouts") or not few:
+        reason = "the op takes no tensors" if not few else f"arrays of {context.session.target.framework} have no memory layout"
+        yield context.not_run(clause, "scope", reason)
+        return
+    if layout == "expanded":
+        yield context.trials(clause, "scope", [t for c in few for t in _expanded(context, c)])
+        return
+    sample = adapter.layouts(adapter.asarray(np.zeros((2, 3), np.float32), context.session.device))
+    if layout not in sample:
+        yield context.not_run(clause, "scope", f"{context.session.target.framework} has no {layout} arrays")
+        return
+    prepared = [trial(c, ramps(c), prepare=lambda x: adapter.layouts(x)[layout], how=f"{layout} input") for c in few]
+    yield context.trials(clause, "scope", prepared)
+
+
+def _ranks(case: Case) -> list[int]:
+    """Return the number of axes of every input tensor."""
+    return [len(shape) - spec.listed for spec, shape in zip(case.form.signature.inputs, case.shapes, strict=True)]
+
+
+def _expanded(context: Context, case: Case) -> Iterator[Trial]:
+    """Yield calls whose input is one slice repeated with stride 0 along an axis."""
+    expand = context.session.adapter.expanded
+    for axis in {0, len(case.shapes[0]) - 1}:
+        arrays = ramps(case)
+        for spec in case.form.signature.inputs:
+            rank = arrays[spec.name].ndim
+            along = min(axis, rank - 1)
+            if not spec.listed:
+                first = np.take(arrays[spec.name], [0], axis=along)
+                arrays[spec.name] = np.repeat(first, arrays[spec.name].shape[along], axis=along)
+        if any(s.listed for s in case.form.signature.inputs):
+            return
+        yield trial(case, arrays, prepare=lambda x, a=axis: expand(x, min(a, x.ndim - 1), x.shape[min(a, x.ndim - 1)]), how="expanded input")
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """A call that violates one constraint of its card."""
+
+    constraint: str
+    case: Case
+    shapes: tuple[tuple[int, ...], ...]
+    params: dict[str, Any]
+    dtype: str = "float32"
+    uneven: bool = False
+    """The tensors of a list are to have unequal shapes."""
+
+
+@functools.lru_cache(maxsize=256)
+def misfits(op: Op) -> dict[str, Misfit]:
+    """Return one call a constraint of the card that violates this constraint alone, by its id."""
+    found: dict[str, Misfit] = {}
+    for case in cases.bank(op):
+        for shapes in _other_shapes(case):
+            _add(found, op, case, shapes, case.params)
+        for params in _other_params(case):
+            _add(found, op, case, case.shapes, params)
+        for spec, shape in zip(case.form.signature.inputs, case.shapes, strict=True):
+            if spec.listed and shape[0] > 1 and len(shape) > 1:
+                found.setdefault(f"list.{spec.name}", Misfit(f"list.{spec.name}", case, case.shapes, case.params, uneven=True))
+            for dtype in ALL:
+                if dtype not in GROUPS[op.card.dtype.get(spec.name, "any")]:
+                    found.setdefault(f"dtype.{spec.name}", Misfit(f"dtype.{spec.name}", case, case.shapes, case.params, dtype))
+    for name in dict.fromkeys(n for f in op.forms.values() for n in f.require):
+        _search(found, op, f"require.{name}")
+    return {k: v for k, v in found.items() if k not in op.card.unspecified and not k.startswith("open.")}
+
+
+def _add(found: dict[str, Misfit], op: Op, case: Case, shapes: tuple[tuple[int, ...], ...], params: dict[str, Any]) -> None:
+    try:
+        solve(op, shapes, params)
+    except ShapeError as error:
+        found.setdefault(error.constraint, Misfit(error.constraint, case, shapes, params))
+    except (ValueError, TypeError) as error:
+        changed = [k for k in op.card.params if params.get(k) != case.params.get(k)]
+        kind = "type" if isinstance(error, TypeError) else "param"
+        for name in changed[:1]:
+            found.setdefault(f"{kind}.{name}", Misfit(f"{kind}.{name}", case, shapes, params))
+
+
+def _other_shapes(case: Case) -> Iterator[tuple[tuple[int, ...], ...]]:
+    """Yield the shapes with one dimension longer, one empty, one missing or one more."""
+    for i, (spec, shape) in enumerate(zip(case.form.signature.inputs, case.shapes, strict=True)):
+        for d in range(len(shape)):
+            if d == 0 and spec.listed:
+                changed = [(shape[0] + 1, *shape[1:]), (0, *shape[1:])]
+            else:
+                changed = [(*shape[:d], n, *shape[d + 1 :]) for n in (shape[d] + 1, 0)]
+                changed.append((*shape[:d], *shape[d + 1 :]))
+            for other in changed:
+                yield (*case.shapes[:i], other, *case.shapes[i + 1 :])
+        yield (*case.shapes[:i], (*shape, 2), *case.shapes[i + 1 :])
+
+
+def _other_params(case: Case) -> Iterator[dict[str, Any]]:
+    """Yield the parameters with one of them below its least value, of another type, or no choice."""
+    for name, param in case.op.card.params.items():
+        if param.choices:
+            yield {**case.params, name: "no such choice"}
+            continue
+        if isinstance(param.min, int):
+            yield {**case.params, name: param.min - 1}
+        if param.axis:
+            yield {**case.params, name: 99}
+        value = case.params.get(name, param.default)
+        if isinstance(value, int) and not param.number:
+            yield {**case.params, name: float(value)}
+
+
+def _search(found: dict[str, Misfit], op: Op, constraint: str) -> None:
+    """Find a call that violates a named requirement, among all small ones."""
+    for space in cases.spaces(op, sizes=(1, 2, 3, 4, 5)):
+        step = max(space.count // 4000, 1)
+        for number in range(0, space.count, step):
+            params, shapes = space.call(space.assignment(number))
+            try:
+                solve(op, shapes, params)
+            except ShapeError as error:
+                if error.constraint == constraint:
+                    case = next(c for c in cases.bank(op) if c.form is space.form)
+                    found.setdefault(constraint, Misfit(constraint, case, shapes, params))
+                    return
+            except (ValueError, TypeError):
+                pass
+
+
+def check_error(context: Context, constraint: str) -> Iterator[Result]:
+    """Judge ``err.<constraint>``: a call that violates it raises, whatever the class of the exception."""
+    clause = f"err.{constraint}"
+    misfit = misfits(context.op)[constraint]
+    kind = constraint.partition(".")[0]
+    if context.bare and not context.strict and kind not in DEMANDED:
+        yield context.not_run(clause, "scope", "a file of functions may accept more than the card; --strict asks for this too")
+        return
+    if context.bare and misfit.case.options and not _accepts(context, misfit.case):
+        yield context.not_run(clause, "scope", f"the function refuses {', '.join(sorted(misfit.case.options))}")
+        return
+    session = context.session
+    inputs = zip(misfit.case.form.signature.inputs, misfit.shapes, strict=True)
+    arrays = {s.name: np.arange(1, 1 + int(np.prod(shape))).reshape(shape).astype(misfit.dtype) for s, shape in inputs}
+    call = session.target.call(context.op)
+    try:
+        args = session.arguments(misfit.case, arrays)
+        if misfit.uneven:
+            first = args[0]
+            args[0] = [*first[:-1], session.arguments(misfit.case, {**arrays, **_grown(misfit, arrays)})[0][-1]]
+        result = call(*args, **misfit.params)
+        got = {str(getattr(p, "shape", p)) for p in _flat(result)}
+    except Exception:
+        yield Result(context.id(clause), "scope", "holds", 1)
+        return
+    shapes = ", ".join(f"{s.name}{list(a.shape)}" for s, a in zip(misfit.case.form.signature.inputs, arrays.values(), strict=True))
+    problem = f"accepted a call that does not fit ({error_text(misfit)}), and returned shape {', '.join(sorted(got))}"
+    given = replace(misfit.case, params=misfit.params, shapes=misfit.shapes)
+    data = {
+        "summary": context.op.card.summary,
+        "signature": str(misfit.case.form.signature),
+        "formula": [e.text for e in misfit.case.form.equations],
+        "call": f"{context.op.name}({given})",
+        "how": f"a call that must raise: {shapes}" + (" (tensors of unequal shapes)" if misfit.uneven else ""),
+        "inputs": {},
+        "params": {k: repr(v) for k, v in misfit.params.items()},
+        "expected": {"error": error_text(misfit)},
+        "got": {"result": f"shape {', '.join(sorted(got))}"},
+        "difference": problem,
+    }
+    yield Result(context.id(clause), "scope", "wrong", 1, problem, data)
+
+
+def _accepts(context: Context, case: Case) -> bool:
+    """Whether a bare function takes the form of a legal call at all."""
+    outcome = next(iter(context.session.run([trial(case, ramps(case))])))
+    return outcome.error is None
+
+
+def _grown(misfit: Misfit, arrays: dict[str, Any]) -> dict[str, Any]:
+    name = misfit.constraint.partition(".")[2]
+    return {name: np.concatenate([arrays[name], arrays[name][..., :1]], axis=-1)}
+
+
+def error_text(misfit: Misfit) -> str:
+    """Return what is wrong with a misfit, in the words of the card."""
+    try:
+        solve(misfit.case.op, misfit.shapes, misfit.params)
+    except (ValueError, TypeError) as error:
+        return str(error).splitlines()[0]
+    return "tensors of unequal shapes in the list" if misfit.uneven else f"dtype {misfit.dtype} is not allowed"
+
+
+def agreement(context: Context) -> dict[str, Any]:
+    """Return what another backend must agree with on the same input: the bytes, or the values and their bound."""
+    case = cases.bank(context.op)[0]
+    wants = expected(case, filled(case, "float32", "gauss", 7))
+    exact = case.form.kind in EXACT or all(w.bound is None for w in wants.values())
+    return {"exact": exact, "outputs": context.samples.get(context.op.name, [])}

@@ -1,0 +1,325 @@
+"""The calls that an op is judged on: derived from its card, smallest first."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from einspec.card import Form, Op
+from einspec.formula import Axis, Bracket, Group, Reduce, Rest, Size, axes_of, base, walk
+from einspec.shapes import ParameterError, ShapeError, Solution, expand, rest_axis, solve
+
+SCOPE = 3
+"""Every size up to this one is tried."""
+SCOPE_LIMIT = 1024
+"""How many size tuples of an op are tried where all of them would be more."""
+BIG_WORK = 3_000_000
+"""How many elements a big call has at most."""
+MOST_RANK = 2
+"""How many axes ``...`` and ``*a`` stand for at most."""
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One legal call: the parameters as a caller gives them, the shapes of the inputs, and what follows from both."""
+
+    op: Op
+    params: dict[str, Any]
+    shapes: tuple[tuple[int, ...], ...]
+    solution: Solution
+
+    @property
+    def form(self) -> Form:
+        """The form of the card that the parameters select."""
+        return self.solution.form
+
+    @property
+    def elements(self) -> int:
+        """The number of input elements."""
+        return sum(math.prod(s) for s in self.shapes)
+
+    @property
+    def empty(self) -> bool:
+        """Whether some axis has size zero."""
+        return 0 in self.solution.sizes.values()
+
+    @property
+    def options(self) -> frozenset[str]:
+        """What the call asks for beyond the plainest form: strings other than the default, tuples for integers."""
+        found = set()
+        for name, param in self.op.card.params.items():
+            value = self.params.get(name, param.default)
+            if param.choices and value != param.default:
+                found.add(f"{name}={value}")
+            elif isinstance(value, tuple) and param.several:
+                found.add(f"a tuple for {name}")
+            elif not param.required and value != param.default:
+                found.add(name)
+        return frozenset(found)
+
+    def __str__(self) -> str:
+        inputs = (f"{s.name}{list(shape)}" for s, shape in zip(self.form.signature.inputs, self.shapes, strict=True))
+        return ", ".join([*inputs, *(f"{k}={v!r}" for k, v in self.params.items())])
+
+
+@dataclass(frozen=True)
+class Space:
+    """All calls of one form of an op with given ranks: independent variables and the values that each may take."""
+
+    op: Op
+    form: Form
+    ranks: dict[str, int]
+    variables: tuple[tuple[str, ...], ...]
+    """Axes that have one size, or ``=name`` for a number that formulas read."""
+    least: tuple[int, ...]
+    candidates: tuple[tuple[Any, ...], ...]
+
+    @property
+    def count(self) -> int:
+        """The number of assignments."""
+        return math.prod(len(c) for c in self.candidates)
+
+    def assignment(self, number: int) -> tuple[Any, ...]:
+        """Return the assignment of a number in 0..count-1."""
+        values = []
+        for choices in reversed(self.candidates):
+            number, i = divmod(number, len(choices))
+            values.append(choices[i])
+        return tuple(reversed(values))
+
+    def case(self, values: Sequence[Any], variant: int = 0) -> Case | None:
+        """Return the call of an assignment, None where the card forbids it.
+
+        Args:
+            values: one value a variable.
+            variant: which of several equal ways to write the parameters is taken (negative axis, inferred size).
+        """
+        return make_case(self.op, *self.call(values, variant))
+
+    def call(self, values: Sequence[Any], variant: int = 0) -> tuple[dict[str, Any], tuple[tuple[int, ...], ...]]:
+        """Return the parameters and shapes of an assignment, legal or not."""
+        sizes = {axis: value for names, value in zip(self.variables, values, strict=True) for axis in names}
+        numbers = {name[1:]: value for name, value in sizes.items() if name.startswith("=")}
+        sizes = {name: value for name, value in sizes.items() if not name.startswith("=")}
+        for axis, term in self.form.sizes.items():
+            if axis not in sizes:
+                sizes[axis] = term.value(sizes, numbers)
+        draft = Solution(self.form, self.ranks, sizes, numbers)
+        params = _parameters(self.op, draft, variant)
+        shapes = tuple(draft.shape(spec) for spec in self.form.signature.inputs)
+        return params, shapes
+
+
+def make_case(op: Op, params: Mapping[str, Any], shapes: Sequence[tuple[int, ...]]) -> Case | None:
+    """Return the case of a call, None where it does not fit the card."""
+    try:
+        return Case(op, dict(params), tuple(shapes), solve(op, shapes, params))
+    except (ShapeError, ParameterError):
+        return None
+
+
+def _parameters(op: Op, draft: Solution, variant: int) -> dict[str, Any]:
+    """Return the parameters that give these sizes; defaults are left out for every second variant."""
+    params: dict[str, Any] = {**draft.form.choice}
+    for name, param in op.card.params.items():
+        if param.choices:
+            pass
+        elif param.size:
+            each = tuple(math.prod(draft.size(a) for a in t.strip("()").split()) for t in param.targets(name))
+            params[name] = each if param.several and len(set(each)) > 1 else each[0]
+        elif param.sizes:
+            each = tuple(draft.sizes[rest_axis(param.sizes, i)] for i in range(draft.ranks[param.sizes]))
+            params[name] = _infer_one(each, variant)
+        elif param.rank:
+            params[name] = draft.ranks[param.rank]
+        elif param.axis:
+            params[name] = _axis(draft, *param.axis.split(" in "), negative=variant % 2 == 1)
+        else:
+            each = tuple(draft.values[t] for t in param.targets(name))
+            params[name] = each if param.several and len(set(each)) > 1 else each[0]
+        if not param.required and params[name] == param.default and variant % 2 == 0:
+            del params[name]
+    return params
+
+
+def _infer_one(sizes: tuple[int, ...], variant: int) -> tuple[int, ...]:
+    hidden = variant % (len(sizes) + 1)
+    others = math.prod(n for i, n in enumerate(sizes) if i != hidden)
+    return tuple(-1 if i == hidden else n for i, n in enumerate(sizes)) if others else sizes
+
+
+def _axis(draft: Solution, axis: str, tensor: str, negative: bool) -> int:
+    signature = draft.form.signature
+    spec = next(s for s in (*signature.inputs, *signature.outputs) if s.name == tensor)
+    dims = expand(spec.index, draft.ranks)
+    total = len(dims) - spec.listed
+    position = next(i for i, d in enumerate(dims) if d == Axis(axis)) - spec.listed
+    return position - total if negative else position
+
+
+@functools.lru_cache(maxsize=512)
+def _spaces(op: Op, most: int, sizes: tuple[int, ...]) -> tuple[Space, ...]:
+    found: list[Space] = []
+    for form in op.forms.values():
+        tensors = (*form.signature.inputs, *form.signature.outputs)
+        rests = sorted({d.name for s in tensors for d in _flat(s.index) if isinstance(d, Rest)})
+        least = {p.rank: p.min if isinstance(p.min, int) else 0 for p in op.card.params.values() if p.rank}
+        least |= {p.sizes: 1 for p in op.card.params.values() if p.sizes}
+        for ranks in itertools.product(*(range(least.get(r, 0), most + 1) for r in rests)):
+            found.append(_space(op, form, dict(zip(rests, ranks, strict=True)), sizes))
+    return tuple(found)
+
+
+def spaces(op: Op, most_rank: int = MOST_RANK, sizes: Sequence[int] = range(SCOPE + 1)) -> tuple[Space, ...]:
+    """Return the spaces of calls of an op, one a form and a choice of ranks.
+
+    Args:
+        op: the op.
+        most_rank: how many axes a rest stands for at most.
+        sizes: the sizes that an axis may have.
+    """
+    return _spaces(op, most_rank, tuple(sizes))
+
+
+def _flat(index: Sequence[Any]) -> Iterator[Any]:
+    for part in index:
+        yield from part.parts if isinstance(part, Group) else (part,)
+
+
+def _space(op: Op, form: Form, ranks: dict[str, int], sizes: tuple[int, ...]) -> Space:
+    axes = [
+        base(a)
+        for spec in (*form.signature.inputs, *form.signature.outputs)
+        for a in axes_of(expand(spec.index, ranks))
+    ]
+    free = [a for a in dict.fromkeys(axes) if a not in form.sizes]
+    tied = {a: (a,) for a in free}
+    least = {a: op.card.axes[a].min if a in op.card.axes else 0 for a in free}
+    numbers: list[tuple[str, tuple[Any, ...]]] = []
+    for name, param in op.card.params.items():
+        if param.size and "(" not in param.size:
+            targets = [t for t in param.targets(name) if t in tied]
+            for target in targets:
+                least[target] = max(least[target], param.min if isinstance(param.min, int) else 0)
+                if not param.several:
+                    tied[target] = tuple(targets)
+        elif not (param.size or param.sizes or param.rank or param.axis or param.choices):
+            low = param.min if isinstance(param.min, int) else 0
+            numbers += [(f"={t}", param.values or (low, low + 1)) for t in param.targets(name)]
+    groups = list(dict.fromkeys(tied.values()))
+    floors = tuple(max(least[a] for a in g) for g in groups) + tuple(0 for _ in numbers)
+    choices = tuple(tuple(n for n in sizes if n >= low) for low in floors[: len(groups)])
+    return Space(op, form, ranks, (*groups, *((n,) for n, _ in numbers)), floors, (*choices, *(v for _, v in numbers)))
+
+
+@functools.lru_cache(maxsize=256)
+def scope(op: Op, limit: int = SCOPE_LIMIT) -> tuple[tuple[Case, ...], int]:
+    """Return the calls of the small scope, smallest first, and how many assignments the whole scope has.
+
+    All of them, where they are no more than the limit; otherwise a fixed sample.
+    """
+    all_spaces = spaces(op)
+    total = sum(s.count for s in all_spaces)
+    picks: list[tuple[Space, int]]
+    if total <= limit:
+        picks = [(s, i) for s in all_spaces for i in range(s.count)]
+    else:
+        rng = random.Random(op.name)
+        share = max(limit // len(all_spaces), 1)
+        picks = [(s, i) for s in all_spaces for i in sorted(rng.sample(range(s.count), min(s.count, share)))]
+    cases = [c for n, (s, i) in enumerate(picks) if (c := s.case(s.assignment(i), n)) is not None]
+    cases.sort(key=lambda c: (c.elements, sum(c.solution.sizes.values()), len(c.params), str(c)))
+    return tuple(cases), total
+
+
+@functools.lru_cache(maxsize=256)
+def bank(op: Op) -> tuple[Case, ...]:
+    """Return a few calls whose axes have pairwise distinct sizes above 1, every form and rank among them.
+
+    Wrong axis orders hide behind equal sizes and behind sizes of 1.
+    """
+    found: dict[str, Case] = {}
+    rng = random.Random(op.name)
+    for space in spaces(op, sizes=tuple(range(2, 9))):
+        if any(rank == 0 for rank in space.ranks.values()) and len(space.ranks) == 1:
+            continue
+        wanted = 2 if len(spaces(op)) < 6 else 1
+        for attempt in range(200):
+            if wanted == 0:
+                break
+            case = _distinct(space, rng, attempt)
+            if case is not None and not case.empty and str(case) not in found:
+                found[str(case)] = case
+                wanted -= 1
+    return tuple(sorted(found.values(), key=lambda c: (len(c.options), c.elements)))
+
+
+def _distinct(space: Space, rng: random.Random, attempt: int) -> Case | None:
+    axes = [i for i, names in enumerate(space.variables) if not names[0].startswith("=")]
+    spread = 2 + len(axes) + attempt // 20
+    sizes = rng.sample(range(2, max(spread, 2 + len(axes))), len(axes))
+    if attempt == 0:
+        sizes.sort()
+    values = [rng.choice(c) if c else 2 for c in space.candidates]
+    for i, size in zip(axes, sizes, strict=True):
+        values[i] = max(size, space.least[i])
+    return space.case(values, attempt)
+
+
+def big(op: Op) -> list[Case]:
+    """Return calls in which index quantities cross 2**7, 2**8, 2**15 and 2**16, one axis after the other."""
+    found: list[Case] = []
+    for space in _richest(op):
+        dense = any(isinstance(n, Bracket) for e in space.form.equations for n in walk(e))
+        axes = [i for i, names in enumerate(space.variables) if not names[0].startswith("=")]
+        small = [_middle(space, i) for i in range(len(space.variables))]
+        for i in axes:
+            tied = len(space.variables[i])
+            values = list(small)
+            values[i] = max((300 if dense else 66_000) if tied == 1 else 300, space.least[i])
+            case = space.case(values, i)
+            if case is not None and _work(case) < BIG_WORK:
+                found.append(case)
+    return found
+
+
+def _work(case: Case) -> int:
+    """Return how many elements the inputs and outputs of a call have."""
+    return case.elements + sum(math.prod(case.solution.shape(s)) for s in case.form.signature.outputs)
+
+
+def _richest(op: Op) -> list[Space]:
+    """Return the default form with one axis for every rest."""
+    default = next(iter(op.forms.values())) if not op.choice else op.form(op.bind(_dummy(op)))
+    return [s for s in spaces(op) if s.form is default and all(r == 1 for r in s.ranks.values())]
+
+
+def _dummy(op: Op) -> dict[str, Any]:
+    """Return some value for every required parameter, enough to select a form."""
+    chosen = {n: p.choices[0] for n, p in op.card.params.items() if p.choices and p.required}
+    least = {n: max(p.min if isinstance(p.min, int) else 1, 1) for n, p in op.card.params.items() if p.required and not p.choices}
+    return {**least, **{n: (1,) for n, p in op.card.params.items() if p.sizes}, **chosen}
+
+
+def _middle(space: Space, i: int) -> Any:
+    if space.variables[i][0].startswith("="):
+        return space.candidates[i][-1]
+    return max(2, space.least[i])
+
+
+def batch_axis(form: Form, ranks: Mapping[str, int]) -> str | None:
+    """Return an axis along which calls are independent: plain in every tensor, in no bracket, reduction or size."""
+    tensors = (*form.signature.inputs, *form.signature.outputs)
+    if not form.signature.inputs:
+        return None
+    plain = [{d.name for d in expand(s.index, ranks)[s.listed :] if isinstance(d, Axis)} for s in tensors]
+    nodes = [n for e in form.equations for n in walk(e.body)]
+    used = {n.name for n in nodes if isinstance(n, Bracket) for n in walk(n) if isinstance(n, Axis)}
+    used |= {a for n in nodes if isinstance(n, Reduce) for a in n.axes} | {n.axis for n in nodes if isinstance(n, Size)}
+    shared = set.intersection(*plain) - used
+    return next((d.name for d in expand(tensors[0].index, ranks) if isinstance(d, Axis) and d.name in shared), None)

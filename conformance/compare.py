@@ -1,0 +1,76 @@
+"""Does a result equal what was expected: by bits, by value, or within a derived bound. Bytes are compared first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Expected:
+    """One output that a call must give, and how exactly.
+
+    ``bits``: the same bits. ``values``: the same numbers, where -0 is 0 and every NaN is NaN. ``bound``: within
+    ``bound`` of the exact ``array`` (float64) element by element.
+    """
+
+    array: Array
+    how: str = "bits"
+    bound: Array | None = None
+    dtype: str = ""
+
+    @property
+    def dtype_name(self) -> str:
+        """The dtype that the result must have."""
+        return self.dtype or self.array.dtype.name
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Where a result is not what was expected: ``problem`` in words, and the first differing position if there is one."""
+
+    problem: str
+    position: tuple[int, ...] | None = None
+    count: int = 0
+
+
+def difference(got: Array, expected: Expected) -> Difference | None:
+    """Return how a result differs from what was expected, None where it does not."""
+    want = expected.array
+    if got.shape != want.shape:
+        return Difference(f"shape {list(got.shape)} instead of {list(want.shape)}")
+    if got.dtype.name != expected.dtype_name:
+        return Difference(f"dtype {got.dtype.name} instead of {expected.dtype_name}")
+    if expected.how == "bound":
+        wrong = _outside(got, want, expected.bound)
+    elif got.tobytes() == want.tobytes():
+        return None
+    elif expected.how == "bits":
+        wrong = _bytes(got) != _bytes(want)
+        wrong = wrong.any(-1)
+    else:
+        wrong = ~((got == want) | (_isnan(got) & _isnan(want)))
+    if not wrong.any():
+        return None
+    position = tuple(int(i) for i in np.argwhere(wrong)[0])
+    count = int(np.count_nonzero(wrong))
+    return Difference(f"{count} of {wrong.size} elements differ", position, count)
+
+
+def _bytes(array: Array) -> Array:
+    return np.ascontiguousarray(array)[..., None].view(np.uint8)
+
+
+def _isnan(array: Array) -> Array:
+    return array != array
+
+
+def _outside(got: Array, want: Array, bound: Any) -> Array:
+    wide = got.astype(np.complex128 if got.dtype.kind == "c" else np.float64)
+    with np.errstate(all="ignore"):
+        near = np.abs(wide - want) <= bound
+    return ~(near | (wide == want) | (_isnan(wide) & _isnan(want)))

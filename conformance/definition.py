@@ -1,0 +1,281 @@
+"""Does an op match its definition: in the small scope, on drawn cases, on big ones, in every dtype, with NaN planted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import hypothesis
+import numpy as np
+from hypothesis import strategies as st
+
+from einspec.classes import OpClass
+from einspec.conformance import cases
+from einspec.conformance.cases import Case, Space
+from einspec.conformance.compare import Expected
+from einspec.conformance.expect import EXACT, Map, expected, index_maps
+from einspec.conformance.judge import Context, Result
+from einspec.conformance.session import Outcome, Trial
+from einspec.conformance.values import fill, ramp
+from einspec.conformance.witness import witness
+from einspec.dtypes import ALL, GROUPS, INTEGERS
+
+Array = np.ndarray[Any, Any]
+COMPILED_SCOPE = 40
+"""How many size tuples a framework is given that compiles each one."""
+EXAMPLES = 25
+BATCH = 256
+"""Independent inputs that one example of the property tier judges."""
+
+
+def ramps(case: Case, dtype: str = "float32") -> dict[str, Array]:
+    """Return inputs whose elements are all different: 1, 2, 3, ... across all inputs."""
+    inputs, start = {}, 1
+    for spec, shape in zip(case.form.signature.inputs, case.shapes, strict=True):
+        inputs[spec.name] = ramp(shape, start, dtype)
+        start += inputs[spec.name].size
+    return inputs
+
+
+def filled(case: Case, dtype: str, stratum: str, seed: int) -> dict[str, Array]:
+    """Return inputs of a stratum."""
+    rng = np.random.default_rng(seed)
+    inputs = zip(case.form.signature.inputs, case.shapes, strict=True)
+    return {spec.name: fill(shape, dtype, stratum, rng) for spec, shape in inputs}
+
+
+def trial(case: Case, arrays: Mapping[str, Array], **more: Any) -> Trial:
+    """Return the plain call of a case with what it must give."""
+    return Trial(case, arrays, expected(case, arrays), **more)
+
+
+def strata(case: Case, dtype: str = "float32") -> tuple[str, ...]:
+    """Return the strata on which a class of op can be judged in a dtype."""
+    if case.form.kind in EXACT:
+        return ("bits", "special")
+    return ("small",) if dtype in INTEGERS and case.form.kind is OpClass.LINEAR else ("small", "gauss", "special")
+
+
+def check_definition(context: Context) -> Iterator[Result]:
+    """Judge ``def``: every size tuple of the scope, drawn cases, big cases; all axes at least 1."""
+    if "scope" in context.tiers:
+        yield scope_result(context, "def", empty=False)
+    if "property" in context.tiers:
+        yield property_result(context)
+    if "big" in context.tiers:
+        found = [trial(c, ramps(c)) for c in cases.big(context.op)]
+        yield context.trials("def", "big", found) if found else context.not_run("def", "big", "no axis can grow")
+
+
+def check_empty(context: Context) -> Iterator[Result]:
+    """Judge ``empty``: every size tuple of the scope that holds a zero."""
+    yield scope_result(context, "empty", empty=True)
+
+
+def scope_result(context: Context, clause: str, empty: bool) -> Result:
+    """Return the verdict over the scope's cases, those with an empty axis or those without."""
+    found, total = cases.scope(context.op)
+    chosen = [c for c in found if c.empty == empty]
+    legal = len(chosen)
+    if context.session.compiles:
+        chosen = spread(chosen, COMPILED_SCOPE // 4 if empty else COMPILED_SCOPE)
+    if not chosen:
+        return context.not_run(clause, "scope", "the card allows no such sizes")
+    result = context.trials(clause, "scope", [trial(c, ramps(c)) for c in chosen])
+    if result.verdict == "holds" and (len(chosen) < legal or total > cases.SCOPE_LIMIT):
+        result.reason = f"{len(chosen)} of the calls of the scope ({total} assignments of sizes and parameters)"
+    return result
+
+
+def spread(chosen: Sequence[Case], count: int) -> list[Case]:
+    """Return about so many of the cases, evenly over their order, always those of distinct sizes that tell most."""
+    if len(chosen) <= count:
+        return list(chosen)
+    step = len(chosen) / count
+    return [chosen[int(i * step)] for i in range(count)]
+
+
+def property_result(context: Context) -> Result:
+    """Return the verdict over cases that Hypothesis draws; a failing one is narrowed by its shrinker."""
+    if not context.op.forms or not any(f.signature.inputs for f in context.op.forms.values()):
+        return context.not_run("def", "property", "the op takes no tensors: the scope tier draws its parameters")
+    search = _Search(context)
+    search.run()
+    if search.failure is not None:
+        found, outcome = search.narrowed()
+        return Result(
+            context.id("def"), "property", "wrong", search.instances, context.summary(found, outcome),
+            witness(context, "def", found, outcome),
+        )
+    return Result(context.id("def"), "property", "holds", search.instances)
+
+
+class _Found(Exception):
+    """A drawn call gave a wrong result."""
+
+
+class _Search:
+    """One run of Hypothesis over the calls of an op."""
+
+    def __init__(self, context: Context) -> None:
+        self.context, self.instances = context, 0
+        self.failure: tuple[Trial, Outcome] | None = None
+        self.compiled: dict[str, tuple[Case, Any]] = {}
+        names = [d for d in _dtypes(context) if d in context.session.adapter.dtypes]
+        self.dtypes = names[:1] if context.session.compiles else names
+
+    def run(self) -> None:
+        draw = self.fixed() if self.context.session.compiles else self.drawn()
+        settings = hypothesis.settings(
+            max_examples=EXAMPLES, database=None, deadline=None, derandomize=True, report_multiple_bugs=False,
+            suppress_health_check=list(hypothesis.HealthCheck), print_blob=False,
+            phases=(hypothesis.Phase.generate, hypothesis.Phase.shrink),
+        )
+
+        @settings
+        @hypothesis.given(draw)
+        def judge(example: tuple[Trial, int]) -> None:
+            found, instances = example
+            outcome = next(iter(self.context.session.run([found])))
+            if outcome.error is not None and self.context.may_refuse(found, outcome):
+                return
+            self.instances += instances
+            if outcome.error is not None or outcome.difference(found.expected) is not None:
+                self.failure = found, outcome
+                raise _Found
+
+        try:
+            judge()
+        except _Found:
+            pass
+
+    def drawn(self) -> st.SearchStrategy[tuple[Trial, int]]:
+        """Draw sizes, parameters, a dtype, a stratum and a seed; one axis is a batch of independent inputs."""
+        found = cases.spaces(self.context.op, most_rank=2, sizes=(1, 2, 3, 4, 5, 6))
+
+        @st.composite
+        def example(draw: st.DrawFn) -> tuple[Trial, int]:
+            space = found[draw(st.integers(0, len(found) - 1))]
+            case = self.case(space, [draw(st.integers(0, len(c) - 1)) for c in space.candidates], draw(st.integers(0, 1)))
+            hypothesis.assume(case is not None)
+            assert case is not None
+            dtype = self.dtypes[draw(st.integers(0, len(self.dtypes) - 1))]
+            stratum = draw(st.sampled_from(strata(case, dtype)))
+            arrays = filled(case, dtype, stratum, draw(st.integers(0, 2**32 - 1)))
+            axis = cases.batch_axis(case.form, case.solution.ranks)
+            return trial(case, arrays), case.solution.sizes[axis] if axis else 1
+
+        return example()
+
+    def case(self, space: Space, picks: Sequence[int], large: int) -> Case | None:
+        values = [c[i] for c, i in zip(space.candidates, picks, strict=True)]
+        axis = cases.batch_axis(space.form, space.ranks)
+        for i, names in enumerate(space.variables):
+            if large and names == (axis,):
+                values[i] = BATCH
+        return space.case(values, sum(picks))
+
+    def fixed(self) -> st.SearchStrategy[tuple[Trial, int]]:
+        """Draw one of few compiled calls, a stratum and a seed: a framework that compiles cannot afford fresh shapes."""
+        few = cases.bank(self.context.op)[:2]
+        vmap = self.context.session.adapter.transforms["vmap"]
+        mapped = [vmap(self.context.session.plain(c)) for c in few]
+        maps = [index_maps(c) if c.form.kind in EXACT else None for c in few]
+
+        @st.composite
+        def example(draw: st.DrawFn) -> tuple[Trial, int]:
+            i = draw(st.integers(0, len(few) - 1))
+            case, rng = few[i], np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+            stratum = draw(st.sampled_from(strata(case)))
+            arrays = {
+                s.name: fill((BATCH, *shape), "float32", stratum, rng)
+                for s, shape in zip(case.form.signature.inputs, case.shapes, strict=True)
+            }
+            return batched(case, arrays, maps[i], mapped[i]), BATCH
+
+        return example()
+
+    def narrowed(self) -> tuple[Trial, Outcome]:
+        """Return the failure on the plainest values that still show it."""
+        assert self.failure is not None
+        found, outcome = self.failure
+        plain = trial(found.case, ramps(found.case)) if found.call is None else found
+        again = next(iter(self.context.session.run([plain])))
+        if again.error is not None or again.difference(plain.expected) is not None:
+            return plain, again
+        return found, outcome
+
+
+def batched(case: Case, arrays: Mapping[str, Array], maps: Mapping[str, Map] | None, call: Any) -> Trial:
+    """Return a call on independent inputs along a new first axis, which in a list of tensors each tensor has."""
+    if maps is not None:
+        flat = np.concatenate([a.reshape(len(a), -1) for a in arrays.values()], axis=1)
+        wants = {name: Expected(m.apply(flat)) for name, m in maps.items()}
+    else:
+        size = len(next(iter(arrays.values())))
+        rows = [expected(case, {name: a[i] for name, a in arrays.items()}) for i in range(size)]
+        wants = {name: _stack([row[name] for row in rows]) for name in rows[0]}
+    signature = case.form.signature
+    given = {s.name: np.swapaxes(arrays[s.name], 0, 1) if s.listed else arrays[s.name] for s in signature.inputs}
+    for spec in signature.outputs:
+        if spec.listed:
+            wants[spec.name] = replace(wants[spec.name], array=np.swapaxes(wants[spec.name].array, 0, 1))
+    return Trial(case, given, wants, call, how="on a batch of inputs under vmap", direct=True)
+
+
+def _stack(rows: Sequence[Expected]) -> Expected:
+    how = "bound" if any(r.how == "bound" for r in rows) else rows[0].how
+    bound = np.stack([np.zeros(r.array.shape) if r.bound is None else r.bound for r in rows]) if how == "bound" else None
+    return Expected(np.stack([r.array for r in rows]), how, bound, rows[0].dtype_name)
+
+
+def _dtypes(context: Context) -> list[str]:
+    """Return the dtypes that every tensor input of the op takes, float32 first."""
+    groups = [GROUPS[context.op.card.dtype.get(s.name, "any")] for f in context.op.forms.values() for s in f.signature.inputs]
+    return [d for d in ALL if all(d in g for g in groups)]
+
+
+def check_dtypes(context: Context) -> dict[str, Result]:
+    """Judge ``dtype.<name>`` for every dtype that the card allows, by clause."""
+    results = {}
+    adapter = context.session.adapter
+    wanted = _dtypes(context)
+    if not any(f.signature.inputs for f in context.op.forms.values()):
+        return {}
+    tried: dict[str, list[Trial]] = {}
+    few = cases.bank(context.op)[: 1 if context.session.compiles else 3]
+    for dtype in wanted:
+        if dtype not in adapter.dtypes:
+            reason = f"{context.session.target.framework} has no {dtype}"
+            results[f"dtype.{dtype}"] = Result(context.id(f"dtype.{dtype}"), "scope", "unsupported", 0, reason)
+            continue
+        kinds = strata(few[0], dtype)[: 1 if context.session.compiles else None]
+        tried[dtype] = [trial(c, filled(c, dtype, s, i), how=f"{dtype} input") for c in few for i, s in enumerate(kinds)]
+    for dtype, trials in tried.items():
+        results[f"dtype.{dtype}"] = context.trials(f"dtype.{dtype}", "scope", trials)
+    return results
+
+
+def check_nan(context: Context) -> Iterator[Result]:
+    """Judge ``nan``: a NaN comes out exactly where the definition reads it, and nowhere else."""
+    floats = [c for c in cases.bank(context.op)[:3] if c.form.signature.inputs]
+    trials = []
+    for case in floats[: 2 if context.session.compiles else 3]:
+        for place in planted(case):
+            arrays = ramps(case)
+            name, position = place
+            arrays[name].reshape(-1)[position] = np.nan
+            trials.append(trial(case, arrays, how=f"with NaN at flat position {position} of {name}"))
+    yield context.trials("nan", "scope", trials) if trials else context.not_run("nan", "scope", "the op takes no tensors")
+
+
+def planted(case: Case) -> list[tuple[str, int]]:
+    """Return places for a NaN: one that is not read if there is one, the first and one in the middle."""
+    sizes = {s.name: int(np.prod(shape)) for s, shape in zip(case.form.signature.inputs, case.shapes, strict=True)}
+    name, size = next(iter(sizes.items()))
+    places = {0, size // 2}
+    if case.form.kind in EXACT and len(sizes) == 1:
+        used = np.unique(np.concatenate([m.index.reshape(-1) for m in index_maps(case).values()]))
+        places |= set((np.setdiff1d(np.arange(1, size + 1), used)[:1] - 1).tolist())
+    return [(name, p) for p in sorted(places) if p < size]

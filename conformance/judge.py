@@ -1,0 +1,120 @@
+"""The outcome of one clause, and how trials become one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from einspec.card import Op
+from einspec.conformance.session import Outcome, Session, Trial, WrongKind
+from einspec.conformance.witness import witness
+
+Verdict = Literal["holds", "wrong", "refused", "unsupported", "errored", "not run"]
+TIERS = ("scope", "property", "big", "transform")
+VERDICTS: tuple[Verdict, ...] = ("holds", "wrong", "refused", "unsupported", "errored", "not run")
+"""``wrong``: a wrong result, or none, or no error where one is due. ``refused``: an exception where a target may make
+one. ``unsupported``: declared so, with a reason. ``errored``: the judge or the adapter failed. ``not run``: with a reason."""
+
+
+@dataclass
+class Result:
+    """What became of one clause on one device in one tier."""
+
+    clause: str
+    tier: str
+    verdict: Verdict
+    instances: int = 0
+    reason: str = ""
+    witness: dict[str, Any] | None = None
+    backend: str = ""
+    device: str = ""
+    seconds: float = 0.0
+
+    @property
+    def op(self) -> str:
+        """The op that the clause belongs to."""
+        return self.clause.partition("/")[0]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the result as a line of a report, empty fields left out."""
+        return {k: v for k, v in asdict(self).items() if v not in ("", None)}
+
+
+@dataclass
+class Context:
+    """One op of a target being judged on one device."""
+
+    session: Session
+    op: Op
+    strict: bool = False
+    tiers: Sequence[str] = TIERS
+    samples: dict[str, list[bytes]] = field(default_factory=dict)
+    """The bytes of outputs on fixed inputs, by which backends are compared with each other."""
+    cache: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def bare(self) -> bool:
+        """Whether the target is a file of functions that promises no more than to compute what the cards say."""
+        return self.session.target.bare
+
+    def id(self, clause: str) -> str:
+        """Return the full id of a clause of this op."""
+        return f"{self.op.name}/{clause}"
+
+    def not_run(self, clause: str, tier: str, reason: str) -> Result:
+        """Return the result of a clause that was not judged."""
+        return Result(self.id(clause), tier, "not run", 0, reason)
+
+    def trials(
+        self, clause: str, tier: str, trials: Sequence[Trial], instances: int | None = None, refusable: bool = False
+    ) -> Result:
+        """Run trials, smallest first, and return the verdict: the first wrong one is the witness.
+
+        Args:
+            clause: the id of the clause within its op.
+            tier: the tier.
+            trials: the calls.
+            instances: how many independent inputs they judge, where a call judges more than one.
+            refusable: an exception is a refusal, not a wrong result.
+        """
+        refusal: tuple[Trial, Outcome] | None = None
+        ran = 0
+        for trial, outcome in zip(trials, self.session.run(trials), strict=True):
+            ran += 1
+            if outcome.error is not None and (refusable or self.may_refuse(trial, outcome)):
+                refusal = refusal or (trial, outcome)
+            elif outcome.error is not None or outcome.difference(trial.expected) is not None:
+                return Result(
+                    self.id(clause), tier, "wrong", ran, self.summary(trial, outcome), witness(self, clause, trial, outcome)
+                )
+        if refusal is not None:
+            trial, outcome = refusal
+            return Result(self.id(clause), tier, "refused", ran, f"{self.summary(trial, outcome)}, for {trial.case}")
+        return Result(self.id(clause), tier, "holds", instances if instances is not None else ran)
+
+    def may_refuse(self, trial: Trial, outcome: Outcome) -> bool:
+        """Whether an exception is a refusal: a dtype other than float32, or what a bare file need not offer."""
+        if isinstance(outcome.error, WrongKind):
+            return False
+        return bool(trial.dtypes - {"float32"}) or (self.bare and bool(trial.case.options))
+
+    def summary(self, trial: Trial, outcome: Outcome) -> str:
+        """Return in one line what went wrong."""
+        if isinstance(outcome.error, WrongKind):
+            return str(outcome.error)
+        if outcome.error is not None:
+            text = (str(outcome.error).strip().splitlines() or [""])[0]
+            return f"raised {type(outcome.error).__name__}: {text}"[:300]
+        found = outcome.difference(trial.expected)
+        return f"{found[0]}: {found[1].problem}" if found else ""
+
+
+def timed(results: Iterable[Result]) -> Iterator[Result]:
+    """Yield results with the time that each took."""
+    start = time.perf_counter()
+    for result in results:
+        now = time.perf_counter()
+        result.seconds, start = round(now - start, 4), now
+        yield result

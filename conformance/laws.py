@@ -1,0 +1,256 @@
+"""The laws of the cards: a closed vocabulary, each kind written once, evaluated with the target's own functions."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from einspec.card import Op, load, paths, term
+from einspec.conformance import cases
+from einspec.conformance.cases import Case
+from einspec.conformance.compare import Expected
+from einspec.conformance.definition import ramps, trial
+from einspec.conformance.expect import expected, gradient
+from einspec.conformance.judge import Context, Result
+from einspec.conformance.session import Trial
+from einspec.conformance.values import fill
+from einspec.formula import Binary, walk
+from einspec.shapes import atoms, expand
+
+Array = np.ndarray[Any, Any]
+HELPERS = {"__builtins__": {}, "len": len}
+"""What a law may call besides ops."""
+RESULT = "result"
+"""The name under which the single result of a law is compared."""
+
+
+def laws_of(op: Op) -> list[str]:
+    """Return the ids of the laws of an op, those of all its forms."""
+    found: dict[str, None] = {}
+    for form in op.forms.values():
+        laws = form.laws
+        for kind in ("inverse", "involution", "order", "adjoint", "idempotent", "conserves"):
+            if getattr(laws, kind):
+                found[kind] = None
+        for kind in ("equivariant", "invariant"):
+            found.update({f"{kind}.{axis}": None for axis in getattr(laws, kind).split()})
+        found.update({f"equation.{name}": None for name in laws.equation})
+    return list(found)
+
+
+def check_law(context: Context, law: str) -> Iterator[Result]:
+    """Judge ``law.<law>`` on calls of every form that states it."""
+    kind, _, detail = law.partition(".")
+    few = [c for c in _few(context) if _states(c, kind, detail)]
+    clause = f"law.{law}"
+    needed = {op for c in few for op in _ops_in(_text(c, kind, detail))} - set(context.session.target.functions)
+    if needed:
+        yield context.not_run(clause, "scope", f"the law needs {', '.join(sorted(needed))} as well")
+        return
+    trials = [t for c in few for t in KINDS[kind](context, c, detail)]
+    if not trials:
+        yield context.not_run(clause, "scope", "no call of the bank can show it")
+        return
+    yield context.trials(clause, "scope", trials)
+
+
+def _few(context: Context) -> list[Case]:
+    """Return the calls that laws are tried on: of distinct sizes, one a form, and a few small ones."""
+    few = list(cases.bank(context.op))
+    return few[:4] if context.session.compiles else [*few, *[c for c in cases.scope(context.op)[0][::97] if not c.empty]]
+
+
+def _states(case: Case, kind: str, detail: str) -> bool:
+    value = getattr(case.form.laws, kind)
+    if isinstance(value, dict):
+        return detail in value
+    return detail in value.split() if detail else bool(value)
+
+
+def _text(case: Case, kind: str, detail: str) -> str:
+    value = getattr(case.form.laws, kind)
+    return value[detail] if isinstance(value, dict) else value if kind in ("inverse", "adjoint") else ""
+
+
+def _ops_in(text: str) -> set[str]:
+    return {n.id for n in ast.walk(ast.parse(f"({text.strip() or 0})", mode="eval")) if isinstance(n, ast.Name)} & set(paths())
+
+
+def _scope(context: Context, case: Case) -> dict[str, Any]:
+    """Return the names that a law is written in: the target's ops, the parameters and the sizes."""
+    target = context.session.target
+    ops = {name: target.call(load(name)) for name in target.functions}
+    sizes = {axis.upper(): n for axis, n in case.solution.sizes.items()}
+    return {**ops, **case.solution.values, **case.op.bind(case.params), **sizes, **HELPERS, "ones_like": _ones_like}
+
+
+def _ones_like(x: Any) -> Any:
+    return x * 0 + 1
+
+
+def _evaluate(text: str, names: Mapping[str, Any]) -> Any:
+    return eval(compile(f"({text.strip()})", "law", "eval"), dict(names))  # noqa: S307  # cards are part of the package
+
+
+def _bound(context: Context, case: Case, args: tuple[Any, ...]) -> dict[str, Any]:
+    """Return the inputs and outputs of the call under the names of the card."""
+    signature = case.form.signature
+    result = context.session.plain(case)(*args)
+    outputs = [result] if len(signature.outputs) == 1 else list(result)
+    named = dict(zip((s.name for s in signature.inputs), args, strict=True))
+    return named | dict(zip((s.name for s in signature.outputs), outputs, strict=True))
+
+
+def _gives(case: Case, arrays: Mapping[str, Array], want: Expected, call: Callable[..., Any], how: str) -> Trial:
+    """Return a trial of a law: a call with a single result, which must be this."""
+    return Trial(case, arrays, {RESULT: want}, call, how=how)
+
+
+def _first(case: Case, arrays: Mapping[str, Array]) -> Expected:
+    return Expected(arrays[case.form.signature.inputs[0].name])
+
+
+def inverse(context: Context, case: Case, _: str) -> Iterator[Trial]:
+    """The call gives the first input back."""
+    text, names = case.form.laws.inverse, _scope(context, case)
+    arrays = ramps(case)
+    call = lambda *a: _evaluate(text, names | _bound(context, case, a))  # noqa: E731  # one expression, passed on
+    yield _gives(case, arrays, _first(case, arrays), call, f"{text} must be the input")
+
+
+def involution(context: Context, case: Case, _: str) -> Iterator[Trial]:
+    """Applied twice, it gives the input back."""
+    yield _repeated(context, case, 2)
+
+
+def order(context: Context, case: Case, _: str) -> Iterator[Trial]:
+    """Applied as often as the law says, it gives the input back."""
+    times = term(case.form.laws.order, case.op.name)
+    yield _repeated(context, case, times.value(case.solution.sizes, case.solution.values))
+
+
+def _repeated(context: Context, case: Case, times: int) -> Trial:
+    once = context.session.plain(case)
+
+    def call(x: Any) -> Any:
+        for _ in range(times):
+            x = once(x)
+        return x
+
+    arrays = ramps(case)
+    return _gives(case, arrays, _first(case, arrays), call, f"applied {times} times must be the input")
+
+
+def idempotent(context: Context, case: Case, _: str) -> Iterator[Trial]:
+    """Applied to its own output, it changes nothing."""
+    arrays, once = ramps(case), context.session.plain(case)
+    yield Trial(case, arrays, expected(case, arrays), lambda x: once(once(x)), how="applied to its own output")
+
+
+def adjoint(context: Context, case: Case, _: str) -> Iterator[Trial]:
+    """<f(x), y> == <x, g(y)> on whole numbers, where both are exact: g(y) is the derived transpose applied to y."""
+    text, names = case.form.laws.adjoint, _scope(context, case)
+    first, output = case.form.signature.inputs[0], case.form.signature.outputs[0]
+    arrays, session = ramps(case), context.session
+    y = fill(case.solution.shape(output), "float32", "small", np.random.default_rng(5))
+    wanted = gradient(case, arrays, {output.name: y}, first.name)
+    if wanted is None or first.listed or output.listed:
+        return
+
+    def call(*args: Any) -> Any:
+        named = dict(zip((s.name for s in case.form.signature.inputs), args, strict=True))
+        return _evaluate(text, names | named | {output.name: session.adapter.asarray(y, session.device)})
+
+    how = f"{text} must be the transpose of {case.op.name} applied to {output.name}, whole numbers"
+    yield _gives(case, arrays, Expected(wanted.astype(np.float32), "values"), call, how)
+
+
+def _permuted(case: Case, spec: Any, array: Array, axis: str, seed: int = 3) -> Array | None:
+    """Return the array with the coordinates of one axis permuted, also where it is part of a composition."""
+    dims = expand(spec.index, case.solution.ranks)
+    names = [a for d in dims for a in atoms(d)]
+    if axis not in names:
+        return None
+    order = np.random.default_rng(seed).permutation(case.solution.size(axis))
+    split = array.reshape([case.solution.size(a) for a in names])
+    return np.take(split, order, axis=names.index(axis)).reshape(array.shape)
+
+
+def equivariant(context: Context, case: Case, axis: str) -> Iterator[Trial]:
+    """Permuting the axis of the input permutes the output likewise."""
+    arrays, moved = ramps(case), {}
+    for spec in case.form.signature.inputs:
+        permuted = _permuted(case, spec, arrays[spec.name], axis)
+        moved[spec.name] = arrays[spec.name] if permuted is None else permuted
+    want = dict(expected(case, arrays))
+    for spec in case.form.signature.outputs:
+        array, bound = _permuted(case, spec, want[spec.name].array, axis), want[spec.name].bound
+        if array is None:
+            return
+        shape = want[spec.name].array.shape
+        spread = None if bound is None else _permuted(case, spec, np.broadcast_to(bound, shape), axis)
+        want[spec.name] = Expected(array, want[spec.name].how, spread, want[spec.name].dtype_name)
+    yield Trial(case, moved, want, context.session.plain(case), how=f"with the coordinates of {axis} permuted")
+
+
+def invariant(context: Context, case: Case, axis: str) -> Iterator[Trial]:
+    """Permuting the axis of the input leaves the output as it is."""
+    arrays = ramps(case)
+    moved = {s.name: _permuted(case, s, arrays[s.name], axis) for s in case.form.signature.inputs}
+    if any(m is None for m in moved.values()):
+        return
+    given = {k: v for k, v in moved.items() if v is not None}
+    yield Trial(case, given, expected(case, arrays), context.session.plain(case), how=f"with the coordinates of {axis} permuted")
+
+
+def conserves(context: Context, case: Case, _: str) -> Iterator[Trial]:
+    """The definition conserves the elements or their sum, and the target gives what the definition gives."""
+    arrays = ramps(case)
+    want = expected(case, arrays)
+    before = np.concatenate([a.reshape(-1) for a in arrays.values()])
+    after = np.concatenate([w.array.reshape(-1) for w in want.values()])
+    kept = np.sort(before).tobytes() == np.sort(after).tobytes() if case.form.laws.conserves == "multiset" else before.sum() == after.sum()
+    if not kept:
+        raise AssertionError(f"{case.op.name}: the card's own definition does not conserve the {case.form.laws.conserves}")
+    yield trial(case, arrays)
+
+
+def equation(context: Context, case: Case, name: str) -> Iterator[Trial]:
+    """Both sides, calls of the target's own functions, give the same."""
+    left, right = (side.strip() for side in case.form.laws.equation[name].split("=="))
+    names = _scope(context, case)
+    inputs = zip(case.form.signature.inputs, case.shapes, strict=True)
+    arrays = {s.name: fill(shape, "float32", "small", np.random.default_rng(11)) for s, shape in inputs}
+
+    def side(text: str) -> Callable[..., Any]:
+        return lambda *a: _evaluate(text, names | _bound(context, case, a))
+
+    found = next(iter(context.session.run([_gives(case, arrays, Expected(np.zeros(0)), side(right), right)])))
+    how = f"{left} must equal {right}"
+    if found.error is not None:
+        yield _gives(case, arrays, Expected(np.zeros(0)), side(right), how)
+        return
+    value = found.outputs[RESULT]
+    rounded = any(isinstance(n, Binary) and n.op == "/" for op in _ops_in(f"({left}, {right})") | {case.op.name}
+                  for form in load(op).forms.values() for e in form.equations for n in walk(e))
+    if rounded:
+        bound = 16 * np.finfo(np.float32).eps * np.maximum(np.abs(value), 4)
+        yield _gives(case, arrays, Expected(value.astype(np.float64), "bound", bound, value.dtype.name), side(left), how)
+    else:
+        yield _gives(case, arrays, Expected(value, "values"), side(left), how)
+
+
+KINDS: dict[str, Callable[[Context, Case, str], Iterator[Trial]]] = {
+    "inverse": inverse,
+    "involution": involution,
+    "order": order,
+    "idempotent": idempotent,
+    "adjoint": adjoint,
+    "equivariant": equivariant,
+    "invariant": invariant,
+    "conserves": conserves,
+    "equation": equation,
+}

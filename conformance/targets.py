@@ -1,0 +1,253 @@
+"""Finding what is to be judged: a backend by entry point, a module by its dotted name, or a file by its path."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import importlib
+import importlib.metadata
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from einspec.card import Op, aliases, load, paths
+from einspec.conformance.cases import bank
+
+GROUP = "einspec.backends"
+FRAMEWORKS = {"torch": "einspec.impls.torch", "jax": "einspec.impls.jax", "numpy": "einspec.impls.numpy"}
+"""The adapter that a bare file borrows, by framework."""
+ADAPTER = ("devices", "asarray", "to_numpy", "dtypes")
+"""What makes a module a backend; a module without them is judged as a bare file of functions."""
+
+
+class TargetError(Exception):
+    """What was asked for cannot be judged: it does not exist, cannot be imported or defines no op."""
+
+
+@dataclass
+class Target:
+    """Functions to be judged and the adapter through which they get their arrays.
+
+    ``bare`` says that they come from a file of functions: it promises to compute what the cards say and to reject what
+    does not divide or fit, and nothing about other ranks, parameters out of range, dtypes or transforms.
+    """
+
+    name: str
+    adapter: Any
+    functions: dict[str, Callable[..., Any]]
+    load: str
+    """Python that defines the functions in a stand-alone script."""
+    bare: bool = False
+    unsupported: list[tuple[str, str, str, str, str]] = field(default_factory=list)
+
+    @property
+    def framework(self) -> str:
+        """The framework whose arrays the functions take."""
+        return str(getattr(self.adapter, "framework", self.name))
+
+    def call(self, op: Op) -> Callable[..., Any]:
+        """Return the function of an op, taking its parameters by the names of the card."""
+        return _adapted(self.functions[op.name], op) if self.bare else self.functions[op.name]
+
+    def takes(self, op: Op, name: str) -> bool:
+        """Whether the function of an op takes a parameter, by name or, if required, by position."""
+        names = _parameter_names(self.functions[op.name])
+        return names is None or name in names or op.card.params[name].required
+
+
+def known_backends() -> dict[str, importlib.metadata.EntryPoint]:
+    """Return the installed backends by name."""
+    return {e.name: e for e in importlib.metadata.entry_points(group=GROUP)}
+
+
+def expand_names(names: Iterable[str]) -> list[str]:
+    """Return the names with ``einops`` replaced by its backends, one a framework that is installed here."""
+    found: list[str] = []
+    for name in names:
+        members = [b for b in known_backends() if b.startswith(f"{name}-")]
+        if name not in known_backends() and members and not _is_file(name):
+            found += [m for m in members if importlib.util.find_spec(m.removeprefix(f"{name}-"))]
+        else:
+            found.append(name)
+    return list(dict.fromkeys(found))
+
+
+def default_names() -> list[str]:
+    """Return every installed backend whose framework is installed here."""
+    usable = []
+    for name in known_backends():
+        framework = name.rpartition("-")[2]
+        if framework not in FRAMEWORKS or importlib.util.find_spec(framework):
+            usable.append(name)
+    return usable
+
+
+def find(name: str) -> list[Target]:
+    """Return what a name stands for; a file whose functions work on several frameworks gives one target each.
+
+    Raises:
+        TargetError: nothing of that name can be judged; the message says why and what there is.
+    """
+    if _is_file(name):
+        return _from_file(Path(name))
+    try:
+        if name in known_backends():
+            return [_backend(name, importlib.import_module(known_backends()[name].value))]
+        if importlib.util.find_spec(name.partition(".")[0]) is None:
+            raise TargetError(f"no backend, module or file {name!r}; installed backends: {', '.join(known_backends())}")
+        module = importlib.import_module(name)
+    except ImportError as error:
+        raise TargetError(f"{name} cannot be imported: {error}") from error
+    return _targets(name, module, f"from {name} import *", frozenset())
+
+
+def _is_file(name: str) -> bool:
+    return name.endswith(".py") or Path(name).is_file()
+
+
+def _from_file(path: Path) -> list[Target]:
+    if not path.is_file():
+        raise TargetError(f"no file {path}")
+    try:
+        imported = _imported_names(ast.parse(path.read_text(encoding="utf-8")))
+    except (SyntaxError, UnicodeDecodeError) as error:
+        raise TargetError(f"{path} is not a Python file: {error}") from error
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise TargetError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(path.parent.resolve()))
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise TargetError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+    here = f"import sys\nsys.path.insert(0, {str(path.parent.resolve())!r})\nfrom {path.stem} import *"
+    return _targets(path.name, module, here, imported)
+
+
+def _imported_names(tree: ast.Module) -> frozenset[str]:
+    """Return the names that a file only imports: helpers of other packages, not ops of its own."""
+    statements = [n for n in ast.walk(tree) if isinstance(n, ast.Import | ast.ImportFrom)]
+    return frozenset(a.asname or a.name for s in statements for a in s.names)
+
+
+def _targets(name: str, module: ModuleType, here: str, imported: frozenset[str]) -> list[Target]:
+    if all(hasattr(module, attribute) for attribute in ADAPTER):
+        return [_backend(name, module, here)]
+    functions = {}
+    for label in vars(module):
+        op = label if label in paths() else aliases().get(label)
+        if op and label not in imported and callable(getattr(module, label)) and not isinstance(getattr(module, label), type):
+            functions.setdefault(op, (label, getattr(module, label)))
+    if not functions:
+        raise TargetError(f"{name} defines no function named after an op; einspec ops lists the names")
+    found: dict[str, Target] = {}
+    for op_name, (label, function) in functions.items():
+        framework = _framework(load(op_name), function, module)
+        adapter = importlib.import_module(FRAMEWORKS[framework])
+        target = found.setdefault(framework, Target(name, adapter, {}, here, bare=True))
+        target.functions[op_name] = function
+        if label != op_name:
+            target.load += f"\n{op_name} = {label}"
+    if len(found) > 1:
+        for framework, target in found.items():
+            target.name = f"{name} ({framework})"
+    return list(found.values())
+
+
+def _backend(name: str, module: ModuleType, here: str = "") -> Target:
+    functions = {op: getattr(module, op) for op in paths() if callable(getattr(module, op, None))}
+    if not functions:
+        raise TargetError(f"backend {name} defines no op")
+    here = here or f"from {module.__name__} import *"
+    return Target(name, module, functions, here, False, _declared(name, getattr(module, "unsupported", [])))
+
+
+def _declared(name: str, entries: Iterable[Any]) -> list[tuple[str, str, str, str, str]]:
+    """Return the entries of ``unsupported``, each (op or clause, dtype, device, reason, url).
+
+    Raises:
+        TargetError: an entry names no op, or gives no reason.
+    """
+    checked = []
+    for entry in entries:
+        what, dtype, device, reason, url = (*entry, "")[:5] if len(entry) >= 4 else (None,) * 5
+        if what is None or what.partition("/")[0] not in paths() or not reason:
+            raise TargetError(
+                f"{name}: unsupported: expected (op or clause, dtype or '*', device or '*', reason, url), not {entry!r}"
+            )
+        checked.append((what, dtype, device, reason, url))
+    return checked
+
+
+def _framework(op: Op, function: Callable[..., Any], module: ModuleType) -> str:
+    """Return the framework whose arrays a function takes: by annotation, then by trying those that the module imports."""
+    annotations = " ".join(str(a) for a in getattr(function, "__annotations__", {}).values())
+    for framework, marks in {"torch": ("torch", "Tensor"), "jax": ("jax",), "numpy": ("ndarray", "numpy")}.items():
+        if any(mark in annotations for mark in marks):
+            return framework
+    roots = {str(getattr(v, "__module__", "") or getattr(v, "__name__", "")).partition(".")[0] for v in vars(module).values()}
+    roots |= {v.__name__.partition(".")[0] for v in vars(module).values() if isinstance(v, ModuleType)}
+    likely = [f for f in FRAMEWORKS if f in roots or (f == "jax" and "jaxlib" in roots)]
+    candidates = likely or [f for f in reversed(FRAMEWORKS) if importlib.util.find_spec(f)]
+    return next((f for f in candidates if _works_on(f, op, function)), candidates[0] if candidates else "numpy")
+
+
+def _works_on(framework: str, op: Op, function: Callable[..., Any]) -> bool:
+    try:
+        adapter = importlib.import_module(FRAMEWORKS[framework])
+    except ImportError:
+        return False
+    case = bank(op)[0]
+    arrays = [adapter.asarray(np.zeros(s, np.float32), "cpu") for s in case.shapes]
+    inputs = case.form.signature.inputs
+    args = [[a[i] for i in range(len(a))] if spec.listed else a for spec, a in zip(inputs, arrays, strict=True)]
+    try:
+        result = _adapted(function, op)(*args, **case.params)
+    except Exception:
+        return False
+    first = result[0] if isinstance(result, tuple | list) and result else result
+    return bool(adapter.is_array(first))
+
+
+def _parameter_names(function: Callable[..., Any]) -> list[str] | None:
+    """Return the names that a function takes, None where it takes any or does not tell."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return None
+    return [p.name for p in parameters if p.kind is not p.VAR_POSITIONAL]
+
+
+def _adapted(function: Callable[..., Any], op: Op) -> Callable[..., Any]:
+    """Return the function taking the card's parameter names, whatever it calls them itself.
+
+    A required parameter whose name the function does not have is passed by position, in the order of the card.
+    """
+    names = _parameter_names(function)
+    opaque = names is None and not _takes_keywords(function)
+
+    @functools.wraps(function, assigned=("__name__", "__doc__"), updated=())
+    def call(*args: Any, **params: Any) -> Any:
+        foreign = [n for n in op.card.params if n in params and (opaque or (names is not None and n not in names))]
+        positional = [params.pop(n) for n in foreign]
+        return function(*args, *positional, **params)
+
+    return call
+
+
+def _takes_keywords(function: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(function)
+    except (TypeError, ValueError):
+        return False
+    return True

@@ -1,0 +1,64 @@
+"""What tensors are filled with: ramps, and strata that hold the values which go wrong."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from einspec.dtypes import COMPLEX, numpy_dtype
+
+Array = np.ndarray[Any, Any]
+
+STRATA = ("bits", "special", "small", "gauss")
+
+
+def ramp(shape: tuple[int, ...], start: int = 1, dtype: Any = np.int64) -> Array:
+    """Return start, start + 1, ... in the shape: every element tells where it came from."""
+    return np.arange(start, start + math.prod(shape)).reshape(shape).astype(dtype)
+
+
+def fill(shape: tuple[int, ...], dtype: str, stratum: str, rng: np.random.Generator) -> Array:
+    """Return a tensor of a stratum.
+
+    Args:
+        shape: the shape.
+        dtype: the name of the dtype.
+        stratum: ``bits``, any bit pattern (NaN payloads, subnormals); ``special``, few values that go wrong, many ties;
+            ``small``, integers whose sums are exact in every dtype; ``gauss``, ordinary numbers.
+        rng: where the values come from.
+    """
+    target, count = numpy_dtype(dtype), math.prod(shape)
+    if dtype == "bool":
+        return rng.integers(0, 2, shape).astype(bool)
+    if stratum == "bits":
+        return np.frombuffer(rng.bytes(count * target.itemsize), target).reshape(shape).copy()
+    if stratum == "special":
+        return rng.choice(specials(dtype), shape)
+    if stratum == "small":
+        low = 0 if dtype.startswith("uint") else -3
+        return rng.integers(low, 4, shape).astype(target)
+    values = rng.standard_normal(shape)
+    if dtype in COMPLEX:
+        values = values + 1j * rng.standard_normal(shape)
+    return (values * 3).astype(target) if target.kind not in "iu" else rng.integers(0, 100, shape).astype(target)
+
+
+def specials(dtype: str) -> Array:
+    """Return the values of a dtype that go wrong: both zeros, infinities, NaN, the extremes, a subnormal."""
+    target = numpy_dtype(dtype)
+    if target.kind in "iu":
+        info = np.iinfo(target)
+        return np.array([info.min, info.max, 0, 1], target)
+    if dtype in COMPLEX:
+        parts = [complex(math.nan, 1), complex(math.inf, -0.0), complex(-0.0, 0.0), 1 - 2j]
+        return np.array(parts, target)
+    with np.errstate(all="ignore"):
+        return np.array([math.nan, math.inf, -math.inf, 0.0, -0.0, 1.5, -2.0, float(smallest(dtype))]).astype(target)
+
+
+def smallest(dtype: str) -> Any:
+    """Return the smallest positive number of a float dtype, a subnormal."""
+    width = numpy_dtype(dtype).itemsize
+    return np.array([1], f"u{width}").view(numpy_dtype(dtype))[0]

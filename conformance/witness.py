@@ -1,0 +1,155 @@
+"""A failure as someone reads it who has never seen einspec: formula, inputs as literals, expected, got, a script."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from einspec.conformance.compare import Expected
+from einspec.conformance.session import Outcome, Trial, WrongKind
+from einspec.dtypes import COMPLEX, FLOAT8
+
+if TYPE_CHECKING:
+    from einspec.conformance.judge import Context
+
+Array = np.ndarray[Any, Any]
+LITERAL_LIMIT = 128
+"""Above this number of elements an input is described, not written out."""
+
+
+def witness(context: Context, clause: str, trial: Trial, outcome: Outcome) -> dict[str, Any]:
+    """Return everything that is needed to act on a failure, as plain data."""
+    case, found = trial.case, None
+    if outcome.error is None:
+        found = outcome.difference(trial.expected)
+    data: dict[str, Any] = {
+        "summary": case.op.card.summary,
+        "signature": str(case.form.signature),
+        "formula": [e.text for e in case.form.equations],
+        "call": f"{case.op.name}({case})",
+        "how": trial.how,
+        "inputs": {name: literal(array) for name, array in trial.arrays.items()},
+        "params": {k: repr(v) for k, v in case.params.items()},
+    }
+    if outcome.error is not None:
+        data["expected"] = {n: expected_text(e) for n, e in trial.expected.items()}
+        data["got"] = {"error": _error(outcome.error)}
+    elif found is not None:
+        name, how = found
+        data["expected"] = {name: expected_text(trial.expected[name])}
+        data["got"] = {name: literal(outcome.outputs[name])}
+        data["difference"] = f"{name}: {how.problem}" + _where(name, how.position, trial.expected[name], outcome.outputs[name])
+    if trial.call is None and trial.prepare is None:
+        data["script"] = script(context, trial)
+    return data
+
+
+def _where(name: str, position: tuple[int, ...] | None, expected: Expected, got: Array) -> str:
+    if position is None:
+        return ""
+    place = f"{name}[{', '.join(map(str, position))}]"
+    text = f"; first at {place}: expected {expected.array[position]!s}, got {got[position]!s}"
+    if expected.bound is not None:
+        text += f" (allowed error {np.broadcast_to(expected.bound, expected.array.shape)[position]:.3g})"
+    if str(expected.array[position]) == str(got[position]):
+        text += f" (bits {_bits(expected.array[position])} and {_bits(got[position])})"
+    return text
+
+
+def _bits(value: Any) -> str:
+    return "0x" + np.asarray(value).tobytes()[::-1].hex()
+
+
+def _error(error: BaseException) -> str:
+    if isinstance(error, WrongKind):
+        return str(error)
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if "/conformance/" not in f.filename.replace("\\", "/")]
+    place = f" ({own[-1].filename}, line {own[-1].lineno})" if own else ""
+    text = "\n".join(str(error).strip().splitlines()[:8])
+    return f"{type(error).__name__}: {text}{place}"
+
+
+def expected_text(expected: Expected) -> str:
+    """Return an expected output as a literal, in the words that fit how exactly it must be met."""
+    text = literal(expected.array)
+    return text if expected.how != "bound" else f"{text}, to be met within rounding ({expected.dtype_name})"
+
+
+def literal(array: Array) -> str:
+    """Return an array as Python that rebuilds it, or as a description where it is large."""
+    if array.size > LITERAL_LIMIT:
+        return f"a tensor of shape {list(array.shape)}, dtype {array.dtype.name}"
+    name = array.dtype.name
+    if np.array_equal(array, np.arange(1, array.size + 1).reshape(array.shape).astype(array.dtype)) and array.ndim > 1:
+        return f"np.arange(1, {array.size + 1}).reshape({array.shape}).astype({_dtype(name)})"
+    if name in COMPLEX or name == "bool" or array.dtype.kind in "iu":
+        values = repr(array.tolist())
+    elif _plain(array):
+        values = repr(array.astype(np.float64).tolist())
+    else:
+        carrier = np.dtype(f"u{array.dtype.itemsize}")
+        bits = np.ascontiguousarray(array).reshape(-1).view(carrier).tolist()
+        return f"np.array({bits}, np.{carrier.name}).view({_dtype(name)}).reshape({array.shape})  # {array.tolist()}"
+    shape = f".reshape({array.shape})" if array.size == 0 else ""
+    return f"np.array({values}, dtype={_dtype(name)}){shape}"
+
+
+def _plain(array: Array) -> bool:
+    """Whether decimal literals rebuild the bits: no NaN, and no infinity that a literal cannot name."""
+    return bool(np.isfinite(array.astype(np.float64)).all())
+
+
+def _dtype(name: str) -> str:
+    return f"ml_dtypes.{name}" if name == "bfloat16" or name in FLOAT8 else f"np.{name}" if name != "bool" else "bool"
+
+
+CONVERT = {
+    "numpy": ("", "{}"),
+    "torch": ("import torch\n", "torch.as_tensor({})"),
+    "jax": ("import jax.numpy as jnp\n", "jnp.asarray({})"),
+}
+BACK = {"numpy": "np.asarray({})", "torch": "{}.numpy()", "jax": "np.asarray({})"}
+
+
+def script(context: Context, trial: Trial) -> str:
+    """Return a script that shows the failure with the framework and the function alone."""
+    case, framework = trial.case, context.session.target.framework
+    if framework not in CONVERT or any(a.size > LITERAL_LIMIT for a in trial.arrays.values()):
+        return ""
+    narrow = {"bfloat16", *FLOAT8}
+    used = {a.dtype.name for a in (*trial.arrays.values(), *(e.array for e in trial.expected.values()))}
+    if narrow & used and framework == "torch":
+        return ""
+    imports, make = CONVERT[framework]
+    lines = ["import numpy as np", *(["import ml_dtypes"] if narrow & used else []), *imports.strip().splitlines()]
+    lines += context.session.target.load.splitlines()
+    if any(d in ("int64", "uint64", "float64", "complex128") for d in used) and framework == "jax":
+        lines.append('import jax; jax.config.update("jax_enable_x64", True)')
+    args = []
+    for spec in case.form.signature.inputs:
+        lines.append(f"{spec.name} = {make.format(literal(trial.arrays[spec.name]).partition('  #')[0])}")
+        args.append(f"list({spec.name})" if spec.listed else spec.name)
+    call = ", ".join([*args, *_keywords(context, case.params)])
+    lines.append(f"got = {case.op.name}({call})")
+    lines += _assertion(trial.expected, framework)
+    return "\n".join(lines)
+
+
+def _keywords(context: Context, params: Mapping[str, Any]) -> list[str]:
+    return [f"{k}={v!r}" for k, v in params.items()]
+
+
+def _assertion(expected: Mapping[str, Expected], framework: str) -> list[str]:
+    lines = []
+    for i, (_, want) in enumerate(expected.items()):
+        if want.array.size > LITERAL_LIMIT:
+            continue
+        got = "got" if len(expected) == 1 else f"got[{i}]"
+        lines.append(f"expected = {literal(want.array).partition('  #')[0]}")
+        lines.append(f'print("expected", expected, "got", {got}, sep="\\n")')
+        lines.append(f"assert {BACK[framework].format(got)}.tolist() == expected.tolist()" if want.how != "bound" else "")
+    return [line for line in lines if line]

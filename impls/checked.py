@@ -1,0 +1,109 @@
+"""The argument checks of every backend: derived from the card, cached by shape, dtype and parameters."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from einspec.card import load
+from einspec.dtypes import GROUPS, dtype_name
+from einspec.shapes import ShapeError, solve
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def checker(tracing: Callable[[], bool] | None = None) -> Callable[[Function], Function]:
+    """Return a decorator that checks the arguments of an op against the card of its name.
+
+    Args:
+        tracing: says that a compiler is reading the function; the checks are then left to the uncompiled call.
+    """
+
+    def decorate(fn: Function) -> Function:
+        name = fn.__name__
+        parameters = inspect.signature(fn).parameters.values()
+        inputs = [p for p in parameters if p.kind is p.POSITIONAL_ONLY or p.kind is p.POSITIONAL_OR_KEYWORD]
+        listed = any("Sequence" in str(p.annotation) for p in inputs)
+        check = functools.lru_cache(maxsize=4096, typed=True)(functools.partial(_check, name))
+
+        @functools.wraps(fn)
+        def one(x: Any, **params: Any) -> Any:
+            if tracing is None or not tracing():
+                try:
+                    check((x.shape,), (x.dtype,), **params)
+                except (AttributeError, TypeError) as error:
+                    raise _explain(name, (x,), params, error) from None
+            return fn(x, **params)
+
+        @functools.wraps(fn)
+        def several(*xs: Any, **params: Any) -> Any:
+            if tracing is None or not tracing():
+                try:
+                    check(tuple(x.shape for x in xs), tuple(x.dtype for x in xs), **params)
+                except (AttributeError, TypeError) as error:
+                    raise _explain(name, xs, params, error) from None
+            return fn(*xs, **params)
+
+        @functools.wraps(fn)
+        def of_list(xs: Any, **params: Any) -> Any:
+            if tracing is None or not tracing():
+                try:
+                    check((_stacked(name, xs),), tuple({x.dtype: None for x in xs}), **params)
+                except (AttributeError, TypeError) as error:
+                    raise _explain(name, (xs,), params, error) from None
+            return fn(xs, **params)
+
+        wrapper: Any = of_list if listed else one if len(inputs) == 1 else several
+        return wrapper  # type: ignore[no-any-return]  # wraps keeps the signature
+
+    return decorate
+
+
+op = checker()
+"""The decorator of backends whose compiler sees concrete shapes."""
+
+
+def _check(name: str, shapes: tuple[tuple[int, ...], ...], dtypes: tuple[Any, ...], **params: Any) -> None:
+    card = load(name)
+    for spec in next(iter(card.forms.values())).signature.inputs:
+        group = card.card.dtype.get(spec.name, "any")
+        for dtype in dtypes:
+            if dtype_name(dtype) not in GROUPS[group]:
+                allowed = ", ".join(sorted(GROUPS[group]))
+                raise TypeError(f"{name}: {spec.name} must be one of {allowed}, not {dtype_name(dtype)}")
+    if len(dtypes) > 1 and len(set(dtypes)) > 1:
+        raise TypeError(f"{name}: the tensors must have one dtype, not {', '.join(map(dtype_name, dtypes))}")
+    solve(card, shapes, params)
+
+
+def _stacked(name: str, xs: Any) -> tuple[int, ...]:
+    """Return the shape that the stack of a list of tensors has."""
+    if hasattr(xs, "shape"):
+        return tuple(xs.shape)
+    shapes = {tuple(x.shape): i for i, x in reversed(list(enumerate(xs)))}
+    if len(shapes) > 1:
+        (first, i), (other, j) = list(shapes.items())[-1], list(shapes.items())[0]
+        signature = next(iter(load(name).forms.values())).signature
+        raise ShapeError(
+            f"{name}: the tensors of the list must have one shape\n  signature: {signature}"
+            f"\n  got: element {i} is {list(first)}, element {j} is {list(other)}"
+        )
+    return (len(xs), *next(iter(shapes), ()))
+
+
+def _explain(name: str, inputs: tuple[Any, ...], params: dict[str, Any], error: Exception) -> Exception:
+    """Return the error to raise when the fast path failed: the card's own text where it has one."""
+    for x in inputs:
+        for element in x if isinstance(x, list | tuple) else (x,):
+            if not hasattr(element, "shape"):
+                return TypeError(f"{name}: expected arrays of the backend's framework, not {type(element).__name__}")
+    if "unhashable" in str(error):
+        try:
+            params = {k: tuple(v) if isinstance(v, list) else v for k, v in params.items()}
+            solve(load(name), tuple(tuple(x.shape) for x in inputs), params)
+        except (ValueError, TypeError) as better:
+            return better
+        return TypeError(f"{name}: give the parameters as integers and tuples, not lists")
+    return error

@@ -1,0 +1,94 @@
+"""The JAX backend: its adapter, and every op under its card's name."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from einspec.dtypes import ALL
+from einspec.impls.jax.attention import *  # noqa: F403  # a backend is the sum of its families
+from einspec.impls.jax.axes import *  # noqa: F403
+from einspec.impls.jax.images import *  # noqa: F403
+from einspec.impls.jax.pooling import *  # noqa: F403
+from einspec.impls.jax.sequences import *  # noqa: F403
+from einspec.impls.jax.windows import *  # noqa: F403
+
+framework = "jax"
+dtypes = ALL
+known_devices = ("cpu", "cuda", "tpu")
+
+WIDE = frozenset(("int64", "uint64", "float64", "complex128"))
+"""Dtypes that JAX holds only with x64 enabled."""
+
+QUICK_COMPILE = {
+    "xla_backend_optimization_level": 0,
+    "xla_llvm_disable_expensive_passes": True,
+    "xla_cpu_use_fusion_emitters": False,
+}
+"""Compiler options for breadth on the CPU: the same semantics in a third of the compile time."""
+
+
+def devices() -> list[str]:
+    """Return every device that is usable here."""
+    found = {d: None for d in (*jax.devices(), *jax.devices("cpu"))}
+    return sorted((_device_name(d) for d in found), key=lambda name: (name.partition(":")[0] != "cpu", name))
+
+
+def _device_name(device: Any) -> str:
+    platform = {"gpu": "cuda"}.get(device.platform, device.platform)
+    return "cpu" if platform == "cpu" and device.id == 0 else f"{platform}:{device.id}"
+
+
+def _device(name: str) -> Any:
+    return next(d for d in (*jax.devices(), *jax.devices("cpu")) if _device_name(d) == name)
+
+
+def asarray(x: np.ndarray[Any, Any], device: str) -> jax.Array:
+    """Return an array of the same bits on a device."""
+    return jax.device_put(x, _device(device))
+
+
+def to_numpy(x: jax.Array) -> np.ndarray[Any, Any]:
+    """Return the same bits as a NumPy array."""
+    return np.asarray(x)
+
+
+def is_array(x: object) -> bool:
+    """Whether an op returned one of this framework's arrays."""
+    return isinstance(x, jax.Array)
+
+
+def device_of(x: jax.Array) -> str:
+    """Return the device that an array is on."""
+    return _device_name(next(iter(x.devices())))
+
+
+@contextlib.contextmanager
+def holding(names: Iterable[str]) -> Iterator[None]:
+    """Make JAX hold these dtypes while the context is open."""
+    with jax.enable_x64(True) if WIDE & set(names) else contextlib.nullcontext():
+        yield
+
+
+def many(calls: Sequence[Callable[..., Any]], inputs: Sequence[Sequence[Any]]) -> list[Any]:
+    """Return the results of many calls under one jit: compiling them together is cheaper than one by one."""
+    options = QUICK_COMPILE if jax.default_backend() == "cpu" else None
+    run = jax.jit(lambda args: [call(*a) for call, a in zip(calls, args, strict=True)], compiler_options=options)
+    return list(run([tuple(a) for a in inputs]))
+
+
+def vjp(fn: Callable[..., Any], inputs: Sequence[Any], cotangents: Sequence[Any]) -> list[Any]:
+    """Return the gradient of every input, given those of the outputs."""
+
+    def pull(args: Sequence[Any], outer: Any) -> Any:
+        return jax.vjp(fn, *args)[1](outer)
+
+    outer = tuple(cotangents) if len(cotangents) > 1 else cotangents[0]
+    return list(jax.jit(pull)(tuple(inputs), outer))
+
+
+transforms: dict[str, Callable[..., Any]] = {"jit": jax.jit, "vmap": lambda fn: jax.jit(jax.vmap(fn)), "vjp": vjp}

@@ -1,0 +1,61 @@
+"""Pooling in JAX."""  # b batch, c channels, h w pixels or blocks down and across, p q inside a block
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from einspec.impls.checked import op
+
+Pair = int | tuple[int, int]
+
+
+@op
+def global_avg_pool(x: jax.Array) -> jax.Array:
+    """Compute global_avg_pool (see its card)."""
+    return _mean(x, (2, 3))  # b c
+
+
+@op
+def global_max_pool(x: jax.Array) -> jax.Array:
+    """Compute global_max_pool (see its card)."""
+    return _max(x, (2, 3))  # b c
+
+
+@op
+def channel_max_pool(x: jax.Array) -> jax.Array:
+    """Compute channel_max_pool (see its card)."""
+    return _max(x, (1,))  # b h w
+
+
+@op
+def maxout(x: jax.Array, *, pool_size: int) -> jax.Array:
+    """Compute maxout (see its card)."""
+    b, channels, h, w = x.shape
+    return _max(x.reshape(b, channels // pool_size, pool_size, h, w), (2,))  # b c h w
+
+
+@op
+def avg_pool_blocks(x: jax.Array, *, kernel_size: Pair) -> jax.Array:
+    """Compute avg_pool_blocks (see its card)."""
+    return _mean(_blocks(x, kernel_size), (3, 5))  # b c h w
+
+
+@op
+def max_pool_blocks(x: jax.Array, *, kernel_size: Pair) -> jax.Array:
+    """Compute max_pool_blocks (see its card)."""
+    return _max(_blocks(x, kernel_size), (3, 5))  # b c h w
+
+
+def _blocks(x: jax.Array, kernel_size: Pair) -> jax.Array:
+    p, q = kernel_size if isinstance(kernel_size, tuple) else (kernel_size, kernel_size)
+    b, c, height, width = x.shape
+    return x.reshape(b, c, height // p, p, width // q, q)  # b c h p w q
+
+
+def _mean(x: jax.Array, axes: tuple[int, ...]) -> jax.Array:
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32)).mean(axes).astype(x.dtype)
+
+
+def _max(x: jax.Array, axes: tuple[int, ...]) -> jax.Array:
+    return x.max(axes)

@@ -1,0 +1,74 @@
+"""NumPy: heads, fused projections, grouped queries and rotary pairs."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from einspec.impls.checked import op
+
+Array = np.ndarray[Any, Any]
+Layout = Literal["3hd", "h3d", "hd3", "d3h"]
+
+
+@op
+def split_heads(x: Array, *, num_heads: int) -> Array:
+    """Compute split_heads (see its card)."""
+    b, n, features = x.shape
+    return x.reshape(b, n, num_heads, features // num_heads).transpose(0, 2, 1, 3)  # b h n d
+
+
+@op
+def merge_heads(x: Array) -> Array:
+    """Compute merge_heads (see its card)."""
+    b, h, n, d = x.shape
+    return x.transpose(0, 2, 1, 3).reshape(b, n, h * d)
+
+
+@op
+def split_qkv(x: Array, *, num_heads: int, layout: Layout = "3hd") -> tuple[Array, ...]:
+    """Compute split_qkv (see its card)."""
+    b, n, features = x.shape
+    sizes = {"3": 3, "h": num_heads, "d": features // (3 * num_heads)}
+    t, h, d = (2 + layout.index(axis) for axis in "3hd")
+    q, k, v = x.reshape(b, n, *(sizes[axis] for axis in layout)).transpose(t, 0, h, 1, d)  # t b h n d
+    return q, k, v
+
+
+@op
+def merge_qkv(qkv: Sequence[Array], *, layout: Layout = "3hd") -> Array:
+    """Compute merge_qkv (see its card)."""
+    order = (0, 2, 3, 1) if layout == "d3h" else (0, 2, 1, 3)  # b n d h, b n h d
+    y = np.stack([x.transpose(order) for x in qkv], axis=2 + layout.index("3"))
+    return y.reshape(*y.shape[:2], math.prod(y.shape[2:]))
+
+
+@op
+def split_qkv_grouped(x: Array, *, num_kv_heads: int, num_queries_per_kv: int) -> tuple[Array, Array, Array]:
+    """Compute split_qkv_grouped (see its card)."""
+    b, n, features = x.shape
+    g, r = num_kv_heads, num_queries_per_kv
+    d = features // (g * (r + 2))
+    y = x.reshape(b, n, g, r + 2, d).transpose(0, 2, 3, 1, 4)  # b g s n d
+    return y[:, :, :r].reshape(b, g * r, n, d), y[:, :, r], y[:, :, r + 1]
+
+
+@op
+def repeat_kv(x: Array, *, num_repeats: int) -> Array:
+    """Compute repeat_kv (see its card)."""
+    return np.repeat(x, num_repeats, axis=1)
+
+
+@op
+def rope_interleaved_to_half(x: Array) -> Array:
+    """Compute rope_interleaved_to_half (see its card)."""
+    pairs = x.reshape(*x.shape[:-1], x.shape[-1] // 2, 2)  # ... d r
+    return pairs.swapaxes(-2, -1).reshape(x.shape)
+
+
+@op
+def rope_half_to_interleaved(x: Array) -> Array:
+    """Compute rope_half_to_interleaved (see its card)."""
+    halves = x.reshape(*x.shape[:-1], 2, x.shape[-1] // 2)  # ... r d
+    return halves.swapaxes(-2, -1).reshape(x.shape)

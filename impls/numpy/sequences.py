@@ -1,0 +1,79 @@
+"""Sequences in NumPy."""  # b batch, n sequence, d features, w blocks, i inside a block, r relative distances
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from einspec.impls.checked import op
+
+Array = np.ndarray[Any, Any]
+
+
+@op
+def chunk_overlap(x: Array, *, window_size: int) -> Array:
+    """Compute chunk_overlap (see its card)."""
+    b, n, d = x.shape
+    blocks = x.reshape(b, n // window_size, window_size, d)
+    return np.concatenate([blocks[:, :-1], blocks[:, 1:]], 2)  # b chunk 2*window d
+
+
+@op
+def look_around(x: Array, *, backward: int = 1, forward: int = 0, pad_value: float = 0) -> Array:
+    """Compute look_around (see its card)."""
+    count, padded = x.shape[1], _pad(x, backward, forward, pad_value)
+    return np.concatenate([padded[:, k : k + count] for k in range(backward + 1 + forward)], 2)  # b w (e i) d
+
+
+@op
+def sliding_window(x: Array, *, left: int, right: int) -> Array:
+    """Compute sliding_window (see its card)."""
+    padded = _pad(x, left, right + 1, 0)  # one more, so that an empty sequence has a window to drop
+    bits = padded.view(np.uint8) if x.itemsize == 1 else padded  # sliding_window_view does not know float8
+    windows = sliding_window_view(bits, left + 1 + right, axis=1)[:, :-1]  # b n d j
+    return windows.view(x.dtype).swapaxes(2, 3)
+
+
+@op
+def skew(x: Array) -> Array:
+    """Compute skew (see its card)."""
+    *lead, n, r = x.shape
+    width = max(2 * n, r, 1)
+    wide = np.zeros((*lead, n, width), x.dtype)
+    wide[..., :r] = x
+    flat = wide.reshape(*lead, n * width)[..., n - 1 : n * width - 1]
+    return flat.reshape(*lead, n, width - 1)[..., :n]  # rows one shorter: each starts one further left
+
+
+@op
+def unskew(x: Array, *, num_distances: int) -> Array:
+    """Compute unskew (see its card)."""
+    *lead, n, _ = x.shape
+    width = max(2 * n, num_distances, 1)
+    flat = np.zeros((*lead, n * width), x.dtype)
+    flat[..., n - 1 : n * width - 1].reshape(*lead, n, width - 1)[..., :n] = x  # rows one shorter: see skew
+    return flat.reshape(*lead, n, width)[..., :num_distances]
+
+
+@op
+def sliding_window_mask(*, seq_len: int, left: int, right: int) -> Array:
+    """Compute sliding_window_mask (see its card)."""
+    distance = np.arange(seq_len) - np.arange(seq_len)[:, None]
+    mask: Array = (-left <= distance) & (distance <= right)
+    return mask
+
+
+@op
+def pad_to_multiple(x: Array, *, multiple: int, pad_value: float = 0) -> Array:
+    """Compute pad_to_multiple (see its card)."""
+    return _pad(x, 0, -x.shape[1] % multiple, pad_value)
+
+
+def _pad(x: Array, before: int, after: int, value: float) -> Array:
+    """Return the array with rows of a value before and after it along axis 1."""
+    b, n, *rest = x.shape
+    padded = np.full((b, before + n + after, *rest), value, x.dtype)
+    padded[:, before : before + n] = x
+    return padded

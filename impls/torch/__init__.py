@@ -1,0 +1,96 @@
+"""The PyTorch backend: its adapter, and every op under its card's name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from einspec.dtypes import ALL, numpy_dtype
+from einspec.impls.torch.attention import *  # noqa: F403  # a backend is the sum of its families
+from einspec.impls.torch.axes import *  # noqa: F403
+from einspec.impls.torch.images import *  # noqa: F403
+from einspec.impls.torch.pooling import *  # noqa: F403
+from einspec.impls.torch.sequences import *  # noqa: F403
+from einspec.impls.torch.windows import *  # noqa: F403
+
+framework = "torch"
+dtypes = tuple(name for name in ALL if hasattr(torch, name))
+known_devices = ("cpu", "cuda", "mps")
+
+_CARRIERS = {1: (np.uint8, torch.uint8), 2: (np.int16, torch.int16)}
+"""Integers that carry the bits of a dtype which NumPy and PyTorch do not share, by width."""
+
+
+def devices() -> list[str]:
+    """Return every device that is usable here."""
+    found = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+    return [*found, "mps"] if torch.backends.mps.is_available() else found
+
+
+def asarray(x: np.ndarray[Any, Any], device: str) -> torch.Tensor:
+    """Return a tensor of the same bits on a device."""
+    dtype = getattr(torch, x.dtype.name)
+    if x.dtype.isbuiltin == 1:
+        return torch.from_numpy(x.copy()).to(device)
+    carrier, same_width = _CARRIERS[x.dtype.itemsize]
+    return torch.from_numpy(x.view(carrier).copy()).to(device=device, dtype=same_width).view(dtype)
+
+
+def to_numpy(x: torch.Tensor) -> np.ndarray[Any, Any]:
+    """Return the same bits as a NumPy array."""
+    x = x.detach().cpu().resolve_conj().resolve_neg()
+    name = str(x.dtype).removeprefix("torch.")
+    if name == "bfloat16" or name.startswith("float8"):
+        carrier = _CARRIERS[x.element_size()][1]
+        return x.contiguous().view(carrier).numpy().view(numpy_dtype(name))
+    return x.numpy()
+
+
+def is_array(x: object) -> bool:
+    """Whether an op returned one of this framework's arrays."""
+    return isinstance(x, torch.Tensor)
+
+
+def device_of(x: torch.Tensor) -> str:
+    """Return the device that an array is on."""
+    return str(x.device)
+
+
+def layouts(x: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Return the same values in other memory: what an op must not depend on."""
+    reverse = tuple(range(x.ndim))[::-1]
+    wide = torch.stack([x, x], -1)
+    storage = torch.empty(x.numel() + 3, dtype=x.dtype, device=x.device)
+    storage[3:] = x.reshape(-1)
+    return {
+        "transposed": x.permute(reverse).clone(memory_format=torch.contiguous_format).permute(reverse),
+        "strided": wide[..., 0],
+        "offset": storage[3:].view(x.shape),
+        "expanded": x.unsqueeze(0).expand(1, *x.shape)[0],
+    }
+
+
+def expanded(x: torch.Tensor, axis: int, size: int) -> torch.Tensor:
+    """Return the first slice along an axis, repeated without memory of its own (stride 0)."""
+    return x.narrow(axis, 0, 1).expand(*x.shape[:axis], size, *x.shape[axis + 1 :])
+
+
+def compiled(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function traced whole by torch.compile, with symbolic sizes and the ahead-of-time graph."""
+    torch._dynamo.reset()
+    return torch.compile(fn, fullgraph=True, dynamic=True, backend="aot_eager")
+
+
+def vjp(fn: Callable[..., Any], inputs: Sequence[Any], cotangents: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """Return the gradient of every input, given those of the outputs."""
+    leaves = [x.detach().requires_grad_() for x in inputs]
+    outputs = fn(*leaves)
+    flat = list(outputs) if isinstance(outputs, tuple | list) else [outputs]
+    grads = torch.autograd.grad(flat, leaves, list(cotangents), allow_unused=True)
+    return [torch.zeros_like(x) if g is None else g for x, g in zip(leaves, grads, strict=True)]
+
+
+transforms: dict[str, Callable[..., Any]] = {"compile": compiled, "vmap": torch.func.vmap, "vjp": vjp}

@@ -1,0 +1,73 @@
+"""PyTorch: heads, fused projections, grouped queries and rotary pairs."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from einspec.impls.torch.bits import as_bits, from_bits
+from einspec.impls.torch.checked import op
+
+Layout = Literal["3hd", "h3d", "hd3", "d3h"]
+
+
+@op
+def split_heads(x: Tensor, *, num_heads: int) -> Tensor:
+    """Compute split_heads (see its card)."""
+    b, n, features = x.shape
+    return x.reshape(b, n, num_heads, features // num_heads).transpose(1, 2)  # b h n d
+
+
+@op
+def merge_heads(x: Tensor) -> Tensor:
+    """Compute merge_heads (see its card)."""
+    return x.transpose(1, 2).flatten(2)
+
+
+@op
+def split_qkv(x: Tensor, *, num_heads: int, layout: Layout = "3hd") -> tuple[Tensor, ...]:
+    """Compute split_qkv (see its card)."""
+    b, n, features = x.shape
+    sizes = {"3": 3, "h": num_heads, "d": features // (3 * num_heads)}
+    t, h, d = (2 + layout.index(axis) for axis in "3hd")
+    q, k, v = x.reshape(b, n, *(sizes[axis] for axis in layout)).permute(t, 0, h, 1, d)  # t b h n d
+    return q, k, v
+
+
+@op
+def merge_qkv(qkv: Sequence[Tensor], *, layout: Layout = "3hd") -> Tensor:
+    """Compute merge_qkv (see its card)."""
+    order = (0, 2, 3, 1) if layout == "d3h" else (0, 2, 1, 3)  # b n d h, b n h d
+    y = torch.stack([as_bits(x).permute(order) for x in qkv], dim=2 + layout.index("3"))
+    return from_bits(y.flatten(2), qkv[0].dtype)
+
+
+@op
+def split_qkv_grouped(x: Tensor, *, num_kv_heads: int, num_queries_per_kv: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Compute split_qkv_grouped (see its card)."""
+    b, n, features = x.shape
+    g, r = num_kv_heads, num_queries_per_kv
+    y = x.reshape(b, n, g, r + 2, features // (g * (r + 2))).permute(0, 2, 3, 1, 4)  # b g s n d
+    return y[:, :, :r].flatten(1, 2), y[:, :, r], y[:, :, r + 1]
+
+
+@op
+def repeat_kv(x: Tensor, *, num_repeats: int) -> Tensor:
+    """Compute repeat_kv (see its card)."""
+    b, g, n, d = x.shape
+    return x.unsqueeze(2).expand(b, g, num_repeats, n, d).flatten(1, 2)
+
+
+@op
+def rope_interleaved_to_half(x: Tensor) -> Tensor:
+    """Compute rope_interleaved_to_half (see its card)."""
+    pairs = x.reshape(*x.shape[:-1], x.shape[-1] // 2, 2)  # ... d r
+    return pairs.transpose(-2, -1).flatten(-2)
+
+
+@op
+def rope_half_to_interleaved(x: Tensor) -> Tensor:
+    """Compute rope_half_to_interleaved (see its card)."""
+    halves = x.reshape(*x.shape[:-1], 2, x.shape[-1] // 2)  # ... r d
+    return halves.transpose(-2, -1).flatten(-2)

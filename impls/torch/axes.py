@@ -1,0 +1,103 @@
+"""PyTorch: ops that move, merge, split and repeat whole axes."""
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from einspec.impls.torch.bits import as_bits, from_bits
+from einspec.impls.torch.checked import op
+
+
+@op
+def matrix_transpose(x: Tensor) -> Tensor:
+    """Compute matrix_transpose (see its card)."""
+    return x.transpose(-2, -1)
+
+
+@op
+def swap_hw(x: Tensor, *, layout: Literal["nchw", "nhwc"] = "nchw") -> Tensor:
+    """Compute swap_hw (see its card)."""
+    return x.transpose(2, 3) if layout == "nchw" else x.transpose(1, 2)
+
+
+@op
+def cyclic_permute(x: Tensor) -> Tensor:
+    """Compute cyclic_permute (see its card)."""
+    return x.permute(3, 0, 1, 2)
+
+
+@op
+def channels_last(x: Tensor) -> Tensor:
+    """Compute channels_last (see its card)."""
+    return x.movedim(1, -1)
+
+
+@op
+def channels_first(x: Tensor) -> Tensor:
+    """Compute channels_first (see its card)."""
+    return x.movedim(-1, 1)
+
+
+@op
+def flatten_leading(x: Tensor, *, num_axes: int = 2) -> Tensor:
+    """Compute flatten_leading (see its card)."""
+    return x.flatten(0, num_axes - 1)
+
+
+@op
+def unflatten(x: Tensor, *, sizes: tuple[int, ...]) -> Tensor:
+    """Compute unflatten (see its card)."""
+    known = math.prod([s for s in sizes if s >= 0])
+    return x.reshape(*(s if s >= 0 else x.shape[0] // known for s in sizes), *x.shape[1:])
+
+
+@op
+def tile(x: Tensor, *, repeats: int, axis: int = 0) -> Tensor:
+    """Compute tile (see its card)."""
+    a = axis % x.ndim
+    copies = x.unsqueeze(a).expand(*x.shape[:a], repeats, *x.shape[a:])  # *a r n *b
+    return copies.flatten(a, a + 1)
+
+
+@op
+def repeat_interleave(x: Tensor, *, repeats: int, axis: int = 0) -> Tensor:
+    """Compute repeat_interleave (see its card)."""
+    a = axis % x.ndim
+    copies = x.unsqueeze(a + 1).expand(*x.shape[: a + 1], repeats, *x.shape[a + 1 :])  # *a n r *b
+    return copies.flatten(a, a + 1)
+
+
+@op
+def repeat_new_axis(x: Tensor, *, num_repeats: int, axis: int = 0) -> Tensor:
+    """Compute repeat_new_axis (see its card)."""
+    a = axis % (x.ndim + 1)
+    return x.unsqueeze(a).expand(*x.shape[:a], num_repeats, *x.shape[a:])
+
+
+@op
+def stack(xs: Sequence[Tensor], *, axis: int = 0) -> Tensor:
+    """Compute stack (see its card)."""
+    return from_bits(torch.stack([as_bits(x) for x in xs], dim=axis), xs[0].dtype)
+
+
+@op
+def unstack(x: Tensor, *, axis: int = 0) -> tuple[Tensor, ...]:
+    """Compute unstack (see its card)."""
+    return x.unbind(axis)
+
+
+@op
+def concat(xs: Sequence[Tensor], *, axis: int = 0) -> Tensor:
+    """Compute concat (see its card)."""
+    return from_bits(torch.cat([as_bits(x) for x in xs], dim=axis), xs[0].dtype)
+
+
+@op
+def interleave(xs: Sequence[Tensor], *, axis: int = 0) -> Tensor:
+    """Compute interleave (see its card)."""
+    a = axis % xs[0].ndim
+    joined = torch.stack([as_bits(x) for x in xs], dim=a + 1)  # *a n t *b
+    return from_bits(joined.flatten(a, a + 1), xs[0].dtype)

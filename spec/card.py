@@ -1,0 +1,421 @@
+"""Cards: one TOML file an op, validated on load, and the compiled form in which everything else uses them."""
+
+from __future__ import annotations
+
+import functools
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from einspec.classes import OpClass, classify
+from einspec.formula import (
+    Axis,
+    Binary,
+    Bracket,
+    Equation,
+    FormulaError,
+    Group,
+    Node,
+    Number,
+    Param as ParamNode,
+    Read,
+    Rest,
+    Size,
+    axes_of,
+    base,
+    parse,
+    parse_term,
+    walk,
+)
+from einspec.shapes import ParameterError, Signature, integer, parse_signature
+
+OPS = Path(__file__).parent / "ops"
+DtypeGroup = Literal["any", "ordered", "number", "inexact"]
+
+
+class CardError(ValueError):
+    """A card that cannot be used: names the file and the place."""
+
+
+class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Base of every table of a card: an unknown key is an error."""
+
+
+class Param(Table, frozen=True):
+    """A keyword parameter of an op. Exactly one of ``size``, ``int``, ``axis``, ``rank``, ``sizes`` says what it sets;
+    with none of them and no ``choices`` it is an integer that formulas read by its own name."""
+
+    doc: str
+    size: str = ""
+    """The axes, or one composition in parentheses, whose size it gives; several axes are one size, or one each with ``tuple``."""
+    names: str = msgspec.field(default="", name="int")
+    """The names under which formulas read it, when they are not its own name."""
+    axis: str = ""
+    """``n in x``: the position of axis n among the axes of x; negative counts from the end."""
+    rank: str = ""
+    """The rest whose number of axes it gives."""
+    sizes: str = ""
+    """The rest whose sizes it lists; one of them may be -1 and is inferred."""
+    number: bool = False
+    """Takes a float as well as an integer."""
+    choices: tuple[str, ...] = ()
+    default: int | float | str | tuple[int, ...] | msgspec.UnsetType = msgspec.UNSET
+    min: int | msgspec.UnsetType = msgspec.UNSET
+    several: bool = msgspec.field(default=False, name="tuple")
+    """Takes one integer for all its targets, or a tuple with one each."""
+    values: tuple[int, ...] = ()
+    """The values that the judge tries, where the smallest legal ones do not tell enough."""
+
+    def targets(self, name: str) -> list[str]:
+        """Return the axes or formula names that the parameter sets."""
+        if self.size:
+            return re.findall(r"\([^)]*\)|\S+", self.size)
+        return (self.names or name).split()
+
+    @property
+    def required(self) -> bool:
+        """Whether a call must give it."""
+        return self.default is msgspec.UNSET
+
+
+class AxisRule(Table, frozen=True):
+    """A bound on the size of an axis."""
+
+    min: int
+
+
+class Laws(Table, frozen=True):
+    """What follows from the definition and is checked besides it. Calls are written in the names of cards."""
+
+    inverse: str = ""
+    """A call that gives the first input back."""
+    involution: bool = False
+    """Applied twice with the same parameters, it gives the input back."""
+    order: str = ""
+    """``N: x[i]``: applied as often as the size expression says, it gives the input back."""
+    adjoint: str = ""
+    """A call g of the output with <f(x), y> == <x, g(y)>."""
+    equivariant: str = ""
+    """Axes of which a permutation of the input permutes the output likewise."""
+    invariant: str = ""
+    """Axes of which a permutation of the input leaves the output as it is."""
+    conserves: Literal["", "multiset", "sum"] = ""
+    """What input and output have in common: every element, or the sum over all elements."""
+    idempotent: bool = False
+    """Applied to its own output, it changes nothing."""
+    equation: dict[str, str] = {}
+    """``name = "left == right"``, both sides calls over the inputs, outputs and parameters."""
+
+
+class SameAs(Table, frozen=True):
+    """A name under which others ship the op. ``call`` is run by a test where ``package`` is a framework of the suite."""
+
+    package: str
+    call: str
+    when: str = ""
+
+
+class Differs(Table, frozen=True):
+    """Who computes something else under the same name, and how."""
+
+    who: str
+    how: str
+    see: str = ""
+
+
+class Reference(Table, frozen=True):
+    """Where a definition comes from."""
+
+    title: str
+    url: str = ""
+
+
+class Variant(Table, frozen=True):
+    """What a card says for one value of its string parameter."""
+
+    signature: str = ""
+    definition: str = ""
+    sizes: dict[str, str] = {}
+    require: dict[str, str] = {}
+    laws: Laws = Laws()
+    same_as: tuple[SameAs, ...] = ()
+
+
+class Card(Table, frozen=True):
+    """The normative text of one op."""
+
+    summary: str
+    since: str
+    signature: str = ""
+    definition: str = ""
+    notes: str = ""
+    aliases: tuple[str, ...] = ()
+    params: dict[str, Param] = {}
+    axes: dict[str, AxisRule] = {}
+    sizes: dict[str, str] = {}
+    require: dict[str, str] = {}
+    """Named conditions on sizes and parameters, each an error of its own when it does not hold."""
+    unspecified: tuple[str, ...] = ()
+    """Ids of errors that an implementation need not raise, such as ``size.a``."""
+    dtype: dict[str, str] = {}
+    """For an input the group of dtypes that it takes; for an output ``same as x`` or a dtype."""
+    when: dict[str, dict[str, Variant]] = {}
+    """One string parameter, and for each of its values what differs."""
+    laws: Laws = Laws()
+    same_as: tuple[SameAs, ...] = ()
+    differs: tuple[Differs, ...] = ()
+    references: tuple[Reference, ...] = ()
+
+
+@dataclass(frozen=True)
+class Term:
+    """An expression over sizes and parameters, compiled."""
+
+    text: str
+    needs: frozenset[str]
+    """The axes whose sizes it reads."""
+    value: Callable[[Mapping[str, int], Mapping[str, int | float]], int]
+    """Return its value from the sizes of axes and the numbers of parameters."""
+
+
+@dataclass(frozen=True, eq=False)
+class Form:
+    """A card compiled for one value of its string parameter."""
+
+    signature: Signature
+    equations: tuple[Equation, ...]
+    sizes: dict[str, Term]
+    require: dict[str, Term]
+    laws: Laws
+    same_as: tuple[SameAs, ...]
+    choice: dict[str, str]
+
+    @functools.cached_property
+    def kind(self) -> OpClass:
+        """The class of the op, derived from its tree."""
+        return classify(self.signature, self.equations)
+
+    def equation(self, tensor: str) -> Equation:
+        """Return the equation that defines a tensor."""
+        return next(e for e in self.equations if e.tensor == tensor)
+
+
+@dataclass(frozen=True, eq=False)
+class Op:
+    """A loaded card: what every other part of einspec works with."""
+
+    name: str
+    family: str
+    card: Card
+    forms: dict[str, Form]
+    """By value of the string parameter; the one form of a card without has the key ``""``."""
+
+    @property
+    def choice(self) -> str:
+        """The string parameter that selects the form, or ``""``."""
+        return next(iter(self.card.when), "")
+
+    def form(self, params: Mapping[str, Any]) -> Form:
+        """Return the form that bound parameters select."""
+        return self.forms[params[self.choice] if self.choice else ""]
+
+    def bind(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Return all parameters, defaults filled in, in the order of the card.
+
+        Raises:
+            ParameterError: one is unknown, missing or out of range.
+            TypeError: one is of the wrong type.
+        """
+        unknown = [name for name in params if name not in self.card.params]
+        if unknown:
+            known = ", ".join(self.card.params) or "none"
+            raise ParameterError(f"{self.name}: no parameter {unknown[0]!r}; the parameters are: {known}")
+        return {name: self._value(name, param, params) for name, param in self.card.params.items()}
+
+    def _value(self, name: str, param: Param, params: Mapping[str, Any]) -> Any:
+        if name not in params and param.required:
+            raise ParameterError(f"{self.name}: missing parameter {name!r}: {param.doc}")
+        value = params.get(name, param.default)
+        label = f"{self.name}: {name}"
+        if param.choices:
+            if value not in param.choices:
+                raise ParameterError(f"{label} must be one of {', '.join(param.choices)}, not {value!r}")
+            return value
+        if param.number and isinstance(value, float):
+            return value
+        if isinstance(value, (tuple, list)) and (param.sizes or param.several):
+            value = tuple(integer(label, v) for v in value)
+            if param.several and len(value) != len(param.targets(name)):
+                raise ParameterError(f"{label} must be an integer or a tuple of {len(param.targets(name))}, not {value!r}")
+        elif param.sizes:
+            raise TypeError(f"{label} must be a tuple of integers, not {value!r}")
+        else:
+            value = integer(label, value)
+        if param.sizes and not value:
+            raise ParameterError(f"{label} must list at least one size")
+        least = -1 if param.sizes else param.min
+        if isinstance(least, int) and any(v < least for v in (value if isinstance(value, tuple) else (value,))):
+            raise ParameterError(f"{label} must be at least {least}, not {value!r}")
+        return value
+
+
+def compile_card(name: str, family: str, card: Card) -> Op:
+    """Check a card and compile its forms.
+
+    Raises:
+        CardError: the card contradicts itself; FormulaError: a definition cannot be read.
+    """
+    where = f"{family}/{name}.toml"
+    if len(card.when) > 1:
+        raise CardError(f"{where}: when: only one parameter can select a form, not {', '.join(card.when)}")
+    for param, variants in card.when.items():
+        if param not in card.params or card.params[param].choices != tuple(variants):
+            raise CardError(f"{where}: when.{param}: params.{param}.choices must be {list(variants)}")
+    variants = next(iter(card.when.values()), {"": Variant()})
+    choice = next(iter(card.when), "")
+    forms = {value: _form(where, card, variant, {choice: value} if choice else {}) for value, variant in variants.items()}
+    return Op(name, family, card, forms)
+
+
+def _form(where: str, card: Card, variant: Variant, choice: dict[str, str]) -> Form:
+    signature = parse_signature(variant.signature or card.signature, where)
+    names = frozenset(t for n, p in card.params.items() if not (p.choices or p.size or p.sizes) for t in p.targets(n))
+    equations = parse(variant.definition or card.definition, where, names)
+    sizes = {a: term(text, where, names) for a, text in {**card.sizes, **variant.sizes}.items()}
+    require = {k: term(text, where, names) for k, text in {**card.require, **variant.require}.items()}
+    laws = msgspec.structs.replace(card.laws, **{k: v for k, v in msgspec.structs.asdict(variant.laws).items() if v})
+    form = Form(signature, equations, sizes, require, laws, card.same_as + variant.same_as, choice)
+    _check(where, card, form)
+    return form
+
+
+def term(text: str, where: str, params: frozenset[str] = frozenset()) -> Term:
+    """Compile an expression over sizes and parameters.
+
+    Raises:
+        FormulaError: the text is no such expression.
+    """
+    node = parse_term(text, where, params)
+    needs = frozenset(n.axis for n in walk(node) if isinstance(n, Size))
+    code = compile(f"lambda s, v: int({_source(node)})", where, "eval")
+    return Term(text, needs, eval(code, {}))  # noqa: S307  # made from a parsed tree
+
+
+def _source(node: Node) -> str:
+    """Return a parsed expression as Python."""
+    match node:
+        case Number(value):
+            return repr(value)
+        case Size(axis):
+            return f"s[{axis!r}]"
+        case ParamNode(name):
+            return f"v[{name!r}]"
+        case Binary(op, left, right) | Bracket(op, left, right):
+            return f"({_source(left)} {op} {_source(right)})"
+    raise FormulaError(f"a size is made of sizes, parameters and arithmetic, not of {type(node).__name__.lower()}")
+
+
+def _check(where: str, card: Card, form: Form) -> None:
+    defined = {e.tensor for e in form.equations}
+    inputs = {spec.name: spec for spec in form.signature.inputs}
+    for spec in form.signature.outputs:
+        if spec.name not in defined:
+            raise CardError(f"{where}: output {spec.name} has no equation")
+        if form.equation(spec.name).index != spec.index:
+            raise CardError(f"{where}: the axes of {spec.name} differ between signature and definition")
+    known = {base(a) for spec in (*form.signature.inputs, *form.signature.outputs) for a in axes_of(spec.index)}
+    for equation in form.equations:
+        if equation.tensor in inputs:
+            raise CardError(f"{where}: {equation.tensor} is an input and cannot be defined")
+        for node in walk(equation):
+            if isinstance(node, Axis) and base(node.name) not in known | set(form.sizes):
+                raise FormulaError(f"{where}: axis {node.name} stands in no tensor of the signature: {equation.text}")
+            if isinstance(node, Read):
+                _check_read(where, node, equation, inputs, defined)
+    rules = [*card.axes, *(t for p in card.params.values() if p.size for t in re.findall("[a-z]+", p.size))]
+    for axis in rules:
+        if axis not in known and not card.when:
+            raise CardError(f"{where}: axis {axis} stands in no tensor of the signature")
+    for tensor in card.dtype:
+        if tensor not in inputs and tensor not in defined:
+            raise CardError(f"{where}: dtype.{tensor}: no such tensor")
+
+
+def _check_read(where: str, read: Read, equation: Equation, inputs: Mapping[str, Any], defined: set[str]) -> None:
+    if read.tensor not in inputs:
+        if read.tensor not in defined:
+            raise FormulaError(f"{where}: {read.tensor} is neither an input nor defined: {equation.text}")
+        return
+    declared = inputs[read.tensor].index
+    if len(declared) != len(read.index):
+        raise FormulaError(f"{where}: {read.tensor} has {len(declared)} dimensions, not {len(read.index)}: {equation.text}")
+    for want, got in zip(declared, read.index, strict=True):
+        if isinstance(got, Group | Rest) or isinstance(want, Group | Rest):
+            same = type(want) is type(got) and [base(a) for a in axes_of((want,))] == [base(a) for a in axes_of((got,))]
+            if not same:
+                raise FormulaError(f"{where}: {read.tensor} is read with other dimensions than its signature: {equation.text}")
+
+
+@functools.cache
+def paths() -> dict[str, Path]:
+    """Return the file of every op that einspec ships, by name, sorted by family and name."""
+    return {path.stem: path for path in sorted(OPS.glob("*/*.toml"))}
+
+
+def read_card(path: Path) -> Card:
+    """Read one card file.
+
+    Raises:
+        CardError: the file is not TOML, or a key is unknown, missing or of the wrong type.
+    """
+    try:
+        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Card)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise CardError(f"{path.parent.name}/{path.name}: {error}") from None
+
+
+@functools.cache
+def load(name: str) -> Op:
+    """Return the op of a name or alias.
+
+    Raises:
+        KeyError: no card has that name or alias; the message suggests close ones.
+    """
+    if name not in paths():
+        return load(resolve(name))
+    path = paths()[name]
+    return compile_card(name, path.parent.name, read_card(path))
+
+
+@functools.cache
+def aliases() -> dict[str, str]:
+    """Return the op of every alias."""
+    return {alias: name for name, path in paths().items() for alias in read_card(path).aliases}
+
+
+def resolve(name: str) -> str:
+    """Return the name of the op that a name or alias stands for; spaces, hyphens and case do not matter.
+
+    Raises:
+        KeyError: there is none; the message suggests close ones.
+    """
+    plain = re.sub(r"[\s-]+", "_", name.strip().lower())
+    if plain in paths():
+        return plain
+    if plain in aliases():
+        return aliases()[plain]
+    import difflib
+
+    close = difflib.get_close_matches(plain, [*paths(), *aliases()], n=3, cutoff=0.5)
+    hint = f"; did you mean {' or '.join(close)}?" if close else "; einspec ops lists them all"
+    raise KeyError(f"no op {name!r}{hint}")
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of a card."""
+    return msgspec.json.schema(Card)

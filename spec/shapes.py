@@ -1,0 +1,366 @@
+"""Signatures in named axes, and the sizes that follow from the shapes and parameters of a call.
+
+A signature reads ``x: b (c i j) h w -> y: b c (h i) (w j)``. A dimension is an axis, a composition in parentheses, or any
+number of axes: ``...`` or ``*a``. A first dimension in brackets, ``xs: [n] a b``, is a list or tuple of tensors.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import operator
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from einspec.formula import Axis, Group, Index, Rest, base
+
+if TYPE_CHECKING:
+    from einspec.card import Form, Op, Param
+
+TOKEN = re.compile(r"\s*(\.\.\.|->|\*?[a-z]+\d*(?![A-Za-z_])|[A-Za-z_][A-Za-z_0-9]*|[()\[\],:])")
+
+
+class ShapeError(ValueError):
+    """The shapes of a call do not fit the signature; the message holds all that is needed to mend the call.
+
+    ``constraint`` is the id of what does not hold: ``rank.x``, ``divides.x.1``, ``match.x.0``, ``axes.h``, ``require.fits``.
+    """
+
+    constraint: str = ""
+
+
+class ParameterError(ValueError):
+    """A parameter of a call is missing, unknown or outside its range."""
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """One tensor of a signature; ``listed`` says that the first axis is a list of tensors."""
+
+    name: str
+    index: tuple[Index, ...]
+    listed: bool = False
+
+    def __str__(self) -> str:
+        parts = [dimension_text(d) for d in self.index]
+        if self.listed:
+            parts[0] = f"[{parts[0]}]"
+        return f"{self.name}: {' '.join(parts)}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """The tensors that an op takes and returns."""
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+    def __str__(self) -> str:
+        sides = (", ".join(map(str, side)) for side in (self.inputs, self.outputs))
+        return " -> ".join(sides).strip()
+
+
+def dimension_text(dimension: Index) -> str:
+    """Return a dimension as a signature writes it."""
+    match dimension:
+        case Axis(name):
+            return name
+        case Rest(name):
+            return name if name == "..." else f"*{name}"
+        case Group(parts):
+            return f"({' '.join(dimension_text(p) for p in parts)})"
+
+
+def parse_signature(text: str, card: str = "signature") -> Signature:
+    """Parse a signature.
+
+    Raises:
+        ValueError: the text is no signature; the message names the card and the place.
+    """
+    tokens: list[str] = []
+    position = 0
+    while position < len(text.rstrip()):
+        match = TOKEN.match(text, position)
+        if match is None:
+            raise ValueError(f"{card}: signature, column {position + 1}: unexpected {text[position]!r} in {text!r}")
+        tokens.append(match[1])
+        position = match.end()
+    if tokens.count("->") != 1:
+        raise ValueError(f"{card}: signature: expected 'inputs -> outputs' in {text!r}")
+    arrow = tokens.index("->")
+    inputs, outputs = (_tensors(side, card, text) for side in (tokens[:arrow], tokens[arrow + 1 :]))
+    if not outputs:
+        raise ValueError(f"{card}: signature: expected at least one output in {text!r}")
+    return Signature(inputs, outputs)
+
+
+def _tensors(tokens: list[str], card: str, text: str) -> tuple[TensorSpec, ...]:
+    specs, tokens = [], list(tokens)
+    while tokens:
+        if len(tokens) < 2 or tokens[1] != ":":
+            raise ValueError(f"{card}: signature: expected 'name:' before {' '.join(tokens)!r} in {text!r}")
+        name, tokens = tokens[0], tokens[2:]
+        end = tokens.index(",") if "," in tokens else len(tokens)
+        dims, tokens = tokens[:end], tokens[end + 1 :]
+        listed = dims[:1] == ["["]
+        if listed and dims[2:3] != ["]"]:
+            raise ValueError(f"{card}: signature: expected a list axis like [n] in {text!r}")
+        if listed:
+            dims = [dims[1], *dims[3:]]
+        specs.append(TensorSpec(name, _dimensions(dims, card, text), listed))
+    return tuple(specs)
+
+
+def _dimensions(tokens: list[str], card: str, text: str) -> tuple[Index, ...]:
+    stack: list[list[Index]] = [[]]
+    for token in tokens:
+        if token == "(":
+            stack.append([])
+        elif token == ")" and len(stack) > 1 and stack[-1]:
+            group = Group(tuple(stack.pop()))
+            stack[-1].append(group)
+        elif token == "...":
+            stack[-1].append(Rest("..."))
+        elif token.startswith("*"):
+            stack[-1].append(Rest(token[1:]))
+        elif token.isidentifier() and token.islower() and "_" not in token:
+            stack[-1].append(Axis(token))
+        else:
+            raise ValueError(f"{card}: signature: unexpected {token!r} in {text!r}")
+    if len(stack) > 1:
+        raise ValueError(f"{card}: signature: a parenthesis is not closed in {text!r}")
+    return tuple(stack[0])
+
+
+def expand(index: tuple[Index, ...], ranks: Mapping[str, int]) -> tuple[Index, ...]:
+    """Return the index with every rest replaced by as many single axes as it stands for."""
+    return _expand(index, tuple(ranks.items())) if ranks else index
+
+
+@functools.lru_cache(maxsize=4096)
+def _expand(index: tuple[Index, ...], ranks: tuple[tuple[str, int], ...]) -> tuple[Index, ...]:
+    out: list[Index] = []
+    for part in index:
+        if isinstance(part, Rest):
+            out += [Axis(rest_axis(part.name, i)) for i in range(dict(ranks)[part.name])]
+        elif isinstance(part, Group):
+            out.append(Group(_expand(part.parts, ranks)))
+        else:
+            out.append(part)
+    return tuple(out)
+
+
+def rest_axis(rest: str, i: int) -> str:
+    """Return the name of the i-th axis that a rest stands for."""
+    return f"{rest}.{i}"
+
+
+def atoms(dimension: Index) -> tuple[str, ...]:
+    """Return the axes of an expanded dimension, slowest first."""
+    if isinstance(dimension, Axis):
+        return (dimension.name,)
+    return _group_atoms(dimension) if isinstance(dimension, Group) else (dimension.name,)
+
+
+@functools.lru_cache(maxsize=4096)
+def _group_atoms(group: Group) -> tuple[str, ...]:
+    return tuple(a for part in group.parts for a in atoms(part))
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """Everything that a call fixes: the form, the rank of each rest, the size of each axis, the number parameters."""
+
+    form: Form
+    ranks: dict[str, int]
+    sizes: dict[str, int]
+    values: dict[str, int | float]
+
+    def shape(self, spec: TensorSpec) -> tuple[int, ...]:
+        """Return the shape of a tensor of the signature; the first entry of a listed one is the length of the list."""
+        dims = expand(spec.index, self.ranks)
+        return tuple(math.prod(self.size(a) for a in atoms(d)) for d in dims)
+
+    def size(self, axis: str) -> int:
+        """Return the size of an axis; ``e1`` has the size of ``e``."""
+        return self.sizes[axis] if axis in self.sizes else self.sizes[base(axis)]
+
+
+def solve(op: Op, shapes: Sequence[tuple[int, ...]], params: Mapping[str, Any]) -> Solution:
+    """Return the sizes of a call.
+
+    Args:
+        op: the op that is called.
+        shapes: the shape of each input, in the order of the signature; a listed input's is that of its stack.
+        params: the parameters by name; those with a default may be absent.
+
+    Raises:
+        ShapeError: a shape does not fit the signature or another shape.
+        ParameterError: a parameter is unknown, missing or out of range.
+        TypeError: a parameter is of the wrong type (a bool or a float where an integer belongs).
+    """
+    given = op.bind(params)
+    return _Solver(op, op.form(given), shapes, given).run()
+
+
+_Sum = tuple[tuple[str, ...], int, str, str]
+"""Axes whose product is a number, where that stands in words, and its place in a constraint id."""
+
+
+class _Solver:
+    """One call being solved: sizes found so far, and what is still unknown."""
+
+    def __init__(self, op: Op, form: Form, shapes: Sequence[tuple[int, ...]], params: dict[str, Any]) -> None:
+        self.op, self.form, self.shapes, self.params = op, form, shapes, params
+        self.ranks: dict[str, int] = {}
+        self.sizes: dict[str, int] = {}
+        self.values: dict[str, int | float] = {}
+
+    def fail(self, problem: str, constraint: str) -> ShapeError:
+        shapes = zip(self.form.signature.inputs, self.shapes, strict=False)
+        got = ", ".join(f"{spec.name}[{', '.join(map(str, shape))}]" for spec, shape in shapes)
+        known = {**self.params, **{a: n for a, n in self.sizes.items() if "." not in a}}
+        lines = [f"{self.op.name}: {problem}", f"  signature: {self.form.signature}", f"  got: {got or 'no tensor'}"]
+        if known:
+            lines.append(f"  with: {', '.join(f'{k}={v!r}' for k, v in known.items())}")
+        error = ShapeError("\n".join(lines))
+        error.constraint = constraint
+        return error
+
+    def run(self) -> Solution:
+        inputs = self.form.signature.inputs
+        if len(self.shapes) != len(inputs):
+            raise self.fail(f"takes {len(inputs)} tensors, not {len(self.shapes)}", "count")
+        equations: list[_Sum] = []
+        for name, param in self.op.card.params.items():
+            equations += self.take_parameter(name, param)
+        self.solve_ranks()
+        for spec, shape in zip(inputs, self.shapes, strict=True):
+            for i, (dim, size) in enumerate(zip(expand(spec.index, self.ranks), shape, strict=True)):
+                where = f"the length of {spec.name}" if spec.listed and i == 0 else f"dimension {i - spec.listed} of {spec.name}"
+                equations.append((atoms(dim), size, where, f"{spec.name}.{i - spec.listed if i or not spec.listed else 'length'}"))
+        self.solve_sizes(equations)
+        self.finish()
+        return Solution(self.form, self.ranks, self.sizes, self.values)
+
+    def take_parameter(self, name: str, param: Param) -> list[_Sum]:
+        value = self.params[name]
+        if value is None or param.choices:
+            return []
+        if param.sizes:
+            return self.take_sizes(param.sizes, name, value)
+        targets = param.targets(name)
+        each = value if isinstance(value, tuple) else (value,) * len(targets)
+        if param.size:
+            groups = [_dimensions(re.findall(r"[a-z]+|[()]", t), self.op.name, t)[0] for t in targets]
+            return [(atoms(g), n, name, name) for g, n in zip(groups, each, strict=True)]
+        if param.rank:
+            self.ranks[param.rank] = value
+        elif not param.axis:
+            self.values.update(zip(targets, each, strict=True))
+        return []
+
+    def take_sizes(self, rest: str, name: str, value: tuple[int, ...]) -> list[_Sum]:
+        self.ranks[rest] = len(value)
+        return [((rest_axis(rest, i),), n, f"{name}[{i}]", name) for i, n in enumerate(value) if n >= 0]
+
+    def solve_ranks(self) -> None:
+        for name, param in self.op.card.params.items():
+            if param.axis:
+                self.place_axis(name, *param.axis.split(" in "))
+        for spec, shape in zip(self.form.signature.inputs, self.shapes, strict=True):
+            rests = [d.name for d in spec.index if isinstance(d, Rest)]
+            spare = len(shape) - (len(spec.index) - len(rests)) - sum(self.ranks.get(r, 0) for r in rests)
+            unknown = [r for r in rests if r not in self.ranks]
+            if spare < 0 or (spare and not unknown):
+                least = "at least " if rests else ""
+                wanted = len(spec.index) - len(rests) + sum(self.ranks.get(r, 0) for r in rests) - spec.listed
+                raise self.fail(f"{spec.name} must have {least}{wanted} axes, not {len(shape) - spec.listed}", f"rank.{spec.name}")
+            if unknown:
+                self.ranks[unknown[0]] = spare
+
+    def place_axis(self, name: str, axis: str, tensor: str) -> None:
+        """Fix how many axes stand before the one whose position a parameter gives."""
+        signature = self.form.signature
+        spec = next(s for s in (*signature.inputs, *signature.outputs) if s.name == tensor)
+        first, shape = signature.inputs[0], self.shapes[0]
+        before = spec.index[[isinstance(d, Axis) and d.name == axis for d in spec.index].index(True) - 1]
+        if not isinstance(before, Rest):
+            before = next(d for d in spec.index if isinstance(d, Rest))
+        single = sum(not isinstance(d, Rest) for d in spec.index) - spec.listed
+        fixed = sum(not isinstance(d, Rest) for d in first.index)
+        if len(shape) < fixed:
+            least = fixed - first.listed
+            raise self.fail(f"{first.name} must have at least {least} axes, not {len(shape) - first.listed}", f"rank.{first.name}")
+        rank = len(shape) - fixed + single
+        position = self.params[name]
+        if not -rank <= position < rank:
+            raise self.fail(f"{name} must lie in {-rank}..{rank - 1}, not {position}", f"param.{name}")
+        self.ranks[before.name] = position % rank
+
+    def solve_sizes(self, equations: list[_Sum]) -> None:
+        for axis, term in self.form.sizes.items():
+            if not term.needs:
+                self.sizes[axis] = term.value(self.sizes, self.values)
+        while equations:
+            waiting = [e for e in equations if not self.settle(*e)]
+            if len(waiting) == len(equations):
+                names, _, where, place = waiting[0]
+                unknown = dict.fromkeys(a.replace("..", "") for a in names if a not in self.sizes)
+                raise self.fail(f"{where} leaves the sizes of {' and '.join(unknown)} open", f"open.{place}")
+            equations = waiting
+
+    def settle(self, names: tuple[str, ...], total: int, where: str, place: str) -> bool:
+        """Check an equation, or solve it for its one unknown axis; False when it has to wait for others."""
+        known, unknown = 1, ""
+        for axis in names:
+            if axis in self.sizes:
+                known *= self.sizes[axis]
+            elif unknown and axis != unknown:
+                return False
+            else:
+                unknown = axis
+        if not unknown:
+            if known != total:
+                raise self.fail(f"{where} must be {known}{self.reason(names)}, not {total}", f"match.{place}")
+            return True
+        if known == 0:
+            return False
+        if total % known:
+            raise self.fail(f"{where} must be a multiple of {known}, not {total}", f"divides.{place}")
+        self.sizes[unknown] = total // known
+        return True
+
+    def reason(self, names: tuple[str, ...]) -> str:
+        shown = [n for n in names if "." not in n]
+        return f", the size of {' '.join(shown)}" if shown else ""
+
+    def finish(self) -> None:
+        for axis, term in self.form.sizes.items():
+            if axis not in self.sizes:
+                self.sizes[axis] = term.value(self.sizes, self.values)
+        for name, term in self.form.require.items():
+            if not term.value(self.sizes, self.values):
+                raise self.fail(f"needs {term.text}", f"require.{name}")
+        for axis, rule in self.op.card.axes.items():
+            if axis in self.sizes and self.sizes[axis] < rule.min:
+                raise self.fail(f"{axis} must be at least {rule.min}, not {self.sizes[axis]}", f"axes.{axis}")
+        for axis, size in self.sizes.items():
+            if size < 0:
+                raise self.fail(f"{axis} must be at least 0, not {size}", f"axes.{axis}")
+
+
+def integer(name: str, value: Any) -> int:
+    """Return a parameter as a Python integer.
+
+    Raises:
+        TypeError: it is a bool or no integer.
+    """
+    if isinstance(value, bool):
+        raise TypeError(f"{name} must be an integer, not {value!r}")
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, not {value!r}") from None
