@@ -18,7 +18,7 @@ SCOPE = 3
 """Every size up to this one is tried."""
 SCOPE_LIMIT = 1024
 """How many size tuples of an op are tried where all of them would be more."""
-BIG_WORK = 3_000_000
+BIG_WORK = 1_500_000
 """How many elements a big call has at most."""
 MOST_RANK = 2
 """How many axes ``...`` and ``*a`` stand for at most."""

@@ -14,7 +14,7 @@ Array = np.ndarray[Any, Any]
 class Expected:
     """One output that a call must give, and how exactly.
 
-    ``bits``: the same bits. ``values``: the same numbers, where -0 is 0 and every NaN is NaN. ``bound``: within
+    ``bits``: the same bits, except that any NaN stands for any other. ``values``: the same numbers, where -0 is 0 and every NaN is NaN. ``bound``: within
     ``bound`` of the exact ``array`` (float64) element by element.
     """
 
@@ -50,8 +50,7 @@ def difference(got: Array, expected: Expected) -> Difference | None:
     elif got.tobytes() == want.tobytes():
         return None
     elif expected.how == "bits":
-        wrong = _bytes(got) != _bytes(want)
-        wrong = wrong.any(-1)
+        wrong = (_bytes(got) != _bytes(want)).any(-1) & ~(_isnan(got) & _isnan(want))
     else:
         wrong = ~((got == want) | (_isnan(got) & _isnan(want)))
     if not wrong.any():
@@ -66,7 +65,8 @@ def _bytes(array: Array) -> Array:
 
 
 def _isnan(array: Array) -> Array:
-    return array != array
+    with np.errstate(invalid="ignore"):
+        return np.asarray(array != array)
 
 
 def _outside(got: Array, want: Array, bound: Any) -> Array:

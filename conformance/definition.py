@@ -38,11 +38,11 @@ def ramps(case: Case, dtype: str = "float32") -> dict[str, Array]:
     return inputs
 
 
-def filled(case: Case, dtype: str, stratum: str, seed: int) -> dict[str, Array]:
+def filled(case: Case, dtype: str, stratum: str, seed: int, subnormals: bool = True) -> dict[str, Array]:
     """Return inputs of a stratum."""
     rng = np.random.default_rng(seed)
     inputs = zip(case.form.signature.inputs, case.shapes, strict=True)
-    return {spec.name: fill(shape, dtype, stratum, rng) for spec, shape in inputs}
+    return {spec.name: fill(shape, dtype, stratum, rng, subnormals) for spec, shape in inputs}
 
 
 def trial(case: Case, arrays: Mapping[str, Array], **more: Any) -> Trial:
@@ -162,7 +162,7 @@ class _Search:
             assert case is not None
             dtype = self.dtypes[draw(st.integers(0, len(self.dtypes) - 1))]
             stratum = draw(st.sampled_from(strata(case, dtype)))
-            arrays = filled(case, dtype, stratum, draw(st.integers(0, 2**32 - 1)))
+            arrays = filled(case, dtype, stratum, draw(st.integers(0, 2**32 - 1)), self.context.subnormals)
             axis = cases.batch_axis(case.form, case.solution.ranks)
             return trial(case, arrays), case.solution.sizes[axis] if axis else 1
 
@@ -189,7 +189,7 @@ class _Search:
             case, rng = few[i], np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
             stratum = draw(st.sampled_from(strata(case)))
             arrays = {
-                s.name: fill((BATCH, *shape), "float32", stratum, rng)
+                s.name: fill((BATCH, *shape), "float32", stratum, rng, self.context.subnormals)
                 for s, shape in zip(case.form.signature.inputs, case.shapes, strict=True)
             }
             return batched(case, arrays, maps[i], mapped[i]), BATCH
@@ -251,7 +251,7 @@ def check_dtypes(context: Context) -> dict[str, Result]:
             results[f"dtype.{dtype}"] = Result(context.id(f"dtype.{dtype}"), "scope", "unsupported", 0, reason)
             continue
         kinds = strata(few[0], dtype)[: 1 if context.session.compiles else None]
-        tried[dtype] = [trial(c, filled(c, dtype, s, i), how=f"{dtype} input") for c in few for i, s in enumerate(kinds)]
+        tried[dtype] = [trial(c, filled(c, dtype, s, i, context.subnormals), how=f"{dtype} input") for c in few for i, s in enumerate(kinds)]
     for dtype, trials in tried.items():
         results[f"dtype.{dtype}"] = context.trials(f"dtype.{dtype}", "scope", trials)
     return results

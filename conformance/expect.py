@@ -17,7 +17,7 @@ from einspec.classes import OpClass, transpose
 from einspec.conformance.cases import Case
 from einspec.conformance.compare import Expected
 from einspec.dtypes import numpy_dtype
-from einspec.formula import Apply, Binary, Read, Reduce, walk
+from einspec.formula import Apply, Binary, Read, Reduce, terms, walk
 
 Array = np.ndarray[Any, Any]
 EXACT = (OpClass.PERMUTATION, OpClass.GATHER)
@@ -48,6 +48,8 @@ def index_maps(case: Case) -> dict[str, Map]:
     outputs = [spec.name for spec in case.form.signature.outputs]
     if traits_of(case.form).plain:
         return {name: Map(found[name].astype(np.int64), None) for name in outputs}
+    if not traits_of(case.form).constants:
+        return {name: Map(np.rint(found[name]).astype(np.int64), np.zeros(1)) for name in outputs}
     fills = oracle.evaluate(case.solution, {k: np.zeros_like(v) for k, v in inputs.items()})
     return {name: Map(np.rint(found[name] - fills[name]).astype(np.int64), fills[name]) for name in outputs}
 
@@ -61,6 +63,8 @@ def expected(case: Case, inputs: Mapping[str, Array], maps: Mapping[str, Map] | 
         maps: the index maps of the case where they are known already.
     """
     form, outputs = case.form, case.form.signature.outputs
+    if traits_of(form).plain:
+        return {name: Expected(array) for name, array in oracle.evaluate(case.solution, inputs).items()}
     if form.kind in EXACT:
         maps = maps or index_maps(case)
         flat = np.concatenate([np.asarray(inputs[s.name]).reshape(-1) for s in form.signature.inputs])
@@ -148,6 +152,8 @@ class Traits:
     arithmetic: bool
     divides: bool
     plain: bool
+    constants: bool
+    """Whether a term of an output reads nothing: what it adds is a fill other than zero."""
     sums: tuple[tuple[str, ...], ...]
     """The axes of every sum."""
 
@@ -161,6 +167,7 @@ def traits_of(form: Form) -> Traits:
         any(isinstance(n, Binary) for n in nodes),
         any(isinstance(n, Binary) and n.op == "/" for n in nodes),
         all(isinstance(e.body, Read) for e in form.equations),
+        any(not any(isinstance(n, Read) for n in walk(t)) for e in form.equations for t in terms(e.body)),
         tuple(n.axes for n in nodes if isinstance(n, Reduce) and n.kind == "sum"),
     )
 

@@ -50,14 +50,19 @@ class Context:
     op: Op
     strict: bool = False
     tiers: Sequence[str] = TIERS
-    samples: dict[str, list[bytes]] = field(default_factory=dict)
-    """The bytes of outputs on fixed inputs, by which backends are compared with each other."""
+    samples: dict[str, list[Any]] = field(default_factory=dict)
+    """The outputs of each op on one fixed input, by which backends are compared with each other."""
     cache: dict[str, Any] = field(default_factory=dict)
 
     @property
     def bare(self) -> bool:
         """Whether the target is a file of functions that promises no more than to compute what the cards say."""
         return self.session.target.bare
+
+    @property
+    def subnormals(self) -> bool:
+        """Whether the framework keeps subnormal numbers, so that it can be judged on them."""
+        return not getattr(self.session.adapter, "flushes_subnormals", False)
 
     def id(self, clause: str) -> str:
         """Return the full id of a clause of this op."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 from einspec.dtypes import COMPLEX, numpy_dtype
@@ -19,7 +20,7 @@ def ramp(shape: tuple[int, ...], start: int = 1, dtype: Any = np.int64) -> Array
     return np.arange(start, start + math.prod(shape)).reshape(shape).astype(dtype)
 
 
-def fill(shape: tuple[int, ...], dtype: str, stratum: str, rng: np.random.Generator) -> Array:
+def fill(shape: tuple[int, ...], dtype: str, stratum: str, rng: np.random.Generator, subnormals: bool = True) -> Array:
     """Return a tensor of a stratum.
 
     Args:
@@ -28,14 +29,16 @@ def fill(shape: tuple[int, ...], dtype: str, stratum: str, rng: np.random.Genera
         stratum: ``bits``, any bit pattern (NaN payloads, subnormals); ``special``, few values that go wrong, many ties;
             ``small``, integers whose sums are exact in every dtype; ``gauss``, ordinary numbers.
         rng: where the values come from.
+        subnormals: whether the values may be subnormal; some compilers flush those to zero.
     """
     target, count = numpy_dtype(dtype), math.prod(shape)
     if dtype == "bool":
         return rng.integers(0, 2, shape).astype(bool)
     if stratum == "bits":
-        return np.frombuffer(rng.bytes(count * target.itemsize), target).reshape(shape).copy()
+        random = np.frombuffer(rng.bytes(count * target.itemsize), target).reshape(shape).copy()
+        return random if subnormals else flushed(random)
     if stratum == "special":
-        return rng.choice(specials(dtype), shape)
+        return rng.choice(specials(dtype) if subnormals else flushed(specials(dtype)), shape)
     if stratum == "small":
         low = 0 if dtype.startswith("uint") else -3
         return rng.integers(low, 4, shape).astype(target)
@@ -56,6 +59,16 @@ def specials(dtype: str) -> Array:
         return np.array(parts, target)
     with np.errstate(all="ignore"):
         return np.array([math.nan, math.inf, -math.inf, 0.0, -0.0, 1.5, -2.0, float(smallest(dtype))]).astype(target)
+
+
+def flushed(array: Array) -> Array:
+    """Return the array with subnormal numbers replaced by zero."""
+    if array.dtype.kind in "iub":
+        return array
+    parts = array.view(array.real.dtype) if array.dtype.kind == "c" else array
+    with np.errstate(all="ignore"):
+        tiny = np.abs(parts.astype(np.float64)) < float(ml_dtypes.finfo(parts.dtype).smallest_normal)
+    return np.where(tiny, np.zeros_like(parts), parts).view(array.dtype)
 
 
 def smallest(dtype: str) -> Any:

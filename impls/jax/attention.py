@@ -8,7 +8,6 @@ from einops import rearrange
 from jax import Array
 
 from einspec.impls.checked import op
-from einspec.impls.jax.bits import moved
 
 Layout = Literal["3hd", "h3d", "hd3", "d3h"]
 QKV: dict[Layout, str] = {"3hd": "(t h d)", "h3d": "(h t d)", "hd3": "(h d t)", "d3h": "(d t h)"}
@@ -36,7 +35,7 @@ def split_qkv(x: Array, *, num_heads: int, layout: Layout = "3hd") -> tuple[Arra
 @op
 def merge_qkv(qkv: Sequence[Array], *, layout: Layout = "3hd") -> Array:
     """Compute merge_qkv (see its card)."""
-    return moved(lambda *qkv: rearrange(list(qkv), f"t b h n d -> b n {QKV[layout]}"), *qkv)
+    return rearrange(list(qkv), f"t b h n d -> b n {QKV[layout]}")
 
 
 @op

@@ -8,7 +8,6 @@ import jax.numpy as jnp
 from jax import Array
 
 from einspec.impls.checked import op
-from einspec.impls.jax.bits import moved
 
 
 @op
@@ -80,7 +79,7 @@ def repeat_new_axis(x: Array, *, num_repeats: int, axis: int = 0) -> Array:
 @op
 def stack(xs: Sequence[Array], *, axis: int = 0) -> Array:
     """Compute stack (see its card)."""
-    return moved(lambda *xs: jnp.stack(xs, axis=axis), *xs)
+    return jnp.stack(xs, axis=axis)
 
 
 @op
@@ -92,7 +91,7 @@ def unstack(x: Array, *, axis: int = 0) -> tuple[Array, ...]:
 @op
 def concat(xs: Sequence[Array], *, axis: int = 0) -> Array:
     """Compute concat (see its card)."""
-    return moved(lambda *xs: jnp.concatenate(xs, axis=axis), *xs)
+    return jnp.concatenate(xs, axis=axis)
 
 
 @op
@@ -100,5 +99,5 @@ def interleave(xs: Sequence[Array], *, axis: int = 0) -> Array:
     """Compute interleave (see its card)."""
     shape = xs[0].shape
     a = axis % len(shape)
-    joined = moved(lambda *xs: jnp.stack(xs, axis=a + 1), *xs)  # *a n t *b
+    joined = jnp.stack(xs, axis=a + 1)  # *a n t *b
     return joined.reshape(*shape[:a], shape[a] * len(xs), *shape[a + 1 :])

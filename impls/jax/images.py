@@ -11,7 +11,6 @@ from einops import rearrange
 from jax import Array
 
 from einspec.impls.checked import op
-from einspec.impls.jax.bits import moved
 
 Layout = Literal["nchw", "nhwc"]
 Order = Literal["pqc", "cpq", "qpc", "cqp"]
@@ -109,4 +108,4 @@ def _each(value: int | tuple[int, ...], count: int) -> tuple[int, ...]:
 
 
 def _padded(x: Array, top: int, bottom: int, left: int, right: int) -> Array:
-    return moved(lambda z: jnp.pad(z, ((0, 0), (top, bottom), (left, right), (0, 0))), x)
+    return jnp.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)))

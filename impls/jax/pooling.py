@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from einspec.impls.checked import op
 
@@ -58,4 +59,7 @@ def _mean(x: jax.Array, axes: tuple[int, ...]) -> jax.Array:
 
 
 def _max(x: jax.Array, axes: tuple[int, ...]) -> jax.Array:
-    return x.max(axes)
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        return x.max(axes)
+    lost = jnp.isnan(x).any(axes)  # XLA's maximum can lose a NaN on CPUs
+    return jnp.where(lost, jnp.nan, x.max(axes)).astype(x.dtype)

@@ -8,7 +8,6 @@ import numpy as np
 from einops import rearrange
 
 from einspec.impls.checked import op
-from einspec.impls.jax.bits import moved
 
 Pair = int | tuple[int, int]
 
@@ -47,7 +46,7 @@ def grid_reverse(x: jax.Array, *, grid_size: int, height: int, width: int) -> ja
 def cyclic_shift(x: jax.Array, *, shift: Pair) -> jax.Array:
     """Compute cyclic_shift (see its card)."""
     up, left = _pair(shift)
-    return moved(lambda z: jnp.roll(z, (-up, -left), axis=(1, 2)), x)
+    return jnp.roll(x, (-up, -left), axis=(1, 2))
 
 
 @op
@@ -71,14 +70,10 @@ def unfold(
     i, j = (h + 2 * ph - dh * (p - 1) - 1) // sh + 1, (w + 2 * pw - dw * (q - 1) - 1) // sw + 1
     down = dh * np.arange(p)[:, None] + sh * np.arange(i)  # p i
     across = dw * np.arange(q)[:, None] + sw * np.arange(j)  # q j
-
-    def move(z: jax.Array) -> jax.Array:
-        padded = jnp.pad(z, ((0, 0), (0, 0), (ph, ph), (pw, pw)))
-        patches = padded[:, :, down[:, None, :, None], across[None, :, None, :]]  # b c p q i j
-        columns = patches if order == "cpq" else patches.transpose(0, 2, 3, 1, 4, 5)
-        return columns.reshape(b, c * p * q, i * j)
-
-    return moved(move, x)
+    padded = jnp.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)))
+    patches = padded[:, :, down[:, None, :, None], across[None, :, None, :]]  # b c p q i j
+    columns = patches if order == "cpq" else patches.transpose(0, 2, 3, 1, 4, 5)
+    return columns.reshape(b, c * p * q, i * j)
 
 
 @op

@@ -79,9 +79,9 @@ def expanded(x: torch.Tensor, axis: int, size: int) -> torch.Tensor:
 
 
 def compiled(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the function traced whole by torch.compile, with symbolic sizes and the ahead-of-time graph."""
+    """Return the function traced whole by torch.compile, through the ahead-of-time graph but without a code generator."""
     torch._dynamo.reset()
-    return torch.compile(fn, fullgraph=True, dynamic=True, backend="aot_eager")
+    return torch.compile(fn, fullgraph=True, backend="aot_eager")
 
 
 def vjp(fn: Callable[..., Any], inputs: Sequence[Any], cotangents: Sequence[torch.Tensor]) -> list[torch.Tensor]:
