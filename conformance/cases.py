@@ -277,14 +277,15 @@ def big(op: Op) -> list[Case]:
     for space in _richest(op):
         dense = any(isinstance(n, Bracket) for e in space.form.equations for n in walk(e))
         axes = [i for i, names in enumerate(space.variables) if not names[0].startswith("=")]
-        small = [_middle(space, i) for i in range(len(space.variables))]
         for i in axes:
-            tied = len(space.variables[i])
-            values = list(small)
-            values[i] = max((300 if dense else 66_000) if tied == 1 else 300, space.least[i])
-            case = space.case(values, i)
-            if case is not None and _work(case) < BIG_WORK:
-                found.append(case)
+            long = 300 if dense or len(space.variables[i]) > 1 or _listed(space, i) else 66_000
+            for others in (2, 1):
+                values = [_middle(space, j, others) for j in range(len(space.variables))]
+                values[i] = max(long, space.least[i])
+                case = space.case(values, i)
+                if case is not None and _work(case) < BIG_WORK:
+                    found.append(case)
+                    break
     return found
 
 
@@ -306,10 +307,17 @@ def _dummy(op: Op) -> dict[str, Any]:
     return {**least, **{n: (1,) for n, p in op.card.params.items() if p.sizes}, **chosen}
 
 
-def _middle(space: Space, i: int) -> Any:
+def _middle(space: Space, i: int, size: int) -> Any:
+    """Return an ordinary value of a variable that does not grow."""
     if space.variables[i][0].startswith("="):
         return space.candidates[i][-1]
-    return max(2, space.least[i])
+    return max(size, space.least[i])
+
+
+def _listed(space: Space, i: int) -> bool:
+    """Whether a variable is the length of a list of tensors."""
+    tensors = (*space.form.signature.inputs, *space.form.signature.outputs)
+    return any(s.listed and s.axes(space.ranks)[0] == space.variables[i] for s in tensors)
 
 
 def batch_axis(form: Form, ranks: Mapping[str, int]) -> str | None:

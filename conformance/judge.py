@@ -73,7 +73,12 @@ class Context:
         return Result(self.id(clause), tier, "not run", 0, reason)
 
     def trials(
-        self, clause: str, tier: str, trials: Sequence[Trial], instances: int | None = None, refusable: bool = False
+        self,
+        clause: str,
+        tier: str,
+        trials: Sequence[Trial],
+        outcomes: Iterable[Outcome] | None = None,
+        refusable: bool = False,
     ) -> Result:
         """Run trials, smallest first, and return the verdict: the first wrong one is the witness.
 
@@ -81,12 +86,12 @@ class Context:
             clause: the id of the clause within its op.
             tier: the tier.
             trials: the calls.
-            instances: how many independent inputs they judge, where a call judges more than one.
+            outcomes: what they gave, where they ran already.
             refusable: an exception is a refusal, not a wrong result.
         """
         refusal: tuple[Trial, Outcome] | None = None
         ran = 0
-        for trial, outcome in zip(trials, self.session.run(trials), strict=True):
+        for trial, outcome in zip(trials, self.session.run(trials) if outcomes is None else outcomes, strict=True):
             ran += 1
             if outcome.error is not None and (refusable or self.may_refuse(trial, outcome)):
                 refusal = refusal or (trial, outcome)
@@ -97,7 +102,7 @@ class Context:
         if refusal is not None:
             trial, outcome = refusal
             return Result(self.id(clause), tier, "refused", ran, f"{self.summary(trial, outcome)}, for {trial.case}")
-        return Result(self.id(clause), tier, "holds", instances if instances is not None else ran)
+        return Result(self.id(clause), tier, "holds", ran)
 
     def may_refuse(self, trial: Trial, outcome: Outcome) -> bool:
         """Whether an exception is a refusal: a dtype other than float32, or what a bare file need not offer."""

@@ -60,7 +60,12 @@ def check_law(context: Context, law: str) -> Iterator[Result]:
 def _few(context: Context) -> list[Case]:
     """Return the calls that laws are tried on: of distinct sizes, one a form, and a few small ones."""
     few = list(cases.bank(context.op))
-    return few[:4] if context.session.compiles else [*few, *[c for c in cases.scope(context.op)[0][::97] if not c.empty]]
+    return _one_a_form(few) if context.session.compiles else [*few, *[c for c in cases.scope(context.op)[0][::97] if not c.empty]]
+
+
+def _one_a_form(few: list[Case]) -> list[Case]:
+    """Return the first call of every form: a framework that compiles cannot afford more."""
+    return list({id(c.form): c for c in reversed(few)}.values())
 
 
 def _states(case: Case, kind: str, detail: str) -> bool:

@@ -87,7 +87,8 @@ def check(request: Request, listen: Callable[[str, Any], None] = lambda kind, da
     try:
         for name, (kind, data) in _messages(request):
             if kind == "backend":
-                run.backends[data["name"]] = data
+                known = run.backends.setdefault(data["name"], data)
+                known["ops"] = sorted({*known["ops"], *data["ops"]}, key=list(paths()).index)
             elif kind == "result":
                 run.results.append(data)
             elif kind == "problem":
@@ -95,6 +96,7 @@ def check(request: Request, listen: Callable[[str, Any], None] = lambda kind, da
             elif kind == "sample":
                 samples.setdefault(data["op"], {})[data["backend"]] = data
             listen(kind, data if kind != "died" else name)
+        run.results.sort(key=lambda r: (list(run.backends).index(r.backend), r.device, list(paths()).index(r.op)))
         run.results += agreements(samples)
         run.problems += _missing(run)
         run.complete = True
@@ -118,14 +120,14 @@ def _missing(run: Run) -> Iterator[str]:
 def _messages(request: Request) -> Iterator[tuple[str, Message]]:
     """Yield what the processes say, as many of them at once as there are processors."""
     context = multiprocessing.get_context("spawn")
-    waiting = sorted(request.names, key=lambda name: "jax" not in name)
-    running: dict[Connection, tuple[str, Any, list[Result]]] = {}
     limit = max(os.cpu_count() or 1, 2)
+    waiting = [(name, share) for name in sorted(request.names, key=lambda n: "jax" not in n) for share in shares(name, request, limit)]
+    running: dict[Connection, tuple[str, Any, list[Result]]] = {}
     try:
         while waiting or running:
             while waiting and len(running) < limit:
-                name, (ours, theirs) = waiting.pop(0), context.Pipe(duplex=False)
-                process = context.Process(target=work, args=(name, request, theirs), daemon=True)
+                (name, share), (ours, theirs) = waiting.pop(0), context.Pipe(duplex=False)
+                process = context.Process(target=work, args=(name, request, share, theirs), daemon=True)
                 process.start()
                 theirs.close()
                 running[ours] = name, process, []
@@ -149,6 +151,12 @@ def _messages(request: Request) -> Iterator[tuple[str, Message]]:
             process.kill()
 
 
+def shares(name: str, request: Request, limit: int) -> list[slice]:
+    """Return how the ops of a name are dealt out to processes: one each for several names, all processors for one."""
+    parts = 1 if Path(name).is_file() else max(limit // len(request.names), 1)
+    return [slice(i, None, parts) for i in range(parts)]
+
+
 def _last_words(name: str, code: int | None, current: list[Result]) -> Iterator[Message]:
     """Yield what is to be said of a process that ended: nothing, unless it died over an op."""
     for result in current:
@@ -159,7 +167,7 @@ def _last_words(name: str, code: int | None, current: list[Result]) -> Iterator[
         yield "problem", f"{name}: the process ended with status {code}"
 
 
-def work(name: str, request: Request, out: Connection) -> None:
+def work(name: str, request: Request, share: slice, out: Connection) -> None:
     """Judge one name in a process of its own; everything said goes through the pipe."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     from einspec.conformance.targets import TargetError, find
@@ -170,13 +178,13 @@ def work(name: str, request: Request, out: Connection) -> None:
         out.send(("problem", str(error)))
         return
     for target in targets:
-        for message in judge_target(target, request):
+        for message in judge_target(target, request, share):
             out.send(message)
     out.send(("done", name))
 
 
-def judge_target(target: Any, request: Request) -> Iterator[Message]:
-    """Yield what becomes of every op of a target on every device that is asked for."""
+def judge_target(target: Any, request: Request, share: slice = slice(None)) -> Iterator[Message]:
+    """Yield what becomes of a share of the ops of a target on every device that is asked for."""
     from einspec.conformance.behaviour import agreement
     from einspec.conformance.clauses import judge
     from einspec.conformance.judge import Context
@@ -186,7 +194,7 @@ def judge_target(target: Any, request: Request) -> Iterator[Message]:
         target.adapter.start(cache_directory())
     available = list(target.adapter.devices())
     chosen = [d for d in available if not request.devices or {d, d.partition(":")[0]} & set(request.devices)]
-    ops = [op for op in target.functions if not request.ops or op in request.ops]
+    ops = [op for op in target.functions if not request.ops or op in request.ops][share]
     yield "backend", describe(target, available, chosen, ops)
     for device in chosen:
         session = Session(target, device)

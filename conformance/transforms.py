@@ -95,8 +95,9 @@ def _gradients(context: Context, case: Case, wrt: str) -> Iterator[Trial]:
 
     def call(*args: Any) -> Any:
         flat, rebuild = _flattened(args)
-        cotangents = [adapter.asarray(a, session.device) for s in signature.outputs for a in (outer[s.name] if s.listed else [outer[s.name]])]
-        grads = adapter.transforms["vjp"](lambda *leaves: _unlisted(plain(*rebuild(leaves))), flat, cotangents)
+        leaves = [a for s in signature.outputs for a in (outer[s.name] if s.listed else [outer[s.name]])]
+        cotangents = [adapter.asarray(np.asarray(a), session.device) for a in leaves]
+        grads = adapter.transforms["vjp"](lambda *parts: _unlisted(plain(*rebuild(parts))), flat, cotangents)
         return rebuild(grads)[position]
 
     exact = case.form.kind in EXACT

@@ -65,10 +65,10 @@ def flushed(array: Array) -> Array:
     """Return the array with subnormal numbers replaced by zero."""
     if array.dtype.kind in "iub":
         return array
-    parts = array.view(array.real.dtype) if array.dtype.kind == "c" else array
+    parts = np.atleast_1d(array).view(array.real.dtype) if array.dtype.kind == "c" else array
     with np.errstate(all="ignore"):
         tiny = np.abs(parts.astype(np.float64)) < float(ml_dtypes.finfo(parts.dtype).smallest_normal)
-    return np.where(tiny, np.zeros_like(parts), parts).view(array.dtype)
+    return np.where(tiny, np.zeros_like(parts), parts).view(array.dtype).reshape(array.shape)
 
 
 def smallest(dtype: str) -> Any:

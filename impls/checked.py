@@ -26,13 +26,16 @@ def checker(tracing: Callable[[], bool] | None = None) -> Callable[[Function], F
         parameters = inspect.signature(fn).parameters.values()
         inputs = [p for p in parameters if p.kind is p.POSITIONAL_ONLY or p.kind is p.POSITIONAL_OR_KEYWORD]
         listed = any("Sequence" in str(p.annotation) for p in inputs)
-        check = functools.lru_cache(maxsize=4096, typed=True)(functools.partial(_check, name))
+        cached = functools.lru_cache(maxsize=4096, typed=True)
+        check_one = cached(lambda shape, dtype, /, **params: _check(name, (shape,), (dtype,), params))
+        check_several = cached(lambda shapes, dtypes, /, **params: _check(name, shapes, dtypes, params))
+        check_list = cached(lambda shapes, dtypes, /, **params: _check(name, (_stacked(name, shapes),), dtypes, params))
 
         @functools.wraps(fn)
         def one(x: Any, **params: Any) -> Any:
             if tracing is None or not tracing():
                 try:
-                    check((x.shape,), (x.dtype,), **params)
+                    check_one(x.shape, x.dtype, **params)
                 except (AttributeError, TypeError) as error:
                     raise _explain(name, (x,), params, error) from None
             return fn(x, **params)
@@ -41,7 +44,7 @@ def checker(tracing: Callable[[], bool] | None = None) -> Callable[[Function], F
         def several(*xs: Any, **params: Any) -> Any:
             if tracing is None or not tracing():
                 try:
-                    check(tuple(x.shape for x in xs), tuple(x.dtype for x in xs), **params)
+                    check_several(tuple([x.shape for x in xs]), tuple([x.dtype for x in xs]), **params)
                 except (AttributeError, TypeError) as error:
                     raise _explain(name, xs, params, error) from None
             return fn(*xs, **params)
@@ -50,7 +53,7 @@ def checker(tracing: Callable[[], bool] | None = None) -> Callable[[Function], F
         def of_list(xs: Any, **params: Any) -> Any:
             if tracing is None or not tracing():
                 try:
-                    check((_stacked(name, xs),), tuple({x.dtype: None for x in xs}), **params)
+                    check_list(tuple([x.shape for x in xs]), tuple([x.dtype for x in xs]), **params)
                 except (AttributeError, TypeError) as error:
                     raise _explain(name, (xs,), params, error) from None
             return fn(xs, **params)
@@ -65,7 +68,7 @@ op = checker()
 """The decorator of backends whose compiler sees concrete shapes."""
 
 
-def _check(name: str, shapes: tuple[tuple[int, ...], ...], dtypes: tuple[Any, ...], **params: Any) -> None:
+def _check(name: str, shapes: tuple[tuple[int, ...], ...], dtypes: tuple[Any, ...], params: dict[str, Any]) -> None:
     card = load(name)
     for spec in next(iter(card.forms.values())).signature.inputs:
         group = card.card.dtype.get(spec.name, "any")
@@ -78,19 +81,16 @@ def _check(name: str, shapes: tuple[tuple[int, ...], ...], dtypes: tuple[Any, ..
     solve(card, shapes, params)
 
 
-def _stacked(name: str, xs: Any) -> tuple[int, ...]:
-    """Return the shape that the stack of a list of tensors has."""
-    if hasattr(xs, "shape"):
-        return tuple(xs.shape)
-    shapes = {tuple(x.shape): i for i, x in reversed(list(enumerate(xs)))}
-    if len(shapes) > 1:
-        (first, i), (other, j) = list(shapes.items())[-1], list(shapes.items())[0]
+def _stacked(name: str, shapes: tuple[tuple[int, ...], ...]) -> tuple[int, ...]:
+    """Return the shape that the stack of tensors of these shapes has."""
+    other = next((j for j, shape in enumerate(shapes) if shape != shapes[0]), 0)
+    if other:
         signature = next(iter(load(name).forms.values())).signature
         raise ShapeError(
             f"{name}: the tensors of the list must have one shape\n  signature: {signature}"
-            f"\n  got: element {i} is {list(first)}, element {j} is {list(other)}"
+            f"\n  got: element 0 is {list(shapes[0])}, element {other} is {list(shapes[other])}"
         )
-    return (len(xs), *next(iter(shapes), ()))
+    return (len(shapes), *(shapes[0] if shapes else ()))
 
 
 def _explain(name: str, inputs: tuple[Any, ...], params: dict[str, Any], error: Exception) -> Exception:
@@ -102,8 +102,12 @@ def _explain(name: str, inputs: tuple[Any, ...], params: dict[str, Any], error: 
     if "unhashable" in str(error):
         try:
             params = {k: tuple(v) if isinstance(v, list) else v for k, v in params.items()}
-            solve(load(name), tuple(tuple(x.shape) for x in inputs), params)
+            solve(load(name), tuple(_shape(name, x) for x in inputs), params)
         except (ValueError, TypeError) as better:
             return better
         return TypeError(f"{name}: give the parameters as integers and tuples, not lists")
     return error
+
+
+def _shape(name: str, x: Any) -> tuple[int, ...]:
+    return _stacked(name, tuple(e.shape for e in x)) if isinstance(x, list | tuple) else tuple(x.shape)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -19,7 +20,7 @@ from einspec.formula import (
     Bracket,
     Equation,
     FormulaError,
-    Group,
+    Index,
     Node,
     Number,
     Param as ParamNode,
@@ -36,6 +37,8 @@ from einspec.shapes import ParameterError, Signature, integer, parse_signature
 
 OPS = Path(__file__).parent / "ops"
 DtypeGroup = Literal["any", "ordered", "number", "inexact"]
+LAW_HELPERS = frozenset({"len", "ones_like"})
+"""What a law may call besides ops."""
 
 
 class CardError(ValueError):
@@ -76,6 +79,11 @@ class Param(Table, frozen=True):
         if self.size:
             return re.findall(r"\([^)]*\)|\S+", self.size)
         return (self.names or name).split()
+
+    @property
+    def is_number(self) -> bool:
+        """Whether formulas read it as a number; all others set sizes, ranks, an axis or the form."""
+        return not (self.choices or self.size or self.sizes or self.rank or self.axis)
 
     @property
     def required(self) -> bool:
@@ -284,11 +292,13 @@ def compile_card(name: str, family: str, card: Card) -> Op:
 
 def _form(where: str, card: Card, variant: Variant, choice: dict[str, str]) -> Form:
     signature = parse_signature(variant.signature or card.signature, where)
-    names = frozenset(t for n, p in card.params.items() if not (p.choices or p.size or p.sizes) for t in p.targets(n))
+    names = frozenset(t for n, p in card.params.items() if p.is_number for t in p.targets(n))
     equations = parse(variant.definition or card.definition, where, names)
     sizes = {a: term(text, where, names) for a, text in {**card.sizes, **variant.sizes}.items()}
     require = {k: term(text, where, names) for k, text in {**card.require, **variant.require}.items()}
-    laws = msgspec.structs.replace(card.laws, **{k: v for k, v in msgspec.structs.asdict(variant.laws).items() if v})
+    own = {k: v for k, v in msgspec.structs.asdict(variant.laws).items() if v}
+    own["equation"] = {**card.laws.equation, **variant.laws.equation}
+    laws = msgspec.structs.replace(card.laws, **own)
     form = Form(signature, equations, sizes, require, laws, card.same_as + variant.same_as, choice)
     _check(where, card, form)
     return form
@@ -302,7 +312,10 @@ def term(text: str, where: str, params: frozenset[str] = frozenset()) -> Term:
     """
     node = parse_term(text, where, params)
     needs = frozenset(n.axis for n in walk(node) if isinstance(n, Size))
-    code = compile(f"lambda s, v: int({_source(node)})", where, "eval")
+    try:
+        code = compile(f"lambda s, v: int({_source(node)})", where, "eval")
+    except FormulaError as error:
+        raise FormulaError(f"{where}: {text!r} {error}") from None
     return Term(text, needs, eval(code, {}))  # noqa: S307  # made from a parsed tree
 
 
@@ -315,50 +328,90 @@ def _source(node: Node) -> str:
             return f"s[{axis!r}]"
         case ParamNode(name):
             return f"v[{name!r}]"
-        case Binary(op, left, right) | Bracket(op, left, right):
+        case Binary(op, left, right) | Bracket(op, left, right) if op != "/":
             return f"({_source(left)} {op} {_source(right)})"
-    raise FormulaError(f"a size is made of sizes, parameters and arithmetic, not of {type(node).__name__.lower()}")
+    raise FormulaError(f"is made of sizes, parameters and + - * // %, not of {type(node).__name__.lower()}")
 
 
 def _check(where: str, card: Card, form: Form) -> None:
-    defined = {e.tensor for e in form.equations}
-    inputs = {spec.name: spec for spec in form.signature.inputs}
-    for spec in form.signature.outputs:
-        if spec.name not in defined:
-            raise CardError(f"{where}: output {spec.name} has no equation")
-        if form.equation(spec.name).index != spec.index:
-            raise CardError(f"{where}: the axes of {spec.name} differ between signature and definition")
-    known = {base(a) for spec in (*form.signature.inputs, *form.signature.outputs) for a in axes_of(spec.index)}
+    outputs = {spec.name: spec.index for spec in form.signature.outputs}
+    declared = {spec.name: spec.index for spec in form.signature.inputs}
+    inputs = list(declared)
+    known = {base(a) for index in (*declared.values(), *outputs.values()) for a in axes_of(index)}
     for equation in form.equations:
-        if equation.tensor in inputs:
-            raise CardError(f"{where}: {equation.tensor} is an input and cannot be defined")
+        if equation.tensor in declared:
+            what = "is an input and cannot be defined" if equation.tensor in inputs else "is defined twice"
+            raise CardError(f"{where}: {equation.tensor} {what}: {equation.text}")
+        if outputs.get(equation.tensor, equation.index) != equation.index:
+            raise CardError(f"{where}: the axes of {equation.tensor} differ between signature and definition")
         for node in walk(equation):
-            if isinstance(node, Axis) and base(node.name) not in known | set(form.sizes):
-                raise FormulaError(f"{where}: axis {node.name} stands in no tensor of the signature: {equation.text}")
+            name = node.axis if isinstance(node, Size) else node.name if isinstance(node, Axis | Rest) else None
+            if name is not None and base(name) not in known | set(form.sizes):
+                raise FormulaError(f"{where}: axis {name} stands in no tensor of the signature: {equation.text}")
             if isinstance(node, Read):
-                _check_read(where, node, equation, inputs, defined)
+                _check_read(where, node, equation, declared)
+        declared[equation.tensor] = equation.index
+    for name in outputs.keys() - declared.keys():
+        raise CardError(f"{where}: output {name} has no equation")
     rules = [*card.axes, *(t for p in card.params.values() if p.size for t in re.findall("[a-z]+", p.size))]
     for axis in rules:
         if axis not in known and not card.when:
             raise CardError(f"{where}: axis {axis} stands in no tensor of the signature")
-    for tensor in card.dtype:
-        if tensor not in inputs and tensor not in defined:
+    _check_dtypes(where, card, inputs, set(outputs))
+    _check_laws(where, card, form, known)
+
+
+def _check_read(where: str, read: Read, equation: Equation, declared: Mapping[str, tuple[Index, ...]]) -> None:
+    """Check that a tensor that is read stands before, and has the dimensions with which it is read."""
+    if read.tensor not in declared:
+        raise FormulaError(f"{where}: {read.tensor} is neither an input nor defined before: {equation.text}")
+    index = declared[read.tensor]
+    if len(index) != len(read.index):
+        raise FormulaError(f"{where}: {read.tensor} has {len(index)} dimensions, not {len(read.index)}: {equation.text}")
+    for want, got in zip(index, read.index, strict=True):
+        same = type(want) is type(got) and [base(a) for a in axes_of((want,))] == [base(a) for a in axes_of((got,))]
+        if not same:
+            raise FormulaError(f"{where}: {read.tensor} is read with other dimensions than it has: {equation.text}")
+
+
+def _check_dtypes(where: str, card: Card, inputs: list[str], outputs: set[str]) -> None:
+    for tensor, rule in card.dtype.items():
+        if tensor in inputs:
+            allowed, expected = rule in get_args(DtypeGroup), f"one of {', '.join(get_args(DtypeGroup))}"
+        elif tensor in outputs:
+            allowed = rule.removeprefix("same as ") in inputs if rule.startswith("same as ") else _is_dtype(rule)
+            expected = "'same as' and an input, or a dtype"
+        else:
             raise CardError(f"{where}: dtype.{tensor}: no such tensor")
+        if not allowed:
+            raise CardError(f"{where}: dtype.{tensor}: expected {expected}, not {rule!r}")
 
 
-def _check_read(where: str, read: Read, equation: Equation, inputs: Mapping[str, Any], defined: set[str]) -> None:
-    if read.tensor not in inputs:
-        if read.tensor not in defined:
-            raise FormulaError(f"{where}: {read.tensor} is neither an input nor defined: {equation.text}")
-        return
-    declared = inputs[read.tensor].index
-    if len(declared) != len(read.index):
-        raise FormulaError(f"{where}: {read.tensor} has {len(declared)} dimensions, not {len(read.index)}: {equation.text}")
-    for want, got in zip(declared, read.index, strict=True):
-        if isinstance(got, Group | Rest) or isinstance(want, Group | Rest):
-            same = type(want) is type(got) and [base(a) for a in axes_of((want,))] == [base(a) for a in axes_of((got,))]
-            if not same:
-                raise FormulaError(f"{where}: {read.tensor} is read with other dimensions than its signature: {equation.text}")
+def _is_dtype(name: str) -> bool:
+    from einspec.dtypes import ALL  # here, because reading cards shall not wait for NumPy
+
+    return name in ALL
+
+
+def _check_laws(where: str, card: Card, form: Form, known: set[str]) -> None:
+    """Check that laws are calls of ops that there are, about axes that there are."""
+    laws = form.laws
+    texts = {"inverse": laws.inverse, "adjoint": laws.adjoint, **{f"equation.{k}": v for k, v in laws.equation.items()}}
+    for law, text in texts.items():
+        try:
+            nodes = list(ast.walk(ast.parse(f"({text.strip() or 0})", mode="eval")))
+        except SyntaxError as error:
+            raise CardError(f"{where}: laws.{law}: {error.msg}: {text!r}") from None
+        if law.startswith("equation.") and sum(isinstance(n, ast.Eq) for n in nodes) != 1:
+            raise CardError(f"{where}: laws.{law}: expected 'left == right', not {text!r}")
+        called = {n.func.id for n in nodes if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
+        unknown = called - paths().keys() - LAW_HELPERS - {where.rpartition("/")[2].removesuffix(".toml")}
+        if unknown:
+            raise CardError(f"{where}: laws.{law}: no op {sorted(unknown)[0]!r}: {text!r}")
+    for kind in ("equivariant", "invariant"):
+        for axis in getattr(laws, kind).split():
+            if axis not in known:
+                raise CardError(f"{where}: laws.{kind}: axis {axis} stands in no tensor of the signature")
 
 
 @functools.cache

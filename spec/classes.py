@@ -56,7 +56,7 @@ def classify(signature: Signature, equations: tuple[Equation, ...]) -> OpClass:
     parts = [list(split(e.body, names)) for e in outputs]
     if any(p is None for part in parts for p in part):
         return OpClass.NONLINEAR
-    if all(p is None or p.pinned for part in parts for p in part):
+    if all(len(part) <= 1 and all(p is None or p.pinned for p in part) for part in parts):
         return OpClass.GATHER
     return OpClass.LINEAR
 
@@ -158,15 +158,15 @@ def _align(equation: Equation, term: Term, index: tuple[object, ...]) -> tuple[E
     from einspec.formula import rename_axis
 
     want, got = axes_of(index), axes_of(term.read.index)  # type: ignore[arg-type]  # an index
-    for old, new in zip(got, want, strict=True):
-        if old == new:
-            continue
-        spare = f"{base(new)}{sum(ord(c) for c in new) + 900}"
-        for source, target in ((new, spare), (old, new)):
-            equation = replace(equation, index=tuple(rename_axis(i, source, target) for i in equation.index))
-            term = Term(
-                rename_axis(term.read, source, target),
-                [rename_axis(c, source, target) for c in term.coefficients],
-                tuple(target if a == source else a for a in term.bound),
-            )
+    pairs = [(old, new) for old, new in zip(got, want, strict=True) if old != new]
+    aside = [(old, f"{base(old)}{900 + i}") for i, (old, _) in enumerate(pairs)]
+    clashing = [(new, f"{base(new)}{800 + i}") for i, (_, new) in enumerate(pairs)]
+    placed = [(spare, new) for (_, spare), (_, new) in zip(aside, pairs, strict=True)]
+    for source, target in (*aside, *clashing, *placed):
+        equation = replace(equation, index=tuple(rename_axis(i, source, target) for i in equation.index))
+        term = Term(
+            rename_axis(term.read, source, target),
+            [rename_axis(c, source, target) for c in term.coefficients],
+            tuple(target if a == source else a for a in term.bound),
+        )
     return equation, term

@@ -227,11 +227,18 @@ class _Parser:
 
     def error(self, node: ast.AST | None, expected: str) -> FormulaError:
         lines = self.text.splitlines() or [""]
-        line, column = getattr(node, "lineno", 1), getattr(node, "col_offset", 0)
-        shown = lines[min(line, len(lines)) - 1]
-        return FormulaError(
-            f"{self.card}: equation {line}, column {column + 1}: {expected}\n  {shown}\n  {' ' * column}^"
-        )
+        line, column = min(getattr(node, "lineno", 1), len(lines)), getattr(node, "col_offset", 0)
+        place = f"{self.card}: equation {self.number(lines[: line - 1])}, column {column + 1}"
+        return FormulaError(f"{place}: {expected}\n  {lines[line - 1]}\n  {' ' * column}^")
+
+    def number(self, before: list[str]) -> int:
+        """Return the number of the equation that the lines before it leave off at; one may go on over several lines."""
+        for end in range(len(before), 0, -1):
+            try:
+                return len(ast.parse("\n".join(before[:end])).body) + 1
+            except SyntaxError:
+                continue
+        return 1
 
     def module(self) -> tuple[Equation, ...]:
         try:
@@ -266,8 +273,18 @@ class _Parser:
         return equation
 
     def index(self, node: ast.expr) -> tuple[Index, ...]:
-        items = node.elts if isinstance(node, ast.Tuple) else [node]
-        return tuple(self.position(item) for item in items)
+        if not isinstance(node, ast.Tuple) or (node.elts and self.in_parentheses(node)):
+            return (self.position(node),)
+        return tuple(self.position(item) for item in node.elts)
+
+    def in_parentheses(self, node: ast.Tuple) -> bool:
+        """Whether an index has parentheses of its own: ``y[(h,w)]`` is one dimension, ``y[h,w]`` and ``y[(h),(w)]`` two."""
+        shown, depth = ast.get_source_segment(self.text, node) or "", 0
+        for i, character in enumerate(shown):
+            depth += (character == "(") - (character == ")")
+            if depth == 0:
+                return i == len(shown) - 1
+        return False
 
     def position(self, node: ast.expr) -> Index:
         match node:
@@ -334,6 +351,8 @@ class _Parser:
         return result
 
     def operand(self, node: ast.expr) -> Node:
+        if isinstance(node, ast.Tuple) and not node.elts:
+            raise self.error(node, "expected at least one part in a tuple")
         return Tuple(tuple(self.term(e) for e in node.elts)) if isinstance(node, ast.Tuple) else self.term(node)
 
     def function(self, node: ast.expr, name: str, argument: Node) -> Node:
@@ -351,6 +370,8 @@ class _Parser:
         if not all(isinstance(a, Axis) for a in axes):
             raise self.error(head, "a reduction binds single axes, as in sum[h, w](...)")
         names, term = axes_of(axes), self.term(body)
+        if not names or len(set(names)) < len(names):
+            raise self.error(head, "a reduction binds at least one axis, and each only once")
         if name == "mean":
             sizes: list[Node] = [Size(base(n)) for n in names]
             count = functools.reduce(lambda left, right: Binary("*", left, right), sizes)

@@ -25,7 +25,6 @@ from einspec.formula import (
     Param,
     Read,
     Reduce,
-    Rest,
     Size,
     Tuple,
     factors,
@@ -108,7 +107,7 @@ class _Oracle:
             case Read(tensor, index):
                 dims = expand(index, self.solution.ranks)
                 names = tuple(a for d in dims for a in atoms(d))
-                return Labelled(self.tensors[tensor].reshape(tuple(self.solution.size(a) for a in names)), names)
+                return self.diagonal(self.tensors[tensor].reshape(tuple(self.solution.size(a) for a in names)), names)
             case Bracket(op, left, right):
                 return self.bracket(op, left, right)
             case Binary("*"):
@@ -123,6 +122,14 @@ class _Oracle:
                 return self.reduce(kind, self.open(names), body)
         raise AssertionError(node)
 
+    def diagonal(self, array: Array, names: tuple[str, ...]) -> Labelled:
+        """Return an array with its axes, where those that have one name are made one."""
+        once = tuple(dict.fromkeys(names))
+        if once == names:
+            return Labelled(array, names)
+        letters = "".join(chr(ord("a") + once.index(n)) for n in names)
+        return Labelled(self.xp.einsum(f"{letters}->{''.join(dict.fromkeys(letters))}", array), once)
+
     def open(self, names: Sequence[str]) -> tuple[str, ...]:
         """Return the axes with every rest opened."""
         ranks = self.solution.ranks
@@ -136,7 +143,7 @@ class _Oracle:
             missing = [a for a in names if a not in have]
             scale = math.prod(self.solution.size(a) for a in missing)
             if missing:
-                terms.append(Labelled(self.constant(scale), ()))
+                terms.append(Labelled(self.constant(scale), (), mask=scale == 0))
             return self.contract(terms, names)
         inner = self.term(body)
         missing = [a for a in names if a not in inner.axes]

@@ -5,7 +5,6 @@ All three are made from the tree, so that they cannot differ from what is judged
 
 from __future__ import annotations
 
-import itertools
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -151,7 +150,7 @@ LATEX_FUNCTIONS: dict[str, Callable[[str], str]] = {
 
 
 def latex_definition(form: Form) -> str:
-    """Return all equations of a definition as LaTeX for math mode, aligned at the equals signs where there are several."""
+    """Return a definition as LaTeX for math mode, several equations aligned at their equals signs."""
     if len(form.equations) == 1:
         return latex(form.equations[0])
     lines = (latex(e).replace(" = ", " &= ", 1) for e in form.equations)
@@ -213,14 +212,14 @@ def _binary_latex(node: Binary) -> tuple[str, int]:
             return f"-{_latex_within(node.right, PRODUCT)}", SUM
     left, right = _latex_within(node.left, level), _latex_within(node.right, level + 1)
     if node.op == "*":
-        return f"{left}{_times(left, right)}{right}", PRODUCT
+        return f"{left}{_times(right)}{right}", PRODUCT
     sign = r"\bmod" if node.op == "%" else node.op
     return f"{left} {sign} {right}", level
 
 
-def _times(left: str, right: str) -> str:
-    """Return what stands between two factors: a dot where two numbers or names would run into one."""
-    return r" \cdot " if right[0].isdigit() or (left[-1].isdigit() and right[0].isalnum()) else r"\, "
+def _times(right: str) -> str:
+    """Return what stands between two factors: a dot where a number could be taken for part of the first."""
+    return r" \cdot " if right[0].isdigit() else r"\, "
 
 
 def _latex_within(node: Node, level: int, inside: type | None = None) -> str:
@@ -291,8 +290,8 @@ def einops_pattern(form: Form, ranks: Mapping[str, int] | None = None) -> str | 
     names = axes_of(read.index)
     if len(set(names)) < len(names):
         return None
-    sides = [_pattern_side(index, ranks, _taken(form)) for index in (read.index, equation.index)]
-    return " -> ".join(s for s in sides if s is not None).strip() if None not in sides else None
+    left, right = (_pattern_side(index, ranks, _taken(form)) for index in (read.index, equation.index))
+    return None if left is None or right is None else f"{left} -> {right}".strip()
 
 
 def _read(form: Form) -> tuple[Equation, Read] | None:
@@ -307,9 +306,16 @@ def _taken(form: Form) -> frozenset[str]:
     return frozenset(n for e in form.equations for n in axes_of(e.index))
 
 
-def _pattern_side(index: tuple[Index, ...], ranks: Mapping[str, int] | None, taken: frozenset[str]) -> str | None:
-    parts = [_pattern_part(p, ranks, taken, top=True) for p in index]
-    return " ".join(p for p in parts if p) if None not in parts else None
+def _pattern_side(
+    index: tuple[Index, ...], ranks: Mapping[str, int] | None, taken: frozenset[str], top: bool = True
+) -> str | None:
+    parts: list[str] = []
+    for position in index:
+        part = _pattern_part(position, ranks, taken, top)
+        if part is None:
+            return None
+        parts += [part] if part else []
+    return " ".join(parts)
 
 
 def _pattern_part(position: Index, ranks: Mapping[str, int] | None, taken: frozenset[str], top: bool) -> str | None:
@@ -321,8 +327,8 @@ def _pattern_part(position: Index, ranks: Mapping[str, int] | None, taken: froze
                 return " ".join(rest_names(name, ranks[name], taken))
             return name if name == "..." and top else None
         case Group(parts):
-            inner = [_pattern_part(p, ranks, taken, top=False) for p in parts]
-            return None if None in inner else f"({' '.join(p for p in inner if p)})"
+            inner = _pattern_side(parts, ranks, taken, top=False)
+            return inner if inner is None else f"({inner})"
 
 
 def rest_names(rest: str, rank: int, taken: frozenset[str] = frozenset()) -> list[str]:
@@ -350,13 +356,15 @@ def einops_call(card: Card, form: Form, ranks: Mapping[str, int] | None = None) 
     function = "rearrange" if made <= read else "repeat"
     spec, output = form.signature.inputs[0], form.signature.outputs[0]
     first = f"list({spec.name})" if spec.listed else spec.name
-    lengths = "".join(f", {axis}={size}" for axis, size in _lengths(card, form, ranks).items())
+    whole = re.sub(r"\([^)]*\)", "", pattern.partition("->")[0]).split()
+    hidden = set(re.findall(r"\w+", pattern)) - set(whole)
+    lengths = "".join(f", {axis}={size}" for axis, size in _lengths(card, form, ranks).items() if axis in hidden)
     call = f"{function}({first}, '{pattern}'{lengths})"
     return f"list({call})" if output.listed else call
 
 
 def _lengths(card: Card, form: Form, ranks: Mapping[str, int] | None) -> dict[str, str]:
-    """Return what the size of each axis is in the parameters, for those that einops cannot see or need not guess."""
+    """Return what the sizes of axes are in the parameters of the card."""
     known = {axis: term.text for axis, term in form.sizes.items() if not term.needs}
     merged: list[tuple[list[str], str]] = []
     for name, param in card.params.items():
@@ -373,20 +381,4 @@ def _lengths(card: Card, form: Form, ranks: Mapping[str, int] | None) -> dict[st
         unknown = [a for a in axes if a not in known]
         if len(unknown) == 1:
             known[unknown[0]] = " // ".join([total, *(known[a] for a in axes if a in known)])
-    hidden = _hidden(form, ranks)
-    return {axis: size for axis, size in known.items() if axis in hidden}
-
-
-def _hidden(form: Form, ranks: Mapping[str, int] | None) -> set[str]:
-    """Return the axes that are no whole dimension of the input: parts of a composition, or new in the output."""
-    equation, read = _read(form) or (None, None)
-    assert equation is not None and read is not None
-    plain = {p.name for p in read.index if isinstance(p, Axis)}
-    every = [*axes_of(read.index), *axes_of(equation.index)]
-    opened = (rest_names(a, (ranks or {}).get(a, 0), _taken(form)) if _is_rest(a, form) else [a] for a in every)
-    return set(itertools.chain(*opened)) - plain
-
-
-def _is_rest(name: str, form: Form) -> bool:
-    index = form.equations[0].index
-    return any(isinstance(p, Rest) and p.name == name for d in index for p in (d.parts if isinstance(d, Group) else (d,)))
+    return known

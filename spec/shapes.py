@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from einspec.formula import Axis, Group, Index, Rest, base
+from einspec.formula import Axis, Group, Index, Rest, base, walk
 
 if TYPE_CHECKING:
     from einspec.card import Form, Op, Param
@@ -35,13 +35,29 @@ class ParameterError(ValueError):
     """A parameter of a call is missing, unknown or outside its range."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TensorSpec:
     """One tensor of a signature; ``listed`` says that the first axis is a list of tensors."""
 
     name: str
     index: tuple[Index, ...]
     listed: bool = False
+
+    @functools.cached_property
+    def rests(self) -> tuple[str, ...]:
+        """The names of ``...`` and ``*a`` among the dimensions, also inside a composition."""
+        return tuple(n.name for n in walk(Group(self.index)) if isinstance(n, Rest))
+
+    def axes(self, ranks: Mapping[str, int]) -> tuple[tuple[str, ...], ...]:
+        """Return the axes of every dimension, slowest first, every rest opened."""
+        key = tuple([ranks[r] for r in self.rests])
+        if key not in self._opened:
+            self._opened[key] = tuple(atoms(d) for d in expand(self.index, ranks))
+        return self._opened[key]
+
+    @functools.cached_property
+    def _opened(self) -> dict[tuple[int, ...], tuple[tuple[str, ...], ...]]:
+        return {}
 
     def __str__(self) -> str:
         parts = [dimension_text(d) for d in self.index]
@@ -180,8 +196,7 @@ class Solution:
 
     def shape(self, spec: TensorSpec) -> tuple[int, ...]:
         """Return the shape of a tensor of the signature; the first entry of a listed one is the length of the list."""
-        dims = expand(spec.index, self.ranks)
-        return tuple(math.prod(self.size(a) for a in atoms(d)) for d in dims)
+        return tuple([math.prod([self.size(a) for a in axes]) for axes in spec.axes(self.ranks)])
 
     def size(self, axis: str) -> int:
         """Return the size of an axis; ``e1`` has the size of ``e``."""
@@ -205,8 +220,8 @@ def solve(op: Op, shapes: Sequence[tuple[int, ...]], params: Mapping[str, Any]) 
     return _Solver(op, op.form(given), shapes, given).run()
 
 
-_Sum = tuple[tuple[str, ...], int, str, str]
-"""Axes whose product is a number, where that stands in words, and its place in a constraint id."""
+_Product = tuple[tuple[str, ...], int, TensorSpec | str, int]
+"""Axes whose product is a number, and where that stands: a dimension of a tensor, or a parameter."""
 
 
 class _Solver:
@@ -233,19 +248,18 @@ class _Solver:
         inputs = self.form.signature.inputs
         if len(self.shapes) != len(inputs):
             raise self.fail(f"takes {len(inputs)} tensors, not {len(self.shapes)}", "count")
-        equations: list[_Sum] = []
+        equations: list[_Product] = []
         for name, param in self.op.card.params.items():
             equations += self.take_parameter(name, param)
         self.solve_ranks()
         for spec, shape in zip(inputs, self.shapes, strict=True):
-            for i, (dim, size) in enumerate(zip(expand(spec.index, self.ranks), shape, strict=True)):
-                where = f"the length of {spec.name}" if spec.listed and i == 0 else f"dimension {i - spec.listed} of {spec.name}"
-                equations.append((atoms(dim), size, where, f"{spec.name}.{i - spec.listed if i or not spec.listed else 'length'}"))
+            pairs = zip(spec.axes(self.ranks), shape, strict=True)
+            equations += [(axes, size, spec, i) for i, (axes, size) in enumerate(pairs)]
         self.solve_sizes(equations)
         self.finish()
         return Solution(self.form, self.ranks, self.sizes, self.values)
 
-    def take_parameter(self, name: str, param: Param) -> list[_Sum]:
+    def take_parameter(self, name: str, param: Param) -> list[_Product]:
         value = self.params[name]
         if value is None or param.choices:
             return []
@@ -255,16 +269,16 @@ class _Solver:
         each = value if isinstance(value, tuple) else (value,) * len(targets)
         if param.size:
             groups = [_dimensions(re.findall(r"[a-z]+|[()]", t), self.op.name, t)[0] for t in targets]
-            return [(atoms(g), n, name, name) for g, n in zip(groups, each, strict=True)]
+            return [(atoms(g), n, name, 0) for g, n in zip(groups, each, strict=True)]
         if param.rank:
             self.ranks[param.rank] = value
         elif not param.axis:
             self.values.update(zip(targets, each, strict=True))
         return []
 
-    def take_sizes(self, rest: str, name: str, value: tuple[int, ...]) -> list[_Sum]:
+    def take_sizes(self, rest: str, name: str, value: tuple[int, ...]) -> list[_Product]:
         self.ranks[rest] = len(value)
-        return [((rest_axis(rest, i),), n, f"{name}[{i}]", name) for i, n in enumerate(value) if n >= 0]
+        return [((rest_axis(rest, i),), n, f"{name}[{i}]", i) for i, n in enumerate(value) if n >= 0]
 
     def solve_ranks(self) -> None:
         for name, param in self.op.card.params.items():
@@ -300,19 +314,27 @@ class _Solver:
             raise self.fail(f"{name} must lie in {-rank}..{rank - 1}, not {position}", f"param.{name}")
         self.ranks[before.name] = position % rank
 
-    def solve_sizes(self, equations: list[_Sum]) -> None:
+    def solve_sizes(self, equations: list[_Product]) -> None:
         for axis, term in self.form.sizes.items():
             if not term.needs:
                 self.sizes[axis] = term.value(self.sizes, self.values)
         while equations:
             waiting = [e for e in equations if not self.settle(*e)]
             if len(waiting) == len(equations):
-                names, _, where, place = waiting[0]
-                unknown = dict.fromkeys(a.replace("..", "") for a in names if a not in self.sizes)
-                raise self.fail(f"{where} leaves the sizes of {' and '.join(unknown)} open", f"open.{place}")
+                names, _, *place = waiting[0]
+                unknown = dict.fromkeys(re.sub(r"\.\d+$", "", a) for a in names if a not in self.sizes)
+                raise self.misfit("open", f"leaves the sizes of {' and '.join(unknown)} open", *place)
             equations = waiting
 
-    def settle(self, names: tuple[str, ...], total: int, where: str, place: str) -> bool:
+    def misfit(self, kind: str, problem: str, where: TensorSpec | str, i: int) -> ShapeError:
+        """Return the error of an equation that cannot hold."""
+        if isinstance(where, str):
+            return self.fail(f"{where} {problem}", f"{kind}.{where.partition('[')[0]}")
+        if where.listed and i == 0:
+            return self.fail(f"the length of {where.name} {problem}", f"{kind}.{where.name}.length")
+        return self.fail(f"dimension {i - where.listed} of {where.name} {problem}", f"{kind}.{where.name}.{i - where.listed}")
+
+    def settle(self, names: tuple[str, ...], total: int, where: TensorSpec | str, i: int) -> bool:
         """Check an equation, or solve it for its one unknown axis; False when it has to wait for others."""
         known, unknown = 1, ""
         for axis in names:
@@ -324,12 +346,12 @@ class _Solver:
                 unknown = axis
         if not unknown:
             if known != total:
-                raise self.fail(f"{where} must be {known}{self.reason(names)}, not {total}", f"match.{place}")
+                raise self.misfit("match", f"must be {known}{self.reason(names)}, not {total}", where, i)
             return True
         if known == 0:
             return False
         if total % known:
-            raise self.fail(f"{where} must be a multiple of {known}, not {total}", f"divides.{place}")
+            raise self.misfit("divides", f"must be a multiple of {known}, not {total}", where, i)
         self.sizes[unknown] = total // known
         return True
 

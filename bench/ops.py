@@ -1,0 +1,334 @@
+"""Time every op of the NumPy, PyTorch and JAX backends against what users would call instead, in one run on one thread.
+
+    python bench/ops.py [--quick] [--misses] [op ...]
+
+Three baselines, timed in turns with the op (the least of several rounds counts, only ratios are printed):
+
+* ``framework``: the fastest of the framework's own ways to say the same, taken from the ``same_as`` lines of the cards;
+* ``einops``: the pattern that the signature is, or the einops line of the card;
+* ``copy``: a copy of the output's bytes to fresh memory. No op that returns new memory can be faster than that, bar one
+  that reads less than it writes (a repeat, overlapping windows); an op whose output strides across cache lines (pixel
+  shuffle) costs a small multiple of it.
+
+``large`` rows: tens of MiB. What comes back as a view of the input is copied to contiguous memory on every side that
+returns a view, so that all have done the same work; such rows say ``view``. ``tiny`` rows: a few dozen elements, as
+called, views left as they are; ``us over bare`` is what an op costs above its own body without the argument checks, or
+above the framework's way where that is faster. JAX ops and their rivals are compiled by ``jax.jit`` first.
+
+A ratio above 1.1, or more than 2 us over a bare call, is marked ``!``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import ctypes
+import functools
+import importlib
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+if hasattr(os, "sched_setaffinity"):
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+
+import einops  # noqa: E402  # after the process is bound to one core
+import jax  # noqa: E402
+import jax.numpy as jnp  # noqa: E402
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+
+import einspec  # noqa: E402
+from einspec.card import Op  # noqa: E402
+from einspec.classes import OpClass  # noqa: E402
+from einspec.conformance import cases  # noqa: E402
+from einspec.formula import Axis, Group  # noqa: E402
+from einspec.shapes import Solution, dimension_text  # noqa: E402
+
+torch.set_num_threads(1)
+with contextlib.suppress(AttributeError, OSError):  # only the GNU C library has it
+    _MMAP_MAX, _TRIM_THRESHOLD = -4, -1
+    ctypes.CDLL(None).mallopt(_MMAP_MAX, 0)
+    ctypes.CDLL(None).mallopt(_TRIM_THRESHOLD, 2**31 - 1)
+
+Thunk = Callable[[], Any]
+FRAMEWORKS = ("numpy", "torch", "jax")
+RATIO, MICROSECONDS = 1.1, 2.0
+"""What an op may cost at most: times the best rival on large tensors, above a bare call on tiny ones."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call that is timed: the shapes of the inputs, a listed one as that of its stack, and the parameters."""
+
+    shapes: tuple[tuple[int, ...], ...]
+    params: dict[str, Any]
+
+    def __str__(self) -> str:
+        """Return shapes and parameters in short."""
+        shapes = ["x".join(map(str, s)) for s in self.shapes]
+        return " ".join([*shapes, *(f"{k}={v}".replace(" ", "") for k, v in self.params.items())])
+
+
+def at(*shape: int, **params: Any) -> Call:
+    """Return the call of an op with one input, or none where no shape is given."""
+    return Call((shape,) if shape else (), params)
+
+
+LARGE: dict[str, list[Call]] = {
+    "batch_to_space": [at(32, 128, 128, 16, block_size=2)],
+    "channel_shuffle": [at(32, 64, 64, 64, groups=4)],
+    "depth_to_space": [at(32, 16, 128, 128, block_size=2), at(32, 128, 128, 16, block_size=2, layout="nhwc")],
+    "patch_merge": [at(32, 64, 64, 64)],
+    "patch_unmerge": [at(32, 32, 32, 256)],
+    "patchify": [at(16, 3, 384, 384, patch_size=16), at(16, 3, 384, 384, patch_size=16, order="cpq")],
+    "pixel_shuffle": [
+        at(32, 16, 128, 128, upscale_factor=2),
+        at(2, 16, 512, 512, upscale_factor=2),
+        at(1, 12, 256, 256, upscale_factor=2),
+        at(14, 36, 128, 128, upscale_factor=3),
+        at(32, 16, 128, 128, upscale_factor=4),
+    ],
+    "pixel_unshuffle": [
+        at(32, 4, 256, 256, downscale_factor=2),
+        at(14, 4, 384, 384, downscale_factor=3),
+        at(32, 1, 512, 512, downscale_factor=4),
+    ],
+    "space_to_batch": [at(8, 256, 256, 16, block_size=2), at(8, 250, 250, 16, block_size=2, paddings=3)],
+    "space_to_depth": [at(32, 4, 256, 256, block_size=2), at(8, 256, 256, 16, block_size=2, layout="nhwc")],
+    "unpatchify": [
+        at(16, 576, 768, patch_size=16, height=384, width=384),
+        at(16, 576, 768, patch_size=16, height=384, width=384, order="cpq"),
+    ],
+    "merge_heads": [at(8, 16, 1024, 64)],
+    "merge_qkv": [at(3, 8, 16, 512, 64), at(3, 8, 16, 512, 64, layout="h3d")],
+    "repeat_kv": [at(4, 8, 512, 128, num_repeats=4)],
+    "rope_half_to_interleaved": [at(8, 16, 512, 128)],
+    "rope_interleaved_to_half": [at(8, 16, 512, 128)],
+    "split_heads": [at(8, 1024, 1024, num_heads=16)],
+    "split_qkv": [at(8, 512, 2304, num_heads=12), at(8, 512, 2304, num_heads=12, layout="h3d")],
+    "split_qkv_grouped": [at(8, 512, 3072, num_kv_heads=8, num_queries_per_kv=4)],
+    "channels_first": [at(32, 128, 128, 16), at(8, 64, 64, 256)],
+    "channels_last": [at(32, 16, 128, 128), at(8, 256, 64, 64)],
+    "concat": [at(4, 2048, 1024), at(4, 2048, 1024, axis=1)],
+    "cyclic_permute": [at(32, 64, 64, 64)],
+    "flatten_leading": [at(64, 128, 1024)],
+    "interleave": [at(4, 2048, 1024), at(2, 2048, 2048, axis=1)],
+    "matrix_transpose": [at(2048, 4096), at(64, 256, 512)],
+    "repeat_interleave": [at(2048, 1024, repeats=4), at(2048, 1024, repeats=4, axis=1)],
+    "repeat_new_axis": [at(2048, 1024, num_repeats=4), at(2048, 1024, num_repeats=4, axis=-1)],
+    "stack": [at(4, 2048, 1024), at(4, 2048, 1024, axis=-1)],
+    "swap_hw": [at(32, 64, 64, 64), at(32, 64, 64, 64, layout="nhwc")],
+    "tile": [at(2048, 1024, repeats=4), at(2048, 1024, repeats=4, axis=1)],
+    "unflatten": [at(8192, 1024, sizes=(64, -1))],
+    "unstack": [at(4, 2048, 1024), at(2048, 1024, 4, axis=-1)],
+    "avg_pool_blocks": [at(32, 16, 128, 128, kernel_size=2), at(32, 16, 128, 128, kernel_size=4)],
+    "channel_max_pool": [at(32, 16, 128, 128), at(8, 256, 64, 64)],
+    "global_avg_pool": [at(32, 16, 128, 128), at(32, 512, 16, 16)],
+    "global_max_pool": [at(32, 16, 128, 128), at(32, 512, 16, 16)],
+    "max_pool_blocks": [at(32, 16, 128, 128, kernel_size=2), at(32, 16, 128, 128, kernel_size=4)],
+    "maxout": [at(32, 16, 128, 128, pool_size=4)],
+    "chunk_overlap": [at(8, 1024, 512, window_size=64)],
+    "look_around": [at(8, 32, 64, 256, backward=1, forward=1)],
+    "pad_to_multiple": [at(8, 1000, 1024, multiple=64)],
+    "skew": [at(8, 8, 256, 511), at(8, 8, 256, 256)],
+    "sliding_window": [at(8, 512, 128, left=8, right=7)],
+    "sliding_window_mask": [at(seq_len=4096, left=256, right=0)],
+    "unskew": [at(8, 8, 256, 256, num_distances=511), at(8, 8, 256, 256, num_distances=256)],
+    "cyclic_shift": [at(16, 64, 64, 128, shift=3)],
+    "fold": [at(8, 144, 16384, height=128, width=128, kernel_size=3, padding=1),
+             at(16, 768, 576, height=384, width=384, kernel_size=16, stride=16)],
+    "grid_partition": [at(16, 56, 56, 192, grid_size=7)],
+    "grid_reverse": [at(1024, 7, 7, 192, grid_size=7, height=56, width=56)],
+    "shifted_window_mask": [at(height=112, width=112, window_size=7, shift=3)],
+    "unfold": [at(8, 16, 128, 128, kernel_size=3, padding=1), at(16, 3, 384, 384, kernel_size=16, stride=16)],
+    "window_partition": [at(16, 56, 56, 192, window_size=7)],
+    "window_reverse": [at(1024, 7, 7, 192, window_size=7, height=56, width=56)],
+}
+
+
+@dataclass
+class Row:
+    """One line of the table; times in seconds, None where there is no such rival."""
+
+    op: str
+    framework: str
+    kind: str
+    call: Call
+    view: bool
+    ours: float
+    bare: float
+    rival: float | None
+    einops: float | None
+    copy: float
+
+    def ratio(self, other: float | None) -> float | None:
+        """Return how many times as long as a baseline the op takes."""
+        return self.ours / other if other else None
+
+    @property
+    def over(self) -> float:
+        """Microseconds above a call of the op's own body."""
+        return 1e6 * (self.ours - self.bare)
+
+    @property
+    def missed(self) -> bool:
+        """Whether the op costs more than it may."""
+        if self.kind == "tiny":
+            return self.framework != "jax" and self.over > MICROSECONDS
+        return any((self.ratio(t) or 0) > RATIO for t in (self.rival, self.einops))
+
+    def __str__(self) -> str:
+        """Return the row as a line of the table."""
+        ratios = ["-" if r is None else f"{r:.2f}" for r in map(self.ratio, (self.rival, self.einops, self.copy))]
+        over = f"{self.over:.1f}" if self.kind == "tiny" and self.framework != "jax" else "-"
+        label = f"{self.kind} {self.call}{' (view)' if self.view else ''}"
+        line = f"{self.op:<26}{self.framework:<7}{ratios[0]:>10}{ratios[1]:>8}{ratios[2]:>7}{over:>9} {'!' if self.missed else ' '} "
+        return line + label
+
+
+def einops_call(op: Op, sol: Solution, xs: Sequence[Any]) -> Thunk | None:
+    """Return the rearrangement that a permutation's signature is, None where the op is none."""
+    signature = sol.form.signature
+    if sol.form.kind is not OpClass.PERMUTATION or len(signature.outputs) != 1 or "*" in str(signature):
+        return None
+    spec = signature.inputs[0]
+    sides = [" ".join(dimension_text(d) for d in s.index) for s in (spec, signature.outputs[0])]
+    groups = [d for d in spec.index if isinstance(d, Group)]
+    given = {p.name: sol.sizes[p.name] for g in groups for p in g.parts[1:] if isinstance(p, Axis)}
+    x = list(xs[0]) if spec.listed else xs[0]
+    return functools.partial(einops.rearrange, x, f"{sides[0]} -> {sides[1]}", **given)
+
+
+def rivals(op: Op, sol: Solution, package: str, xs: Sequence[Any], params: dict[str, Any]) -> list[Callable[..., Any]]:
+    """Return the functions of the inputs that the card calls the same, in a package."""
+    found = []
+    inputs = [s.name for s in sol.form.signature.inputs]
+    values = {**{n: p.default for n, p in op.card.params.items()}, **params}
+    scope = {"np": np, "torch": torch, "F": torch.nn.functional, "jax": jax, "jnp": jnp, "einops": einops, "math": importlib.import_module("math")}
+    scope |= {**{a.upper(): n for a, n in sol.sizes.items()}, **values}
+    for same in sol.form.same_as:
+        if same.package == package and (not same.when or eval(same.when, dict(scope))):  # noqa: S307  # our own cards
+            found.append(eval(f"lambda {', '.join(inputs)}: {same.call}", dict(scope)))  # noqa: S307
+    return found
+
+
+def arrays(framework: str, sol: Solution) -> list[Any]:
+    """Return inputs of distinct values, listed ones as lists."""
+    made = []
+    for spec in sol.form.signature.inputs:
+        shape = sol.shape(spec)
+        x = np.arange(np.prod(shape, dtype=int), dtype=np.float32).reshape(shape)
+        convert = {"numpy": np.array, "torch": lambda a: torch.from_numpy(np.array(a)), "jax": jnp.asarray}[framework]
+        made.append([convert(a) for a in x] if spec.listed else convert(x))
+    return made
+
+
+def parts(y: Any) -> list[Any]:
+    """Return the tensors of a result."""
+    return list(y) if isinstance(y, tuple | list) else [y]
+
+
+def is_view(y: Any, xs: Sequence[Any]) -> bool:
+    """Whether a result lies in the memory of an input, or repeats its own, so that it costs nothing until it is used."""
+    if isinstance(parts(y)[0], jax.Array):
+        return False
+    as_numpy = [p.numpy() if isinstance(p, torch.Tensor) else p for p in parts(y)]
+    flat = [p.numpy() if isinstance(p, torch.Tensor) else p for x in xs for p in parts(x)]
+    return any(np.may_share_memory(a, b) or not a.flags.c_contiguous for a in as_numpy for b in flat)
+
+
+def copied(framework: str, y: Any) -> Any:
+    """Return a result in fresh contiguous memory."""
+    if framework == "torch":
+        return [p.clone(memory_format=torch.contiguous_format) for p in parts(y)]
+    return [np.array(p, order="C") for p in parts(y)]
+
+
+def timed(thunks: Sequence[Thunk], rounds: int, calls: int) -> list[float]:
+    """Return the least seconds a call of each takes, over rounds in which they take turns."""
+    best = [float("inf")] * len(thunks)
+    order = list(enumerate(thunks))
+    for round_ in range(rounds):
+        turn = round_ % len(order)
+        for i, thunk in order[turn:] + order[:turn]:
+            start = time.perf_counter()
+            for _ in range(calls):
+                thunk()
+            best[i] = min(best[i], (time.perf_counter() - start) / calls)
+    return best
+
+
+def measure(op: Op, framework: str, kind: str, call: Call, quick: bool) -> Row:
+    """Time one call of one backend and everything that it is compared with."""
+    sol = einspec.solve(op, call.shapes, call.params)
+    xs = arrays(framework, sol)
+    function = getattr(importlib.import_module(f"einspec.impls.{framework}"), op.name)
+    own = rivals(op, sol, framework, xs, call.params)
+    ein = [] if framework == "jax" else rivals(op, sol, "einops", xs, call.params)
+    natural = None if framework == "jax" else einops_call(op, sol, xs)
+    checked, bare = functools.partial(function, **call.params), functools.partial(function.__wrapped__, **call.params)
+    thunks: list[Thunk] = [functools.partial(f, *xs) for f in (checked, bare, *own, *ein)] + ([natural] if natural else [])
+    if framework == "jax":
+        thunks = [functools.partial(jax.jit(f), *xs) for f in (checked, bare, *own)]
+        thunks = [functools.partial(_finished, t) for t in thunks]
+    results = [t() for t in thunks]
+    views = [is_view(y, xs) for y in results]
+    if kind == "large":
+        thunks = [_copying(framework, t) if v else t for t, v in zip(thunks, views, strict=True)]
+    output = parts(results[0])
+    if framework == "jax":
+        copy = functools.partial(_finished, functools.partial(jax.jit(lambda ys: [jnp.copy(y) for y in ys]), output))
+    else:
+        fresh = copied(framework, output)
+        copy = functools.partial(copied, framework, fresh)
+    del results, output
+    rounds, calls = (5, 500) if kind == "tiny" else (7, 1)
+    times = timed([*thunks, copy], *((rounds // 2 + 1, calls // 5 or 1) if quick else (rounds * 2, calls)))
+    least = [min(ts, default=None) for ts in (times[2 : 2 + len(own)], times[2 + len(own) : -1])]
+    return Row(op.name, framework, kind, call, views[0], times[0], times[1], *least, times[-1])
+
+
+def _copying(framework: str, thunk: Thunk) -> Thunk:
+    return lambda: copied(framework, thunk())
+
+
+def _finished(thunk: Thunk) -> Any:
+    return jax.block_until_ready(thunk())
+
+
+def tiny(op: Op) -> Call:
+    """Return a call on a few dozen elements: the default form, every axis above 1."""
+    case = next(c for c in cases.bank(op) if "layout" not in c.params and "order" not in c.params)
+    return Call(case.shapes, case.params)
+
+
+def rows(names: Sequence[str], frameworks: Sequence[str], quick: bool) -> Iterator[Row]:
+    """Yield the measured lines, op by op."""
+    for name in names:
+        op = einspec.load(name)
+        for framework in frameworks:
+            for call in LARGE[name][:1] if quick else LARGE[name]:
+                yield measure(op, framework, "large", call, quick)
+            yield measure(op, framework, "tiny", tiny(op), quick)
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("op", nargs="*", help="ops to time (default: all)")
+    parser.add_argument("--quick", action="store_true", help="one large call an op, fewer rounds")
+    parser.add_argument("--misses", action="store_true", help="print only the rows that miss a target")
+    parser.add_argument("--framework", action="append", choices=FRAMEWORKS, help="one framework, may be given again")
+    args = parser.parse_args()
+    print(f"{'op':<26}{'':<7}{'/framework':>10}{'/einops':>8}{'/copy':>7}{'us over':>9}   call")
+    for row in rows(args.op or list(LARGE), args.framework or FRAMEWORKS, args.quick):
+        if row.missed or not args.misses:
+            print(row, flush=True)
+
+
+if __name__ == "__main__":
+    main()
