@@ -35,18 +35,18 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 if hasattr(os, "sched_setaffinity"):
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
-import einops  # noqa: E402  # after the process is bound to one core
-import jax  # noqa: E402
-import jax.numpy as jnp  # noqa: E402
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
+import einops  # after the process is bound to one core
+import jax
+import jax.numpy as jnp
+import numpy as np
+import torch
 
-import einspec  # noqa: E402
-from einspec.card import Op  # noqa: E402
-from einspec.classes import OpClass  # noqa: E402
-from einspec.conformance import cases  # noqa: E402
-from einspec.formula import Axis, Group  # noqa: E402
-from einspec.shapes import Solution, dimension_text  # noqa: E402
+import einspec
+from einspec.card import Op
+from einspec.classes import OpClass
+from einspec.conformance import cases
+from einspec.formula import Axis, Group
+from einspec.shapes import Solution, dimension_text
 
 torch.set_num_threads(1)
 with contextlib.suppress(AttributeError, OSError):  # only the GNU C library has it
@@ -139,8 +139,10 @@ LARGE: dict[str, list[Call]] = {
     "sliding_window_mask": [at(seq_len=4096, left=256, right=0)],
     "unskew": [at(8, 8, 256, 256, num_distances=511), at(8, 8, 256, 256, num_distances=256)],
     "cyclic_shift": [at(16, 64, 64, 128, shift=3)],
-    "fold": [at(8, 144, 16384, height=128, width=128, kernel_size=3, padding=1),
-             at(16, 768, 576, height=384, width=384, kernel_size=16, stride=16)],
+    "fold": [
+        at(8, 144, 16384, height=128, width=128, kernel_size=3, padding=1),
+        at(16, 768, 576, height=384, width=384, kernel_size=16, stride=16),
+    ],
     "grid_partition": [at(16, 56, 56, 192, grid_size=7)],
     "grid_reverse": [at(1024, 7, 7, 192, grid_size=7, height=56, width=56)],
     "shifted_window_mask": [at(height=112, width=112, window_size=7, shift=3)],
@@ -208,11 +210,19 @@ def rivals(op: Op, sol: Solution, package: str, xs: Sequence[Any], params: dict[
     found = []
     inputs = [s.name for s in sol.form.signature.inputs]
     values = {**{n: p.default for n, p in op.card.params.items()}, **params}
-    scope = {"np": np, "torch": torch, "F": torch.nn.functional, "jax": jax, "jnp": jnp, "einops": einops, "math": importlib.import_module("math")}
+    scope = {
+        "np": np,
+        "torch": torch,
+        "F": torch.nn.functional,
+        "jax": jax,
+        "jnp": jnp,
+        "einops": einops,
+        "math": importlib.import_module("math"),
+    }
     scope |= {**{a.upper(): n for a, n in sol.sizes.items()}, **values}
     for same in sol.form.same_as:
-        if same.package == package and (not same.when or eval(same.when, dict(scope))):  # noqa: S307  # our own cards
-            found.append(eval(f"lambda {', '.join(inputs)}: {same.call}", dict(scope)))  # noqa: S307
+        if same.package == package and (not same.when or eval(same.when, dict(scope))):  # our own cards
+            found.append(eval(f"lambda {', '.join(inputs)}: {same.call}", dict(scope)))
     return found
 
 
@@ -271,7 +281,9 @@ def measure(op: Op, framework: str, kind: str, call: Call, quick: bool) -> Row:
     ein = [] if framework == "jax" else rivals(op, sol, "einops", xs, call.params)
     natural = None if framework == "jax" else einops_call(op, sol, xs)
     checked, bare = functools.partial(function, **call.params), functools.partial(function.__wrapped__, **call.params)
-    thunks: list[Thunk] = [functools.partial(f, *xs) for f in (checked, bare, *own, *ein)] + ([natural] if natural else [])
+    thunks: list[Thunk] = [functools.partial(f, *xs) for f in (checked, bare, *own, *ein)] + (
+        [natural] if natural else []
+    )
     if framework == "jax":
         thunks = [functools.partial(jax.jit(f), *xs) for f in (checked, bare, *own)]
         thunks = [functools.partial(_finished, t) for t in thunks]

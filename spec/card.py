@@ -25,6 +25,7 @@ from einspec.formula import (
     Number,
     Param as ParamNode,
     Read,
+    Reduce,
     Rest,
     Size,
     axes_of,
@@ -345,9 +346,9 @@ def _check(where: str, card: Card, form: Form) -> None:
         if outputs.get(equation.tensor, equation.index) != equation.index:
             raise CardError(f"{where}: the axes of {equation.tensor} differ between signature and definition")
         for node in walk(equation):
-            name = node.axis if isinstance(node, Size) else node.name if isinstance(node, Axis | Rest) else None
-            if name is not None and base(name) not in known | set(form.sizes):
-                raise FormulaError(f"{where}: axis {name} stands in no tensor of the signature: {equation.text}")
+            unknown = [a for a in _axes(node) if base(a) not in known | set(form.sizes)]
+            if unknown:
+                raise FormulaError(f"{where}: axis {unknown[0]} stands in no tensor of the signature: {equation.text}")
             if isinstance(node, Read):
                 _check_read(where, node, equation, declared)
         declared[equation.tensor] = equation.index
@@ -359,6 +360,16 @@ def _check(where: str, card: Card, form: Form) -> None:
             raise CardError(f"{where}: axis {axis} stands in no tensor of the signature")
     _check_dtypes(where, card, inputs, set(outputs))
     _check_laws(where, card, form, known)
+
+
+def _axes(node: Any) -> tuple[str, ...]:
+    """Return the axes that a node itself names."""
+    match node:
+        case Axis(name) | Rest(name) | Size(name):
+            return (name,)
+        case Reduce():
+            return node.axes
+    return ()
 
 
 def _check_read(where: str, read: Read, equation: Equation, declared: Mapping[str, tuple[Index, ...]]) -> None:

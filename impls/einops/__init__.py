@@ -1,0 +1,1 @@
+"""The einops backends: the patterns that the cards render, judged on each framework that einops runs on."""

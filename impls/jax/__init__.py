@@ -47,7 +47,7 @@ def start(cache: Path) -> None:
 
 def devices() -> list[str]:
     """Return every device that is usable here."""
-    found = {d: None for d in (*jax.devices(), *jax.devices("cpu"))}
+    found = dict.fromkeys((*jax.devices(), *jax.devices("cpu")))
     return sorted((_device_name(d) for d in found), key=lambda name: (name.partition(":")[0] != "cpu", name))
 
 

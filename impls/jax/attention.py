@@ -1,5 +1,9 @@
 """JAX: heads, fused projections, grouped queries and rotary pairs."""
 
+# b batch, n sequence, h heads, g groups of key and value, r queries of a group, d features of a head, t q k v
+
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Literal
 
@@ -8,6 +12,17 @@ from einops import rearrange
 from jax import Array
 
 from einspec.impls.checked import op
+
+__all__ = [
+    "merge_heads",
+    "merge_qkv",
+    "repeat_kv",
+    "rope_half_to_interleaved",
+    "rope_interleaved_to_half",
+    "split_heads",
+    "split_qkv",
+    "split_qkv_grouped",
+]
 
 Layout = Literal["3hd", "h3d", "hd3", "d3h"]
 QKV: dict[Layout, str] = {"3hd": "(t h d)", "h3d": "(h t d)", "hd3": "(h d t)", "d3h": "(d t h)"}
@@ -61,4 +76,5 @@ def rope_interleaved_to_half(x: Array) -> Array:
 @op
 def rope_half_to_interleaved(x: Array) -> Array:
     """Compute rope_half_to_interleaved (see its card)."""
-    return rearrange(x, "... (r d) -> ... (d r)", r=2)
+    half = x.shape[-1] // 2
+    return jnp.stack((x[..., :half], x[..., half:]), -1).reshape(x.shape)  # ... d r

@@ -1,5 +1,9 @@
 """JAX: ops that move, merge, split and repeat whole axes."""
 
+# a b any axes, n the axis that is moved, cut or repeated, r copies, t tensors
+
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from typing import Literal
@@ -8,6 +12,23 @@ import jax.numpy as jnp
 from jax import Array
 
 from einspec.impls.checked import op
+
+__all__ = [
+    "channels_first",
+    "channels_last",
+    "concat",
+    "cyclic_permute",
+    "flatten_leading",
+    "interleave",
+    "matrix_transpose",
+    "repeat_interleave",
+    "repeat_new_axis",
+    "stack",
+    "swap_hw",
+    "tile",
+    "unflatten",
+    "unstack",
+]
 
 
 @op

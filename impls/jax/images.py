@@ -1,4 +1,4 @@
-"""Images: channels to space and back, patches, blocks into the batch."""
+"""JAX: channels to space and back, patches, blocks into the batch."""
 
 # b batch, c channels, h w blocks down and across, i j or p q rows and columns inside a block, g groups of k channels
 
@@ -11,6 +11,21 @@ from einops import rearrange
 from jax import Array
 
 from einspec.impls.checked import op
+from einspec.impls.params import Pair, each
+
+__all__ = [
+    "batch_to_space",
+    "channel_shuffle",
+    "depth_to_space",
+    "patch_merge",
+    "patch_unmerge",
+    "patchify",
+    "pixel_shuffle",
+    "pixel_unshuffle",
+    "space_to_batch",
+    "space_to_depth",
+    "unpatchify",
+]
 
 Layout = Literal["nchw", "nhwc"]
 Order = Literal["pqc", "cpq", "qpc", "cqp"]
@@ -51,19 +66,17 @@ def space_to_depth(x: Array, *, block_size: int, layout: Layout = "nchw") -> Arr
 
 
 @op
-def space_to_batch(
-    x: Array, *, block_size: int | tuple[int, int], paddings: int | tuple[int, int, int, int] = 0
-) -> Array:
+def space_to_batch(x: Array, *, block_size: Pair, paddings: int | tuple[int, int, int, int] = 0) -> Array:
     """Compute space_to_batch (see its card)."""
-    (p, q), (top, bottom, left, right) = _each(block_size, 2), _each(paddings, 4)
+    (p, q), (top, bottom, left, right) = each(block_size), each(paddings, 4)
     x = _padded(x, top, bottom, left, right)
     return rearrange(x, "b (h p) (w q) c -> (p q b) h w c", p=p, q=q)
 
 
 @op
-def batch_to_space(x: Array, *, block_size: int | tuple[int, int], crops: int | tuple[int, int, int, int] = 0) -> Array:
+def batch_to_space(x: Array, *, block_size: Pair, crops: int | tuple[int, int, int, int] = 0) -> Array:
     """Compute batch_to_space (see its card)."""
-    (p, q), (top, bottom, left, right) = _each(block_size, 2), _each(crops, 4)
+    (p, q), (top, bottom, left, right) = each(block_size), each(crops, 4)
     y = rearrange(x, "(p q b) h w c -> b (h p) (w q) c", p=p, q=q)
     return y[:, top : y.shape[1] - bottom, left : y.shape[2] - right]
 
@@ -75,16 +88,16 @@ def channel_shuffle(x: Array, *, groups: int) -> Array:
 
 
 @op
-def patchify(x: Array, *, patch_size: int | tuple[int, int], order: Order = "pqc") -> Array:
+def patchify(x: Array, *, patch_size: Pair, order: Order = "pqc") -> Array:
     """Compute patchify (see its card)."""
-    p, q = _each(patch_size, 2)
+    p, q = each(patch_size)
     return rearrange(x, f"b c (h p) (w q) -> b (h w) ({' '.join(order)})", p=p, q=q)
 
 
 @op
-def unpatchify(x: Array, *, patch_size: int | tuple[int, int], height: int, width: int, order: Order = "pqc") -> Array:
+def unpatchify(x: Array, *, patch_size: Pair, height: int, width: int, order: Order = "pqc") -> Array:
     """Compute unpatchify (see its card)."""
-    p, q = _each(patch_size, 2)
+    p, q = each(patch_size)
     pattern = f"b (h w) ({' '.join(order)}) -> b c (h p) (w q)"
     return rearrange(x, pattern, h=height // p, w=width // q, p=p, q=q)
 
@@ -101,10 +114,6 @@ def patch_merge(x: Array, *, pad: Literal["error", "zero"] = "error") -> Array:
 def patch_unmerge(x: Array, *, order: Literal["qpc", "pqc"] = "qpc") -> Array:
     """Compute patch_unmerge (see its card)."""
     return rearrange(x, f"b h w ({' '.join(order)}) -> b (h p) (w q) c", p=2, q=2)
-
-
-def _each(value: int | tuple[int, ...], count: int) -> tuple[int, ...]:
-    return value if isinstance(value, tuple) else (value,) * count
 
 
 def _padded(x: Array, top: int, bottom: int, left: int, right: int) -> Array:

@@ -1,16 +1,20 @@
-"""Sequences in JAX."""  # b batch, n sequence, d features, w blocks, i inside a block, r relative distances
+"""JAX: windows over sequences, relative positions, padding."""
+
+# b batch, n sequence, d features, w blocks, i inside a block, r relative distances
 
 from __future__ import annotations
 
-import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from einspec.impls.checked import op
 
+__all__ = ["chunk_overlap", "look_around", "pad_to_multiple", "skew", "sliding_window", "sliding_window_mask", "unskew"]
+
 
 @op
-def chunk_overlap(x: jax.Array, *, window_size: int) -> jax.Array:
+def chunk_overlap(x: Array, *, window_size: int) -> Array:
     """Compute chunk_overlap (see its card)."""
     b, n, d = x.shape
     blocks = x.reshape(b, n // window_size, window_size, d)
@@ -18,21 +22,21 @@ def chunk_overlap(x: jax.Array, *, window_size: int) -> jax.Array:
 
 
 @op
-def look_around(x: jax.Array, *, backward: int = 1, forward: int = 0, pad_value: float = 0) -> jax.Array:
+def look_around(x: Array, *, backward: int = 1, forward: int = 0, pad_value: float = 0) -> Array:
     """Compute look_around (see its card)."""
     count, padded = x.shape[1], _pad(x, 1, backward, forward, pad_value)
     return jnp.concatenate([padded[:, k : k + count] for k in range(backward + 1 + forward)], 2)  # b w (e i) d
 
 
 @op
-def sliding_window(x: jax.Array, *, left: int, right: int) -> jax.Array:
+def sliding_window(x: Array, *, left: int, right: int) -> Array:
     """Compute sliding_window (see its card)."""
     position = np.arange(x.shape[1])[:, None] + np.arange(left + 1 + right)  # n j
     return _pad(x, 1, left, right + 1)[:, position]  # b n j d; one more pad: no gather from an empty axis
 
 
 @op
-def skew(x: jax.Array) -> jax.Array:
+def skew(x: Array) -> Array:
     """Compute skew (see its card)."""
     *lead, n, r = x.shape
     width = max(2 * n, r, 1)
@@ -41,7 +45,7 @@ def skew(x: jax.Array) -> jax.Array:
 
 
 @op
-def unskew(x: jax.Array, *, num_distances: int) -> jax.Array:
+def unskew(x: Array, *, num_distances: int) -> Array:
     """Compute unskew (see its card)."""
     *lead, n, _ = x.shape
     width = max(2 * n, num_distances, 1)
@@ -50,19 +54,19 @@ def unskew(x: jax.Array, *, num_distances: int) -> jax.Array:
 
 
 @op
-def sliding_window_mask(*, seq_len: int, left: int, right: int) -> jax.Array:
+def sliding_window_mask(*, seq_len: int, left: int, right: int) -> Array:
     """Compute sliding_window_mask (see its card)."""
     distance = jnp.arange(seq_len) - jnp.arange(seq_len)[:, None]
     return (-left <= distance) & (distance <= right)
 
 
 @op
-def pad_to_multiple(x: jax.Array, *, multiple: int, pad_value: float = 0) -> jax.Array:
+def pad_to_multiple(x: Array, *, multiple: int, pad_value: float = 0) -> Array:
     """Compute pad_to_multiple (see its card)."""
     return _pad(x, 1, 0, -x.shape[1] % multiple, pad_value)
 
 
-def _pad(x: jax.Array, axis: int, before: int, after: int, value: float = 0) -> jax.Array:
+def _pad(x: Array, axis: int, before: int, after: int, value: float = 0) -> Array:
     """Return the array with slices of a value before and after it along an axis."""
     widths = [(0, 0)] * x.ndim
     widths[axis] = (before, after)

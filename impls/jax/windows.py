@@ -1,19 +1,31 @@
-"""Windows in JAX."""  # b batch, h w windows down and across, p q inside a window, c channels
+"""JAX: windows, grids, shifts, and patches that may overlap."""
+
+# b batch, h w windows down and across, p q inside a window, c channels
 
 from __future__ import annotations
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from einops import rearrange
+from jax import Array
 
 from einspec.impls.checked import op
+from einspec.impls.params import Pair, each
 
-Pair = int | tuple[int, int]
+__all__ = [
+    "cyclic_shift",
+    "fold",
+    "grid_partition",
+    "grid_reverse",
+    "shifted_window_mask",
+    "unfold",
+    "window_partition",
+    "window_reverse",
+]
 
 
 @op
-def window_partition(x: jax.Array, *, window_size: int) -> jax.Array:
+def window_partition(x: Array, *, window_size: int) -> Array:
     """Compute window_partition (see its card)."""
     b, height, width, c = x.shape
     h, w = height // window_size, width // window_size
@@ -22,13 +34,13 @@ def window_partition(x: jax.Array, *, window_size: int) -> jax.Array:
 
 
 @op
-def window_reverse(x: jax.Array, *, window_size: int, height: int, width: int) -> jax.Array:
+def window_reverse(x: Array, *, window_size: int, height: int, width: int) -> Array:
     """Compute window_reverse (see its card)."""
     return rearrange(x, "(b h w) p q c -> b (h p) (w q) c", h=height // window_size, w=width // window_size)
 
 
 @op
-def grid_partition(x: jax.Array, *, grid_size: int) -> jax.Array:
+def grid_partition(x: Array, *, grid_size: int) -> Array:
     """Compute grid_partition (see its card)."""
     b, height, width, c = x.shape
     h, w = height // grid_size, width // grid_size
@@ -37,22 +49,22 @@ def grid_partition(x: jax.Array, *, grid_size: int) -> jax.Array:
 
 
 @op
-def grid_reverse(x: jax.Array, *, grid_size: int, height: int, width: int) -> jax.Array:
+def grid_reverse(x: Array, *, grid_size: int, height: int, width: int) -> Array:
     """Compute grid_reverse (see its card)."""
     return rearrange(x, "(b h w) p q c -> b (p h) (q w) c", h=height // grid_size, w=width // grid_size)
 
 
 @op
-def cyclic_shift(x: jax.Array, *, shift: Pair) -> jax.Array:
+def cyclic_shift(x: Array, *, shift: Pair) -> Array:
     """Compute cyclic_shift (see its card)."""
-    up, left = _pair(shift)
+    up, left = each(shift)
     return jnp.roll(x, (-up, -left), axis=(1, 2))
 
 
 @op
-def shifted_window_mask(*, height: int, width: int, window_size: int, shift: Pair) -> jax.Array:
+def shifted_window_mask(*, height: int, width: int, window_size: int, shift: Pair) -> Array:
     """Compute shifted_window_mask (see its card)."""
-    up, left = _pair(shift)
+    up, left = each(shift)
     h, w = height // window_size, width // window_size
     row = (jnp.arange(height) >= height - up).reshape(h, 1, window_size, 1)
     column = (jnp.arange(width) >= width - left).reshape(1, w, 1, window_size)
@@ -62,10 +74,10 @@ def shifted_window_mask(*, height: int, width: int, window_size: int, shift: Pai
 
 @op
 def unfold(
-    x: jax.Array, *, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1, order: str = "cpq"
-) -> jax.Array:
+    x: Array, *, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1, order: str = "cpq"
+) -> Array:
     """Compute unfold (see its card)."""
-    (p, q), (sh, sw), (ph, pw), (dh, dw) = map(_pair, (kernel_size, stride, padding, dilation))
+    (p, q), (sh, sw), (ph, pw), (dh, dw) = each(kernel_size), each(stride), each(padding), each(dilation)
     b, c, h, w = x.shape
     i, j = (h + 2 * ph - dh * (p - 1) - 1) // sh + 1, (w + 2 * pw - dw * (q - 1) - 1) // sw + 1
     down = dh * np.arange(p)[:, None] + sh * np.arange(i)  # p i
@@ -78,7 +90,7 @@ def unfold(
 
 @op
 def fold(
-    x: jax.Array,
+    x: Array,
     *,
     height: int,
     width: int,
@@ -87,9 +99,9 @@ def fold(
     padding: Pair = 0,
     dilation: Pair = 1,
     order: str = "cpq",
-) -> jax.Array:
+) -> Array:
     """Compute fold (see its card)."""
-    (p, q), (sh, sw), (ph, pw), (dh, dw) = map(_pair, (kernel_size, stride, padding, dilation))
+    (p, q), (sh, sw), (ph, pw), (dh, dw) = each(kernel_size), each(stride), each(padding), each(dilation)
     i = (height + 2 * ph - dh * (p - 1) - 1) // sh + 1
     j = (width + 2 * pw - dw * (q - 1) - 1) // sw + 1
     b, c = x.shape[0], x.shape[1] // (p * q)
@@ -102,7 +114,3 @@ def fold(
             across = slice(dw * column, dw * column + sw * (j - 1) + 1, sw)
             image = image.at[:, :, down, across].add(columns[:, :, row, column].astype(wide))
     return image[:, :, ph : ph + height, pw : pw + width].astype(x.dtype)
-
-
-def _pair(value: Pair) -> tuple[int, int]:
-    return value if isinstance(value, tuple) else (value, value)

@@ -1,5 +1,9 @@
 """NumPy: heads, fused projections, grouped queries and rotary pairs."""
 
+# b batch, n sequence, h heads, g groups of key and value, r queries of a group, d features of a head, t q k v
+
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -7,6 +11,17 @@ from typing import Any, Literal
 import numpy as np
 
 from einspec.impls.checked import op
+
+__all__ = [
+    "merge_heads",
+    "merge_qkv",
+    "repeat_kv",
+    "rope_half_to_interleaved",
+    "rope_interleaved_to_half",
+    "split_heads",
+    "split_qkv",
+    "split_qkv_grouped",
+]
 
 Array = np.ndarray[Any, Any]
 Layout = Literal["3hd", "h3d", "hd3", "d3h"]
@@ -40,8 +55,10 @@ def split_qkv(x: Array, *, num_heads: int, layout: Layout = "3hd") -> tuple[Arra
 def merge_qkv(qkv: Sequence[Array], *, layout: Layout = "3hd") -> Array:
     """Compute merge_qkv (see its card)."""
     order = (0, 2, 3, 1) if layout == "d3h" else (0, 2, 1, 3)  # b n d h, b n h d
-    y = np.stack([x.transpose(order) for x in qkv], axis=2 + layout.index("3"))
-    return y.reshape(*y.shape[:2], math.prod(y.shape[2:]))
+    parts, t = [x.transpose(order) for x in qkv], 2 + layout.index("3")
+    shape = parts[0].shape
+    y = np.stack(parts, axis=t, out=np.empty((*shape[:t], len(parts), *shape[t:]), parts[0].dtype))
+    return y.reshape(*shape[:2], math.prod(y.shape[2:]))
 
 
 @op
@@ -70,5 +87,5 @@ def rope_interleaved_to_half(x: Array) -> Array:
 @op
 def rope_half_to_interleaved(x: Array) -> Array:
     """Compute rope_half_to_interleaved (see its card)."""
-    halves = x.reshape(*x.shape[:-1], 2, x.shape[-1] // 2)  # ... r d
-    return halves.swapaxes(-2, -1).reshape(x.shape)
+    half = x.shape[-1] // 2
+    return np.stack((x[..., :half], x[..., half:]), -1).reshape(x.shape)  # ... d r

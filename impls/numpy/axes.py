@@ -1,5 +1,9 @@
 """NumPy: ops that move, merge, split and repeat whole axes."""
 
+# a b any axes, n the axis that is moved, cut or repeated, r copies, t tensors
+
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -7,6 +11,23 @@ from typing import Any, Literal
 import numpy as np
 
 from einspec.impls.checked import op
+
+__all__ = [
+    "channels_first",
+    "channels_last",
+    "concat",
+    "cyclic_permute",
+    "flatten_leading",
+    "interleave",
+    "matrix_transpose",
+    "repeat_interleave",
+    "repeat_new_axis",
+    "stack",
+    "swap_hw",
+    "tile",
+    "unflatten",
+    "unstack",
+]
 
 Array = np.ndarray[Any, Any]
 

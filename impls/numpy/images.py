@@ -1,42 +1,60 @@
-"""Images: channels to space and back, patches, blocks into the batch."""
+"""NumPy: channels to space and back, patches, blocks into the batch."""
 
 # b batch, c channels, h w blocks down and across, i j or p q rows and columns inside a block, g groups of k channels
 
 from __future__ import annotations
 
+import itertools
+import math
 from typing import Any, Literal
 
 import numpy as np
 
 from einspec.impls.checked import op
+from einspec.impls.params import Pair, each
+
+__all__ = [
+    "batch_to_space",
+    "channel_shuffle",
+    "depth_to_space",
+    "patch_merge",
+    "patch_unmerge",
+    "patchify",
+    "pixel_shuffle",
+    "pixel_unshuffle",
+    "space_to_batch",
+    "space_to_depth",
+    "unpatchify",
+]
 
 Array = np.ndarray[Any, Any]
 Layout = Literal["nchw", "nhwc"]
 Order = Literal["pqc", "cpq", "qpc", "cqp"]
+
+CACHE = 2**18
+"""Bytes that every core holds close by."""
+SMALL = 2**10
+"""Elements below which one slow copy takes less time than many fast ones."""
 
 
 @op
 def pixel_shuffle(x: Array, *, upscale_factor: int) -> Array:
     """Compute pixel_shuffle (see its card)."""
     r = upscale_factor
-    *lead, channels, height, width = x.shape
-    y = np.empty((*lead, channels // (r * r), height * r, width * r), x.dtype)
-    for i in range(r):
-        for j in range(r):
-            y[..., i::r, j::r] = x[..., i * r + j :: r * r, :, :]
-    return y
+    *lead, channels, h, w = x.shape
+    c = channels // (r * r)
+    y = _spread(x.reshape(1, math.prod(lead) * c, r, r, h, w))
+    return y.reshape(*lead, c, h * r, w * r)
 
 
 @op
 def pixel_unshuffle(x: Array, *, downscale_factor: int) -> Array:
     """Compute pixel_unshuffle (see its card)."""
     r = downscale_factor
-    *lead, channels, height, width = x.shape
-    y = np.empty((*lead, channels * r * r, height // r, width // r), x.dtype)
-    for i in range(r):
-        for j in range(r):
-            y[..., i * r + j :: r * r, :, :] = x[..., i::r, j::r]
-    return y
+    *lead, c, height, width = x.shape
+    h, w = height // r, width // r
+    planes = x.reshape(math.prod(lead) * c, h, r, w, r).transpose(0, 2, 4, 1, 3)  # (... c) i j h w
+    return planes.reshape(*lead, c * r * r, h, w)
 
 
 @op
@@ -48,12 +66,8 @@ def depth_to_space(x: Array, *, block_size: int, layout: Layout = "nchw") -> Arr
         y = x.reshape(b, h, w, r, r, k // (r * r)).transpose(0, 1, 3, 2, 4, 5)  # b h i w j c
         return y.reshape(b, h * r, w * r, k // (r * r))
     b, k, h, w = x.shape
-    blocks = x.reshape(b, r, r, k // (r * r), h, w)
-    y = np.empty((b, k // (r * r), h * r, w * r), x.dtype)
-    for i in range(r):
-        for j in range(r):
-            y[:, :, i::r, j::r] = blocks[:, i, j]
-    return y
+    y = _spread(x.reshape(b, r, r, k // (r * r), h, w).transpose(0, 3, 1, 2, 4, 5))  # b c h i w j
+    return y.reshape(b, k // (r * r), h * r, w * r)
 
 
 @op
@@ -65,19 +79,14 @@ def space_to_depth(x: Array, *, block_size: int, layout: Layout = "nchw") -> Arr
         y = x.reshape(b, height // r, r, width // r, r, c).transpose(0, 1, 3, 2, 4, 5)  # b h w i j c
         return y.reshape(b, height // r, width // r, r * r * c)
     b, c, height, width = x.shape
-    blocks = np.empty((b, r, r, c, height // r, width // r), x.dtype)
-    for i in range(r):
-        for j in range(r):
-            blocks[:, i, j] = x[:, :, i::r, j::r]
-    return blocks.reshape(b, r * r * c, height // r, width // r)
+    y = x.reshape(b, c, height // r, r, width // r, r).transpose(0, 3, 5, 1, 2, 4)  # b i j c h w
+    return y.reshape(b, r * r * c, height // r, width // r)
 
 
 @op
-def space_to_batch(
-    x: Array, *, block_size: int | tuple[int, int], paddings: int | tuple[int, int, int, int] = 0
-) -> Array:
+def space_to_batch(x: Array, *, block_size: Pair, paddings: int | tuple[int, int, int, int] = 0) -> Array:
     """Compute space_to_batch (see its card)."""
-    (p, q), sides = _each(block_size, 2), _each(paddings, 4)
+    (p, q), sides = each(block_size), each(paddings, 4)
     x = _padded(x, *sides) if any(sides) else x
     b, height, width, c = x.shape
     y = x.reshape(b, height // p, p, width // q, q, c).transpose(2, 4, 0, 1, 3, 5)  # p q b h w c
@@ -85,9 +94,9 @@ def space_to_batch(
 
 
 @op
-def batch_to_space(x: Array, *, block_size: int | tuple[int, int], crops: int | tuple[int, int, int, int] = 0) -> Array:
+def batch_to_space(x: Array, *, block_size: Pair, crops: int | tuple[int, int, int, int] = 0) -> Array:
     """Compute batch_to_space (see its card)."""
-    (p, q), (top, bottom, left, right) = _each(block_size, 2), _each(crops, 4)
+    (p, q), (top, bottom, left, right) = each(block_size), each(crops, 4)
     n, h, w, c = x.shape
     y = x.reshape(p, q, n // (p * q), h, w, c).transpose(2, 3, 0, 4, 1, 5)  # b h p w q c
     y = y.reshape(n // (p * q), h * p, w * q, c)
@@ -102,9 +111,9 @@ def channel_shuffle(x: Array, *, groups: int) -> Array:
 
 
 @op
-def patchify(x: Array, *, patch_size: int | tuple[int, int], order: Order = "pqc") -> Array:
+def patchify(x: Array, *, patch_size: Pair, order: Order = "pqc") -> Array:
     """Compute patchify (see its card)."""
-    p, q = _each(patch_size, 2)
+    p, q = each(patch_size)
     b, c, height, width = x.shape
     h, w = height // p, width // q
     axes = ["bchpwq".index(axis) for axis in "bhw" + order]
@@ -112,9 +121,9 @@ def patchify(x: Array, *, patch_size: int | tuple[int, int], order: Order = "pqc
 
 
 @op
-def unpatchify(x: Array, *, patch_size: int | tuple[int, int], height: int, width: int, order: Order = "pqc") -> Array:
+def unpatchify(x: Array, *, patch_size: Pair, height: int, width: int, order: Order = "pqc") -> Array:
     """Compute unpatchify (see its card)."""
-    p, q = _each(patch_size, 2)
+    p, q = each(patch_size)
     b, _, k = x.shape
     size = {"p": p, "q": q, "c": k // (p * q)}
     y = x.reshape(b, height // p, width // q, *(size[axis] for axis in order))
@@ -140,8 +149,18 @@ def patch_unmerge(x: Array, *, order: Literal["qpc", "pqc"] = "qpc") -> Array:
     return x.reshape(b, h, w, 2, 2, k // 4).transpose(axes).reshape(b, 2 * h, 2 * w, k // 4)  # b h p w q c
 
 
-def _each(value: int | tuple[int, ...], count: int) -> tuple[int, ...]:
-    return value if isinstance(value, tuple) else (value,) * count
+def _spread(x: Array) -> Array:
+    """Return b c i j h w as b c h i w j: whole strided slices, of no more planes at a time than a cache holds."""
+    b, c, r, _, h, w = x.shape
+    y = np.empty((b, c, h, r, w, r), x.dtype)
+    if y.size < SMALL:
+        y[...] = x.transpose(0, 1, 4, 2, 5, 3)
+        return y
+    step = max(CACHE // (r * h * w * r * x.itemsize), 1)
+    for image, start, i, j in itertools.product(range(b), range(0, c, step), range(r), range(r)):
+        planes = slice(start, start + step)
+        y[image, planes, :, i, :, j] = x[image, planes, i, j]
+    return y
 
 
 def _padded(x: Array, top: int, bottom: int, left: int, right: int) -> Array:

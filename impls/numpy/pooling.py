@@ -1,4 +1,6 @@
-"""Pooling in NumPy."""  # b batch, c channels, h w pixels or blocks down and across, p q inside a block
+"""NumPy: means and maxima over images, channels and blocks."""
+
+# b batch, c channels, h w pixels or blocks down and across, p q inside a block
 
 from __future__ import annotations
 
@@ -9,9 +11,11 @@ from typing import Any
 import numpy as np
 
 from einspec.impls.checked import op
+from einspec.impls.params import Pair, each
+
+__all__ = ["avg_pool_blocks", "channel_max_pool", "global_avg_pool", "global_max_pool", "max_pool_blocks", "maxout"]
 
 Array = np.ndarray[Any, Any]
-Pair = int | tuple[int, int]
 
 
 @op
@@ -44,7 +48,7 @@ def maxout(x: Array, *, pool_size: int) -> Array:
 @op
 def avg_pool_blocks(x: Array, *, kernel_size: Pair) -> Array:
     """Compute avg_pool_blocks (see its card)."""
-    p, q = kernel_size if isinstance(kernel_size, tuple) else (kernel_size, kernel_size)
+    p, q = each(kernel_size)
     with np.errstate(all="ignore"):
         return (_blocks(np.add, _wide(x), p, q) / (p * q)).astype(x.dtype, copy=False)
 
@@ -52,7 +56,7 @@ def avg_pool_blocks(x: Array, *, kernel_size: Pair) -> Array:
 @op
 def max_pool_blocks(x: Array, *, kernel_size: Pair) -> Array:
     """Compute max_pool_blocks (see its card)."""
-    p, q = kernel_size if isinstance(kernel_size, tuple) else (kernel_size, kernel_size)
+    p, q = each(kernel_size)
     with np.errstate(all="ignore"):
         return _blocks(np.maximum, x, p, q)
 

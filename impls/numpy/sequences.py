@@ -1,4 +1,6 @@
-"""Sequences in NumPy."""  # b batch, n sequence, d features, w blocks, i inside a block, r relative distances
+"""NumPy: windows over sequences, relative positions, padding."""
+
+# b batch, n sequence, d features, w blocks, i inside a block, r relative distances
 
 from __future__ import annotations
 
@@ -8,6 +10,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from einspec.impls.checked import op
+
+__all__ = ["chunk_overlap", "look_around", "pad_to_multiple", "skew", "sliding_window", "sliding_window_mask", "unskew"]
 
 Array = np.ndarray[Any, Any]
 
@@ -60,9 +64,9 @@ def unskew(x: Array, *, num_distances: int) -> Array:
 @op
 def sliding_window_mask(*, seq_len: int, left: int, right: int) -> Array:
     """Compute sliding_window_mask (see its card)."""
-    distance = np.arange(seq_len) - np.arange(seq_len)[:, None]
-    mask: Array = (-left <= distance) & (distance <= right)
-    return mask
+    distance = np.arange(-seq_len, seq_len)
+    band = (-left <= distance) & (distance <= right)
+    return sliding_window_view(band, seq_len)[:0:-1].copy()  # each row starts one further left
 
 
 @op
@@ -74,6 +78,7 @@ def pad_to_multiple(x: Array, *, multiple: int, pad_value: float = 0) -> Array:
 def _pad(x: Array, before: int, after: int, value: float) -> Array:
     """Return the array with rows of a value before and after it along axis 1."""
     b, n, *rest = x.shape
-    padded = np.full((b, before + n + after, *rest), value, x.dtype)
+    padded = np.empty((b, before + n + after, *rest), x.dtype)
+    padded[:, :before] = padded[:, before + n :] = value
     padded[:, before : before + n] = x
     return padded

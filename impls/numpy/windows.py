@@ -1,4 +1,6 @@
-"""Windows in NumPy."""  # b batch, h w windows down and across, p q inside a window, c channels
+"""NumPy: windows, grids, shifts, and patches that may overlap."""
+
+# b batch, h w windows down and across, p q inside a window, c channels
 
 from __future__ import annotations
 
@@ -8,9 +10,20 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from einspec.impls.checked import op
+from einspec.impls.params import Pair, each
+
+__all__ = [
+    "cyclic_shift",
+    "fold",
+    "grid_partition",
+    "grid_reverse",
+    "shifted_window_mask",
+    "unfold",
+    "window_partition",
+    "window_reverse",
+]
 
 Array = np.ndarray[Any, Any]
-Pair = int | tuple[int, int]
 
 
 @op
@@ -52,14 +65,14 @@ def grid_reverse(x: Array, *, grid_size: int, height: int, width: int) -> Array:
 @op
 def cyclic_shift(x: Array, *, shift: Pair) -> Array:
     """Compute cyclic_shift (see its card)."""
-    up, left = _pair(shift)
+    up, left = each(shift)
     return np.roll(x, (-up, -left), axis=(1, 2))
 
 
 @op
 def shifted_window_mask(*, height: int, width: int, window_size: int, shift: Pair) -> Array:
     """Compute shifted_window_mask (see its card)."""
-    up, left = _pair(shift)
+    up, left = each(shift)
     h, w = height // window_size, width // window_size
     row = (np.arange(height) >= height - up).reshape(h, 1, window_size, 1)
     column = (np.arange(width) >= width - left).reshape(1, w, 1, window_size)
@@ -73,7 +86,7 @@ def unfold(
     x: Array, *, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1, order: str = "cpq"
 ) -> Array:
     """Compute unfold (see its card)."""
-    (p, q), (sh, sw), (ph, pw), (dh, dw) = map(_pair, (kernel_size, stride, padding, dilation))
+    (p, q), (sh, sw), (ph, pw), (dh, dw) = each(kernel_size), each(stride), each(padding), each(dilation)
     b, c, h, w = x.shape
     if ph or pw:
         padded = np.zeros((b, c, h + 2 * ph, w + 2 * pw), x.dtype)
@@ -100,7 +113,7 @@ def fold(
     order: str = "cpq",
 ) -> Array:
     """Compute fold (see its card)."""
-    (p, q), (sh, sw), (ph, pw), (dh, dw) = map(_pair, (kernel_size, stride, padding, dilation))
+    (p, q), (sh, sw), (ph, pw), (dh, dw) = each(kernel_size), each(stride), each(padding), each(dilation)
     i = (height + 2 * ph - dh * (p - 1) - 1) // sh + 1
     j = (width + 2 * pw - dw * (q - 1) - 1) // sw + 1
     b, c = x.shape[0], x.shape[1] // (p * q)
@@ -115,7 +128,3 @@ def fold(
                 across = slice(dw * column, dw * column + sw * (j - 1) + 1, sw)
                 image[:, :, down, across] += columns[row, column]
         return image[:, :, ph : ph + height, pw : pw + width].astype(x.dtype, copy=False)
-
-
-def _pair(value: Pair) -> tuple[int, int]:
-    return value if isinstance(value, tuple) else (value, value)

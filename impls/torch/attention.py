@@ -1,13 +1,27 @@
 """PyTorch: heads, fused projections, grouped queries and rotary pairs."""
 
+# b batch, n sequence, h heads, g groups of key and value, r queries of a group, d features of a head, t q k v
+
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from einspec.impls.torch.bits import as_bits, from_bits
 from einspec.impls.torch.checked import op
+
+__all__ = [
+    "merge_heads",
+    "merge_qkv",
+    "repeat_kv",
+    "rope_half_to_interleaved",
+    "rope_interleaved_to_half",
+    "split_heads",
+    "split_qkv",
+    "split_qkv_grouped",
+]
 
 Layout = Literal["3hd", "h3d", "hd3", "d3h"]
 
@@ -39,8 +53,7 @@ def split_qkv(x: Tensor, *, num_heads: int, layout: Layout = "3hd") -> tuple[Ten
 def merge_qkv(qkv: Sequence[Tensor], *, layout: Layout = "3hd") -> Tensor:
     """Compute merge_qkv (see its card)."""
     order = (0, 2, 3, 1) if layout == "d3h" else (0, 2, 1, 3)  # b n d h, b n h d
-    y = torch.stack([as_bits(x).permute(order) for x in qkv], dim=2 + layout.index("3"))
-    return from_bits(y.flatten(2), qkv[0].dtype)
+    return torch.stack([x.permute(order) for x in qkv], dim=2 + layout.index("3")).flatten(2)
 
 
 @op

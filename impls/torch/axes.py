@@ -1,5 +1,9 @@
 """PyTorch: ops that move, merge, split and repeat whole axes."""
 
+# a b any axes, n the axis that is moved, cut or repeated, r copies, t tensors
+
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from typing import Literal
@@ -7,8 +11,24 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from einspec.impls.torch.bits import as_bits, from_bits
 from einspec.impls.torch.checked import op
+
+__all__ = [
+    "channels_first",
+    "channels_last",
+    "concat",
+    "cyclic_permute",
+    "flatten_leading",
+    "interleave",
+    "matrix_transpose",
+    "repeat_interleave",
+    "repeat_new_axis",
+    "stack",
+    "swap_hw",
+    "tile",
+    "unflatten",
+    "unstack",
+]
 
 
 @op
@@ -80,7 +100,7 @@ def repeat_new_axis(x: Tensor, *, num_repeats: int, axis: int = 0) -> Tensor:
 @op
 def stack(xs: Sequence[Tensor], *, axis: int = 0) -> Tensor:
     """Compute stack (see its card)."""
-    return from_bits(torch.stack([as_bits(x) for x in xs], dim=axis), xs[0].dtype)
+    return _stacked(xs, axis % (xs[0].ndim + 1))
 
 
 @op
@@ -92,12 +112,18 @@ def unstack(x: Tensor, *, axis: int = 0) -> tuple[Tensor, ...]:
 @op
 def concat(xs: Sequence[Tensor], *, axis: int = 0) -> Tensor:
     """Compute concat (see its card)."""
-    return from_bits(torch.cat([as_bits(x) for x in xs], dim=axis), xs[0].dtype)
+    return torch.cat(tuple(xs), dim=axis)
 
 
 @op
 def interleave(xs: Sequence[Tensor], *, axis: int = 0) -> Tensor:
     """Compute interleave (see its card)."""
     a = axis % xs[0].ndim
-    joined = torch.stack([as_bits(x) for x in xs], dim=a + 1)  # *a n t *b
-    return from_bits(joined.flatten(a, a + 1), xs[0].dtype)
+    return _stacked(xs, a + 1).flatten(a, a + 1)  # *a (n t) *b
+
+
+def _stacked(xs: Sequence[Tensor], axis: int) -> Tensor:
+    """Return the tensors along a new axis; PyTorch is slow to write them along the last one."""
+    if axis < xs[0].ndim:
+        return torch.stack(tuple(xs), dim=axis)
+    return torch.stack(tuple(xs)).movedim(0, -1).contiguous()

@@ -1,4 +1,4 @@
-"""Images: channels to space and back, patches, blocks into the batch."""
+"""PyTorch: channels to space and back, patches, blocks into the batch."""
 
 # b batch, c channels, h w blocks down and across, i j or p q rows and columns inside a block, g groups of k channels
 
@@ -9,7 +9,22 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from einspec.impls.params import Pair, each
 from einspec.impls.torch.checked import op
+
+__all__ = [
+    "batch_to_space",
+    "channel_shuffle",
+    "depth_to_space",
+    "patch_merge",
+    "patch_unmerge",
+    "patchify",
+    "pixel_shuffle",
+    "pixel_unshuffle",
+    "space_to_batch",
+    "space_to_depth",
+    "unpatchify",
+]
 
 Layout = Literal["nchw", "nhwc"]
 Order = Literal["pqc", "cpq", "qpc", "cqp"]
@@ -62,11 +77,9 @@ def space_to_depth(x: Tensor, *, block_size: int, layout: Layout = "nchw") -> Te
 
 
 @op
-def space_to_batch(
-    x: Tensor, *, block_size: int | tuple[int, int], paddings: int | tuple[int, int, int, int] = 0
-) -> Tensor:
+def space_to_batch(x: Tensor, *, block_size: Pair, paddings: int | tuple[int, int, int, int] = 0) -> Tensor:
     """Compute space_to_batch (see its card)."""
-    (p, q), sides = _each(block_size, 2), _each(paddings, 4)
+    (p, q), sides = each(block_size), each(paddings, 4)
     x = _padded(x, *sides) if any(sides) else x
     b, height, width, c = x.shape
     y = x.reshape(b, height // p, p, width // q, q, c).permute(2, 4, 0, 1, 3, 5)  # p q b h w c
@@ -74,11 +87,9 @@ def space_to_batch(
 
 
 @op
-def batch_to_space(
-    x: Tensor, *, block_size: int | tuple[int, int], crops: int | tuple[int, int, int, int] = 0
-) -> Tensor:
+def batch_to_space(x: Tensor, *, block_size: Pair, crops: int | tuple[int, int, int, int] = 0) -> Tensor:
     """Compute batch_to_space (see its card)."""
-    (p, q), (top, bottom, left, right) = _each(block_size, 2), _each(crops, 4)
+    (p, q), (top, bottom, left, right) = each(block_size), each(crops, 4)
     n, h, w, c = x.shape
     y = x.reshape(p, q, n // (p * q), h, w, c).permute(2, 3, 0, 4, 1, 5)  # b h p w q c
     y = y.reshape(n // (p * q), h * p, w * q, c)
@@ -93,9 +104,9 @@ def channel_shuffle(x: Tensor, *, groups: int) -> Tensor:
 
 
 @op
-def patchify(x: Tensor, *, patch_size: int | tuple[int, int], order: Order = "pqc") -> Tensor:
+def patchify(x: Tensor, *, patch_size: Pair, order: Order = "pqc") -> Tensor:
     """Compute patchify (see its card)."""
-    p, q = _each(patch_size, 2)
+    p, q = each(patch_size)
     b, c, height, width = x.shape
     h, w = height // p, width // q
     axes = ["bchpwq".index(axis) for axis in "bhw" + order]
@@ -103,11 +114,9 @@ def patchify(x: Tensor, *, patch_size: int | tuple[int, int], order: Order = "pq
 
 
 @op
-def unpatchify(
-    x: Tensor, *, patch_size: int | tuple[int, int], height: int, width: int, order: Order = "pqc"
-) -> Tensor:
+def unpatchify(x: Tensor, *, patch_size: Pair, height: int, width: int, order: Order = "pqc") -> Tensor:
     """Compute unpatchify (see its card)."""
-    p, q = _each(patch_size, 2)
+    p, q = each(patch_size)
     b, _, k = x.shape
     size = {"p": p, "q": q, "c": k // (p * q)}
     y = x.reshape(b, height // p, width // q, *(size[axis] for axis in order))
@@ -131,10 +140,6 @@ def patch_unmerge(x: Tensor, *, order: Literal["qpc", "pqc"] = "qpc") -> Tensor:
     b, h, w, k = x.shape
     axes = (0, 1, 4, 2, 3, 5) if order == "qpc" else (0, 1, 3, 2, 4, 5)
     return x.reshape(b, h, w, 2, 2, k // 4).permute(axes).reshape(b, 2 * h, 2 * w, k // 4)  # b h p w q c
-
-
-def _each(value: int | tuple[int, ...], count: int) -> tuple[int, ...]:
-    return value if isinstance(value, tuple) else (value,) * count
 
 
 def _padded(x: Tensor, top: int, bottom: int, left: int, right: int) -> Tensor:

@@ -1,30 +1,36 @@
-"""Sequences in PyTorch."""  # b batch, n sequence, d features, w blocks, i inside a block, r relative distances
+"""PyTorch: windows over sequences, relative positions, padding."""
+
+# b batch, n sequence, d features, w blocks, i inside a block, r relative distances
 
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 from torch.nn.functional import pad
 
 from einspec.impls.torch.checked import op
 
+__all__ = ["chunk_overlap", "look_around", "pad_to_multiple", "skew", "sliding_window", "sliding_window_mask", "unskew"]
+
 
 @op
-def chunk_overlap(x: torch.Tensor, *, window_size: int) -> torch.Tensor:
+def chunk_overlap(x: Tensor, *, window_size: int) -> Tensor:
     """Compute chunk_overlap (see its card)."""
     b, n, d = x.shape
-    blocks = x.reshape(b, n // window_size, window_size, d)
-    return torch.cat([blocks[:, :-1], blocks[:, 1:]], 2)  # b chunk 2*window d
+    if n < 2 * window_size:
+        return x[:, :0].reshape(b, 0, 2 * window_size, d)
+    return x.unfold(1, 2 * window_size, window_size).transpose(2, 3)  # b chunk 2*window d
 
 
 @op
-def look_around(x: torch.Tensor, *, backward: int = 1, forward: int = 0, pad_value: float = 0) -> torch.Tensor:
+def look_around(x: Tensor, *, backward: int = 1, forward: int = 0, pad_value: float = 0) -> Tensor:
     """Compute look_around (see its card)."""
     count, padded = x.shape[1], _pad(x, backward, forward, pad_value)
     return torch.cat([padded[:, k : k + count] for k in range(backward + 1 + forward)], 2)  # b w (e i) d
 
 
 @op
-def sliding_window(x: torch.Tensor, *, left: int, right: int) -> torch.Tensor:
+def sliding_window(x: Tensor, *, left: int, right: int) -> Tensor:
     """Compute sliding_window (see its card)."""
     padded = _pad(x, left, right + 1, 0)  # one more, so that an empty sequence has a window to drop
     windows = padded.unfold(1, left + 1 + right, 1)[:, :-1]  # b n d j
@@ -32,7 +38,7 @@ def sliding_window(x: torch.Tensor, *, left: int, right: int) -> torch.Tensor:
 
 
 @op
-def skew(x: torch.Tensor) -> torch.Tensor:
+def skew(x: Tensor) -> Tensor:
     """Compute skew (see its card)."""
     *lead, n, r = x.shape
     width = max(2 * n, r, 1)
@@ -41,7 +47,7 @@ def skew(x: torch.Tensor) -> torch.Tensor:
 
 
 @op
-def unskew(x: torch.Tensor, *, num_distances: int) -> torch.Tensor:
+def unskew(x: Tensor, *, num_distances: int) -> Tensor:
     """Compute unskew (see its card)."""
     *lead, n, _ = x.shape
     width = max(2 * n, num_distances, 1)
@@ -50,19 +56,20 @@ def unskew(x: torch.Tensor, *, num_distances: int) -> torch.Tensor:
 
 
 @op
-def sliding_window_mask(*, seq_len: int, left: int, right: int) -> torch.Tensor:
+def sliding_window_mask(*, seq_len: int, left: int, right: int) -> Tensor:
     """Compute sliding_window_mask (see its card)."""
-    distance = torch.arange(seq_len) - torch.arange(seq_len)[:, None]
-    return (-left <= distance) & (distance <= right)
+    distance = torch.arange(-seq_len, seq_len)
+    band = (-left <= distance) & (distance <= right)
+    return band.unfold(0, seq_len, 1)[1:].flip(0)  # each row starts one further left
 
 
 @op
-def pad_to_multiple(x: torch.Tensor, *, multiple: int, pad_value: float = 0) -> torch.Tensor:
+def pad_to_multiple(x: Tensor, *, multiple: int, pad_value: float = 0) -> Tensor:
     """Compute pad_to_multiple (see its card)."""
     return _pad(x, 0, -x.shape[1] % multiple, pad_value)
 
 
-def _pad(x: torch.Tensor, before: int, after: int, value: float) -> torch.Tensor:
+def _pad(x: Tensor, before: int, after: int, value: float) -> Tensor:
     """Return the tensor with slices of a value before and after it along axis 1."""
     b, _, *rest = x.shape
     first, last = (x.new_full((b, count, *rest), value) for count in (before, after))

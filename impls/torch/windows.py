@@ -1,17 +1,30 @@
-"""Windows in PyTorch."""  # b batch, h w windows down and across, p q inside a window, c channels
+"""PyTorch: windows, grids, shifts, and patches that may overlap."""
+
+# b batch, h w windows down and across, p q inside a window, c channels
 
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
-from einspec.impls.torch.bits import as_bits, from_bits
+from einspec.impls.params import Pair, each
+from einspec.impls.torch.bits import signed
 from einspec.impls.torch.checked import op
 
-Pair = int | tuple[int, int]
+__all__ = [
+    "cyclic_shift",
+    "fold",
+    "grid_partition",
+    "grid_reverse",
+    "shifted_window_mask",
+    "unfold",
+    "window_partition",
+    "window_reverse",
+]
 
 
 @op
-def window_partition(x: torch.Tensor, *, window_size: int) -> torch.Tensor:
+def window_partition(x: Tensor, *, window_size: int) -> Tensor:
     """Compute window_partition (see its card)."""
     b, height, width, c = x.shape
     h, w = height // window_size, width // window_size
@@ -20,7 +33,7 @@ def window_partition(x: torch.Tensor, *, window_size: int) -> torch.Tensor:
 
 
 @op
-def window_reverse(x: torch.Tensor, *, window_size: int, height: int, width: int) -> torch.Tensor:
+def window_reverse(x: Tensor, *, window_size: int, height: int, width: int) -> Tensor:
     """Compute window_reverse (see its card)."""
     n, p, q, c = x.shape
     h, w = height // window_size, width // window_size
@@ -29,7 +42,7 @@ def window_reverse(x: torch.Tensor, *, window_size: int, height: int, width: int
 
 
 @op
-def grid_partition(x: torch.Tensor, *, grid_size: int) -> torch.Tensor:
+def grid_partition(x: Tensor, *, grid_size: int) -> Tensor:
     """Compute grid_partition (see its card)."""
     b, height, width, c = x.shape
     h, w = height // grid_size, width // grid_size
@@ -38,7 +51,7 @@ def grid_partition(x: torch.Tensor, *, grid_size: int) -> torch.Tensor:
 
 
 @op
-def grid_reverse(x: torch.Tensor, *, grid_size: int, height: int, width: int) -> torch.Tensor:
+def grid_reverse(x: Tensor, *, grid_size: int, height: int, width: int) -> Tensor:
     """Compute grid_reverse (see its card)."""
     n, p, q, c = x.shape
     h, w = height // grid_size, width // grid_size
@@ -47,16 +60,16 @@ def grid_reverse(x: torch.Tensor, *, grid_size: int, height: int, width: int) ->
 
 
 @op
-def cyclic_shift(x: torch.Tensor, *, shift: Pair) -> torch.Tensor:
+def cyclic_shift(x: Tensor, *, shift: Pair) -> Tensor:
     """Compute cyclic_shift (see its card)."""
-    up, left = _pair(shift)
-    return from_bits(torch.roll(as_bits(x), (-up, -left), (1, 2)), x.dtype)
+    up, left = each(shift)
+    return torch.roll(x, (-up, -left), (1, 2))
 
 
 @op
-def shifted_window_mask(*, height: int, width: int, window_size: int, shift: Pair) -> torch.Tensor:
+def shifted_window_mask(*, height: int, width: int, window_size: int, shift: Pair) -> Tensor:
     """Compute shifted_window_mask (see its card)."""
-    up, left = _pair(shift)
+    up, left = each(shift)
     h, w = height // window_size, width // window_size
     row = (torch.arange(height) >= height - up).reshape(h, 1, window_size, 1)
     column = (torch.arange(width) >= width - left).reshape(1, w, 1, window_size)
@@ -66,20 +79,20 @@ def shifted_window_mask(*, height: int, width: int, window_size: int, shift: Pai
 
 @op
 def unfold(
-    x: torch.Tensor, *, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1, order: str = "cpq"
-) -> torch.Tensor:
+    x: Tensor, *, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1, order: str = "cpq"
+) -> Tensor:
     """Compute unfold (see its card)."""
-    (p, q), (sh, sw), (ph, pw), (dh, dw) = _pair(kernel_size), _pair(stride), _pair(padding), _pair(dilation)
-    bits = torch.nn.functional.pad(as_bits(x), (pw, pw, ph, ph))
-    patches = bits.unfold(2, dh * (p - 1) + 1, sh).unfold(3, dw * (q - 1) + 1, sw)[..., ::dh, ::dw]  # b c i j p q
+    (p, q), (sh, sw), (ph, pw), (dh, dw) = each(kernel_size), each(stride), each(padding), each(dilation)
+    padded = torch.nn.functional.pad(x, (pw, pw, ph, ph))
+    patches = padded.unfold(2, dh * (p - 1) + 1, sh).unfold(3, dw * (q - 1) + 1, sw)[..., ::dh, ::dw]  # b c i j p q
     b, c, i, j = patches.shape[:4]
     columns = patches.permute(0, 1, 4, 5, 2, 3) if order == "cpq" else patches.permute(0, 4, 5, 1, 2, 3)
-    return from_bits(columns.reshape(b, c * p * q, i * j), x.dtype)
+    return columns.reshape(b, c * p * q, i * j)
 
 
 @op
 def fold(
-    x: torch.Tensor,
+    x: Tensor,
     *,
     height: int,
     width: int,
@@ -88,16 +101,19 @@ def fold(
     padding: Pair = 0,
     dilation: Pair = 1,
     order: str = "cpq",
-) -> torch.Tensor:
+) -> Tensor:
     """Compute fold (see its card)."""
-    p, q = _pair(kernel_size)
-    (sh, sw), (ph, pw), (dh, dw) = _pair(stride), _pair(padding), _pair(dilation)
+    (p, q), (sh, sw), (ph, pw), (dh, dw) = each(kernel_size), each(stride), each(padding), each(dilation)
     i = (height + 2 * ph - dh * (p - 1) - 1) // sh + 1
     j = (width + 2 * pw - dw * (q - 1) - 1) // sw + 1
     b, c = x.shape[0], x.shape[1] // (p * q)
     columns = x.reshape(b, c, p, q, i, j) if order == "cpq" else x.reshape(b, p, q, c, i, j).movedim(3, 1)
 
-    def added(columns: torch.Tensor) -> torch.Tensor:
+    def added(columns: Tensor) -> Tensor:
+        if (p, q, dh, dw) == (sh, sw, 1, 1):  # no overlap: the blocks, put together
+            whole = columns.permute(0, 1, 4, 2, 5, 3).reshape(b, c, i * p, j * q)
+            image = torch.nn.functional.pad(whole, (0, width + 2 * pw - j * q, 0, height + 2 * ph - i * p))
+            return image[:, :, ph : ph + height, pw : pw + width]
         image = columns.new_zeros((b, c, height + 2 * ph, width + 2 * pw))
         for row in range(p):
             for column in range(q):
@@ -110,8 +126,4 @@ def fold(
         return torch.complex(added(columns.real), added(columns.imag))
     if x.is_floating_point():
         return added(columns.to(torch.promote_types(x.dtype, torch.float32))).to(x.dtype)
-    return from_bits(added(as_bits(columns)), x.dtype)
-
-
-def _pair(value: Pair) -> tuple[int, int]:
-    return value if isinstance(value, tuple) else (value, value)
+    return added(signed(columns)).view(x.dtype)

@@ -1,0 +1,10 @@
+"""The einops patterns of the cards on arrays of torch."""
+
+from typing import Any
+
+from einspec.impls import torch as _framework
+from einspec.impls.einops.patterns import attribute
+
+
+def __getattr__(name: str) -> Any:
+    return attribute(_framework, name)
