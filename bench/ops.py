@@ -6,16 +6,17 @@ Three baselines, timed in turns with the op (the least of several rounds counts,
 
 * ``framework``: the fastest of the framework's own ways to say the same, taken from the ``same_as`` lines of the cards;
 * ``einops``: the pattern that the signature is, or the einops line of the card;
-* ``copy``: a copy of the output's bytes to fresh memory. No op that returns new memory can be faster than that, bar one
-  that reads less than it writes (a repeat, overlapping windows); an op whose output strides across cache lines (pixel
-  shuffle) costs a small multiple of it.
+* ``copy``: a copy of the bytes of the output, or of the input where that is larger. It is what memory allows: an op that
+  returns new memory can be faster only as far as it reads less than it writes (a repeat, overlapping windows), and one
+  that moves single elements across cache lines (pixel shuffle, a transpose) takes a small multiple of it.
 
 ``large`` rows: tens of MiB. What comes back as a view of the input is copied to contiguous memory on every side that
 returns a view, so that all have done the same work; such rows say ``view``. ``tiny`` rows: a few dozen elements, as
-called, views left as they are; ``us over bare`` is what an op costs above its own body without the argument checks, or
-above the framework's way where that is faster. JAX ops and their rivals are compiled by ``jax.jit`` first.
+called, views left as they are; ``us over`` is what an op costs above its body without the argument checks. JAX ops and their rivals are compiled by ``jax.jit`` first.
 
-A ratio above 1.1, or more than 2 us over a bare call, is marked ``!``.
+New memory is memory that was used before (the allocator keeps it), since page faults would drown the op in noise; values
+are random. A ratio above 1.1, or more than 2 us over a bare call, is marked ``!``; the footer says why where no remedy is
+known.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import contextlib
 import ctypes
 import functools
 import importlib
+import math
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -188,8 +190,8 @@ class Row:
         ratios = ["-" if r is None else f"{r:.2f}" for r in map(self.ratio, (self.rival, self.einops, self.copy))]
         over = f"{self.over:.1f}" if self.kind == "tiny" and self.framework != "jax" else "-"
         label = f"{self.kind} {self.call}{' (view)' if self.view else ''}"
-        line = f"{self.op:<26}{self.framework:<7}{ratios[0]:>10}{ratios[1]:>8}{ratios[2]:>7}{over:>9} {'!' if self.missed else ' '} "
-        return line + label
+        numbers = f"{ratios[0]:>10}{ratios[1]:>8}{ratios[2]:>7}{over:>9} {'!' if self.missed else ' '}"
+        return f"{self.op:<26}{self.framework:<7}{numbers} {label}"
 
 
 def einops_call(op: Op, sol: Solution, xs: Sequence[Any]) -> Thunk | None:
@@ -207,31 +209,20 @@ def einops_call(op: Op, sol: Solution, xs: Sequence[Any]) -> Thunk | None:
 
 def rivals(op: Op, sol: Solution, package: str, xs: Sequence[Any], params: dict[str, Any]) -> list[Callable[..., Any]]:
     """Return the functions of the inputs that the card calls the same, in a package."""
-    found = []
-    inputs = [s.name for s in sol.form.signature.inputs]
-    values = {**{n: p.default for n, p in op.card.params.items()}, **params}
-    scope = {
-        "np": np,
-        "torch": torch,
-        "F": torch.nn.functional,
-        "jax": jax,
-        "jnp": jnp,
-        "einops": einops,
-        "math": importlib.import_module("math"),
-    }
-    scope |= {**{a.upper(): n for a, n in sol.sizes.items()}, **values}
-    for same in sol.form.same_as:
-        if same.package == package and (not same.when or eval(same.when, dict(scope))):  # our own cards
-            found.append(eval(f"lambda {', '.join(inputs)}: {same.call}", dict(scope)))
-    return found
+    scope = {"np": np, "torch": torch, "F": torch.nn.functional, "jax": jax, "jnp": jnp, "einops": einops, "math": math}
+    scope |= {a.upper(): n for a, n in sol.sizes.items()}
+    scope |= {**{n: p.default for n, p in op.card.params.items()}, **params}
+    inputs = ", ".join(s.name for s in sol.form.signature.inputs)
+    lines = [s for s in sol.form.same_as if s.package == package and (not s.when or eval(s.when, dict(scope)))]
+    return [eval(f"lambda {inputs}: {s.call}", dict(scope)) for s in lines]
 
 
 def arrays(framework: str, sol: Solution) -> list[Any]:
-    """Return inputs of distinct values, listed ones as lists."""
-    made = []
+    """Return inputs of random values, listed ones as lists."""
+    made, rng = [], np.random.default_rng(0)
     for spec in sol.form.signature.inputs:
         shape = sol.shape(spec)
-        x = np.arange(np.prod(shape, dtype=int), dtype=np.float32).reshape(shape)
+        x = np.asarray(rng.standard_normal(shape, np.float32))
         convert = {"numpy": np.array, "torch": lambda a: torch.from_numpy(np.array(a)), "jax": jnp.asarray}[framework]
         made.append([convert(a) for a in x] if spec.listed else convert(x))
     return made
@@ -243,7 +234,7 @@ def parts(y: Any) -> list[Any]:
 
 
 def is_view(y: Any, xs: Sequence[Any]) -> bool:
-    """Whether a result lies in the memory of an input, or repeats its own, so that it costs nothing until it is used."""
+    """Whether a result lies in the memory of an input, or not in order, so that it costs nothing until it is used."""
     if isinstance(parts(y)[0], jax.Array):
         return False
     as_numpy = [p.numpy() if isinstance(p, torch.Tensor) else p for p in parts(y)]
@@ -291,17 +282,21 @@ def measure(op: Op, framework: str, kind: str, call: Call, quick: bool) -> Row:
     views = [is_view(y, xs) for y in results]
     if kind == "large":
         thunks = [_copying(framework, t) if v else t for t, v in zip(thunks, views, strict=True)]
-    output = parts(results[0])
+    larger = max(([x for one in xs for x in parts(one)], parts(results[0])), key=_elements)
     if framework == "jax":
-        copy = functools.partial(_finished, functools.partial(jax.jit(lambda ys: [jnp.copy(y) for y in ys]), output))
+        duplicate = jax.jit(lambda ys: [jnp.copy(y) for y in ys])
+        copy = functools.partial(_finished, functools.partial(duplicate, larger))
     else:
-        fresh = copied(framework, output)
-        copy = functools.partial(copied, framework, fresh)
-    del results, output
+        copy = functools.partial(copied, framework, copied(framework, larger))
+    del results, larger
     rounds, calls = (5, 500) if kind == "tiny" else (7, 1)
     times = timed([*thunks, copy], *((rounds // 2 + 1, calls // 5 or 1) if quick else (rounds * 2, calls)))
     least = [min(ts, default=None) for ts in (times[2 : 2 + len(own)], times[2 + len(own) : -1])]
     return Row(op.name, framework, kind, call, views[0], times[0], times[1], *least, times[-1])
+
+
+def _elements(tensors: Sequence[Any]) -> int:
+    return sum(math.prod(t.shape) for t in tensors)
 
 
 def _copying(framework: str, thunk: Thunk) -> Thunk:

@@ -25,8 +25,10 @@ Array = np.ndarray[Any, Any]
 COMPILED_SCOPE = 24
 """How many size tuples a framework is given that compiles each one."""
 EXAMPLES = 20
-BATCH = 128
+BATCH = 512
 """Independent inputs that one example of the property tier judges."""
+COMPILED_BATCH = 128
+"""The same for a framework that compiles, where the batch goes through vmap."""
 
 
 def ramps(case: Case, dtype: str = "float32") -> dict[str, Array]:
@@ -157,7 +159,7 @@ class _Search:
         @st.composite
         def example(draw: st.DrawFn) -> tuple[Trial, int]:
             space = found[draw(st.integers(0, len(found) - 1))]
-            case = self.case(space, [draw(st.integers(0, len(c) - 1)) for c in space.candidates], draw(st.integers(0, 1)))
+            case = self.case(space, [draw(st.integers(0, len(c) - 1)) for c in space.candidates], draw(st.integers(0, 3)))
             hypothesis.assume(case is not None)
             assert case is not None
             dtype = self.dtypes[draw(st.integers(0, len(self.dtypes) - 1))]
@@ -188,7 +190,7 @@ class _Search:
             i = draw(st.integers(0, len(few) - 1))
             case, rng = few[i], np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
             stratum = draw(st.sampled_from(strata(case)))
-            size = BATCH if maps[i] is not None else BATCH // 16
+            size = COMPILED_BATCH if maps[i] is not None else COMPILED_BATCH // 16
             arrays = {
                 s.name: fill((size, *shape), "float32", stratum, rng, self.context.subnormals)
                 for s, shape in zip(case.form.signature.inputs, case.shapes, strict=True)

@@ -56,10 +56,9 @@ class Target:
         """Return the function of an op, taking its parameters by the names of the card."""
         return _adapted(self.functions[op.name], op) if self.bare else self.functions[op.name]
 
-    def takes(self, op: Op, name: str) -> bool:
-        """Whether the function of an op takes a parameter, by name or, if required, by position."""
-        names = _parameter_names(self.functions[op.name])
-        return names is None or name in names or op.card.params[name].required
+    def foreign(self, op: Op, params: Iterable[str]) -> list[str]:
+        """Return the parameters that a bare function calls by other names, so that they go by position."""
+        return _foreign(self.functions[op.name], op, params)
 
 
 def known_backends() -> dict[str, importlib.metadata.EntryPoint]:
@@ -128,7 +127,7 @@ def _from_file(path: Path) -> list[Target]:
         spec.loader.exec_module(module)
     except Exception as error:
         raise TargetError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
-    here = f"import sys\nsys.path.insert(0, {str(path.parent.resolve())!r})\nfrom {path.stem} import *"
+    here = f"import sys\nsys.path.insert(0, {str(path.parent)!r})\nfrom {path.stem} import *"
     return _targets(path.name, module, here, imported)
 
 
@@ -233,16 +232,19 @@ def _adapted(function: Callable[..., Any], op: Op) -> Callable[..., Any]:
 
     A required parameter whose name the function does not have is passed by position, in the order of the card.
     """
-    names = _parameter_names(function)
-    opaque = names is None and not _takes_keywords(function)
 
     @functools.wraps(function, assigned=("__name__", "__doc__"), updated=())
     def call(*args: Any, **params: Any) -> Any:
-        foreign = [n for n in op.card.params if n in params and (opaque or (names is not None and n not in names))]
-        positional = [params.pop(n) for n in foreign]
+        positional = [params.pop(n) for n in _foreign(function, op, list(params))]
         return function(*args, *positional, **params)
 
     return call
+
+
+def _foreign(function: Callable[..., Any], op: Op, params: Iterable[str]) -> list[str]:
+    names = _parameter_names(function)
+    opaque = names is None and not _takes_keywords(function)
+    return [n for n in op.card.params if n in params and (opaque or (names is not None and n not in names))]
 
 
 def _takes_keywords(function: Callable[..., Any]) -> bool:

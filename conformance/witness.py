@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from einspec.card import Op
 from einspec.conformance.compare import Expected
 from einspec.conformance.session import Outcome, Trial, WrongKind
 from einspec.dtypes import COMPLEX, FLOAT8
@@ -84,6 +85,8 @@ def literal(array: Array) -> str:
     if array.size > LITERAL_LIMIT:
         return f"a tensor of shape {list(array.shape)}, dtype {array.dtype.name}"
     name = array.dtype.name
+    if array.size == 0:
+        return f"np.zeros({array.shape}, dtype={_dtype(name)})"
     if np.array_equal(array, np.arange(1, array.size + 1).reshape(array.shape).astype(array.dtype)) and array.ndim > 1:
         return f"np.arange(1, {array.size + 1}).reshape({array.shape}).astype({_dtype(name)})"
     if name in COMPLEX or name == "bool" or array.dtype.kind in "iu":
@@ -94,8 +97,7 @@ def literal(array: Array) -> str:
         carrier = np.dtype(f"u{array.dtype.itemsize}")
         bits = np.ascontiguousarray(array).reshape(-1).view(carrier).tolist()
         return f"np.array({bits}, np.{carrier.name}).view({_dtype(name)}).reshape({array.shape})  # {array.tolist()}"
-    shape = f".reshape({array.shape})" if array.size == 0 else ""
-    return f"np.array({values}, dtype={_dtype(name)}){shape}"
+    return f"np.array({values}, dtype={_dtype(name)})"
 
 
 def _plain(array: Array) -> bool:
@@ -133,23 +135,31 @@ def script(context: Context, trial: Trial) -> str:
     for spec in case.form.signature.inputs:
         lines.append(f"{spec.name} = {make.format(literal(trial.arrays[spec.name]).partition('  #')[0])}")
         args.append(f"list({spec.name})" if spec.listed else spec.name)
-    call = ", ".join([*args, *_keywords(context, case.params)])
+    call = ", ".join([*args, *_keywords(context, case.op, case.params)])
     lines.append(f"got = {case.op.name}({call})")
     lines += _assertion(trial.expected, framework)
     return "\n".join(lines)
 
 
-def _keywords(context: Context, params: Mapping[str, Any]) -> list[str]:
-    return [f"{k}={v!r}" for k, v in params.items()]
+def _keywords(context: Context, op: Op, params: Mapping[str, Any]) -> list[str]:
+    """Return the parameters of a call, by position where a bare function calls them by other names."""
+    foreign = context.session.target.foreign(op, params) if context.bare else []
+    return [*(repr(params[k]) for k in foreign), *(f"{k}={v!r}" for k, v in params.items() if k not in foreign)]
 
 
 def _assertion(expected: Mapping[str, Expected], framework: str) -> list[str]:
     lines = []
-    for i, (_, want) in enumerate(expected.items()):
+    for i, want in enumerate(expected.values()):
         if want.array.size > LITERAL_LIMIT:
             continue
         got = "got" if len(expected) == 1 else f"got[{i}]"
         lines.append(f"expected = {literal(want.array).partition('  #')[0]}")
         lines.append(f'print("expected", expected, "got", {got}, sep="\\n")')
-        lines.append(f"assert {BACK[framework].format(got)}.tolist() == expected.tolist()" if want.how != "bound" else "")
-    return [line for line in lines if line]
+        if want.how == "bound":
+            continue
+        found = BACK[framework].format(got)
+        if want.how == "bits" and (want.array == want.array).all():
+            lines.append(f"assert {found}.shape == expected.shape and {found}.tobytes() == expected.tobytes()")
+        else:
+            lines.append(f"assert np.array_equal({found}, expected, equal_nan=True)")
+    return lines

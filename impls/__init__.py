@@ -1,0 +1,1 @@
+"""The backends: one folder a framework, one file an op family."""

@@ -170,7 +170,7 @@ class Card(Table, frozen=True):
     require: dict[str, str] = {}
     """Named conditions on sizes and parameters, each an error of its own when it does not hold."""
     unspecified: tuple[str, ...] = ()
-    """Ids of errors that an implementation need not raise, such as ``size.a``."""
+    """Ids of errors that an implementation need not raise, such as ``axes.h`` or ``list.xs``."""
     dtype: dict[str, str] = {}
     """For an input the group of dtypes that it takes; for an output ``same as x`` or a dtype."""
     when: dict[str, dict[str, Variant]] = {}

@@ -55,7 +55,8 @@ class _Point:
 
     def element(self, tensor: str, coordinate: tuple[int, ...]) -> Value:
         if tensor in self.inputs:
-            return self.inputs[tensor][coordinate]
+            value = self.inputs[tensor][coordinate]
+            return value.item() if hasattr(value, "item") else value
         key = tensor, coordinate
         if key not in self.cache:
             equation = self.solution.form.equation(tensor)

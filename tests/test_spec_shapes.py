@@ -120,7 +120,7 @@ def test_the_message_of_a_misfit_reads_as_one_page() -> None:
         "  signature: x: ... (c i j) h w -> y: ... c (h i) (w j)\n"
         "  got: x[2, 10, 4, 4]\n"
         "  with: upscale_factor=2, i=2, j=2"
-    ) or str(caught.value).startswith("pixel_shuffle: dimension 1 of x must be a multiple of 4, not 10\n  signature: ")
+    )
 
 
 def test_a_shape_error_is_a_value_error() -> None:

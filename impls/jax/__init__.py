@@ -35,14 +35,14 @@ QUICK_COMPILE = {
 """Compiler options for breadth on the CPU: the same semantics in a third of the compile time."""
 
 MISROUNDED = frozenset(("float8_e5m2fnuz",))
-"""Dtypes whose least normal numbers XLA rounds wrongly without its fusion emitters: they are compiled as users would."""
+"""Dtypes whose least normal numbers XLA rounds wrongly without its fusion emitters."""
 
 
 def start(cache: Path) -> None:
     """Keep compiled code between runs: nothing is too small or too quick to be kept."""
-    jax.config.update("jax_compilation_cache_dir", str(cache / "jax"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    jax.config.update("jax_compilation_cache_dir", str(cache / "jax"))  # type: ignore[no-untyped-call]
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)  # type: ignore[no-untyped-call]
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)  # type: ignore[no-untyped-call]
 
 
 def devices() -> list[str]:
@@ -62,7 +62,8 @@ def _device(name: str) -> Any:
 
 def asarray(x: np.ndarray[Any, Any], device: str) -> jax.Array:
     """Return an array of the same bits on a device."""
-    return jax.device_put(x, _device(device))
+    array: jax.Array = jax.device_put(x, _device(device))
+    return array
 
 
 def to_numpy(x: jax.Array) -> np.ndarray[Any, Any]:

@@ -79,7 +79,7 @@ def expanded(x: torch.Tensor, axis: int, size: int) -> torch.Tensor:
 
 
 def compiled(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the function traced whole by torch.compile, through the ahead-of-time graph but without a code generator."""
+    """Return the function traced whole by torch.compile, ahead of time but without a code generator."""
     torch._dynamo.reset()
     return torch.compile(fn, fullgraph=True, backend="aot_eager")
 

@@ -1,4 +1,6 @@
-"""The argument checks of the PyTorch backend: left out while torch.compile reads a function, whose sizes are symbols then."""
+"""The argument checks of the PyTorch backend: not made while torch.compile reads a function, on symbols for sizes."""
+
+from __future__ import annotations
 
 import torch
 
