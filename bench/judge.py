@@ -46,7 +46,11 @@ def whole_runs() -> None:
     show = (sys.executable, "-m", "einspec.conformance.cli", "show", "pixel_shuffle")
     with tempfile.TemporaryDirectory() as cache:
         rows = [
-            ("import einspec", 0.25, min(seconds(sys.executable, "-c", "import einspec", cache=cache) for _ in range(5))),
+            (
+                "import einspec",
+                0.25,
+                min(seconds(sys.executable, "-c", "import einspec", cache=cache) for _ in range(5)),
+            ),
             ("einspec show pixel_shuffle", 0.5, min(seconds(*show, cache=cache) for _ in range(5))),
             ("einspec check numpy", 8, seconds(*check, "numpy", cache=cache)),
             ("einspec check numpy torch jax, cold", 60, seconds(*check, "numpy", "torch", "jax", cache=cache)),
@@ -64,14 +68,23 @@ def naive_rate(session: Session, op_name: str, examples: int) -> float:
     wanted = {"pixel_shuffle": ("upscale_factor", 3), "split_heads": ("num_heads", 4), "tile": ("repeats", 3)}
     name, most = wanted.get(op_name, ("kernel_size", 3))
 
-    @hypothesis.settings(max_examples=examples, database=None, deadline=None, derandomize=True,
-                         suppress_health_check=list(hypothesis.HealthCheck), phases=[hypothesis.Phase.generate])
+    @hypothesis.settings(
+        max_examples=examples,
+        database=None,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=list(hypothesis.HealthCheck),
+        phases=[hypothesis.Phase.generate],
+    )
     @hypothesis.given(st.data())
     def test(data: st.DataObject) -> None:
         k = data.draw(st.integers(1, most))
         n = [data.draw(st.integers(1, 4)) for _ in range(4)]
-        shape = {"pixel_shuffle": (n[0], n[1] * k * k, n[2], n[3]), "split_heads": (n[0], n[1], n[2] * k),
-                 "tile": (n[0], n[1], n[2])}.get(op_name, (n[0], n[1], n[2] + k, n[3] + k))
+        shape = {
+            "pixel_shuffle": (n[0], n[1] * k * k, n[2], n[3]),
+            "split_heads": (n[0], n[1], n[2] * k),
+            "tile": (n[0], n[1], n[2]),
+        }.get(op_name, (n[0], n[1], n[2] + k, n[3] + k))
         x = data.draw(arrays(np.float32, shape, elements=st.floats(-10, 10, width=32)))
         want = oracle.evaluate(solve(op, [shape], {name: k}), {"x": x})["y"]
         got = function(session.adapter.asarray(x, session.device), **{name: k})
@@ -102,7 +115,9 @@ def rates(examples: dict[str, int]) -> None:
             naive, ours = naive_rate(session, op, count), our_rates(session, op)
             ratio = max(ours.values()) / naive
             note = "" if ratio >= LIMITS[backend] else "   under"
-            print(f"{op:<16}{backend:<9}{naive:>9.0f}{ours['scope']:>10.0f}{ours['property']:>12.0f}{ratio:>12.0f}{LIMITS[backend]:>7}{note}")
+            print(
+                f"{op:<16}{backend:<9}{naive:>9.0f}{ours['scope']:>10.0f}{ours['property']:>12.0f}{ratio:>12.0f}{LIMITS[backend]:>7}{note}"
+            )
 
 
 def main() -> None:

@@ -1,22 +1,22 @@
 """Time every op of the NumPy, PyTorch and JAX backends against what users would call instead, in one run on one thread.
 
-    python bench/ops.py [--quick] [--misses] [op ...]
+    python bench/ops.py [--quick] [--misses] [--framework NAME] [op ...]
 
-Three baselines, timed in turns with the op (the least of several rounds counts, only ratios are printed):
+Three baselines take turns with the op; the least of several rounds counts, and only ratios are printed:
 
-* ``framework``: the fastest of the framework's own ways to say the same, taken from the ``same_as`` lines of the cards;
+* ``framework``: the fastest of the framework's own ways to say the same, from the ``same_as`` lines of the cards;
 * ``einops``: the pattern that the signature is, or the einops line of the card;
-* ``copy``: a copy of the bytes of the output, or of the input where that is larger. It is what memory allows: an op that
-  returns new memory can be faster only as far as it reads less than it writes (a repeat, overlapping windows), and one
-  that moves single elements across cache lines (pixel shuffle, a transpose) takes a small multiple of it.
+* ``copy``: a copy of the bytes of the output, or of the input where that is larger. This is what memory allows: new
+  memory comes faster only to an op that reads less than it writes (a repeat, overlapping windows), and moving single
+  elements across cache lines (pixel shuffle, a transpose) takes a small multiple of it.
 
-``large`` rows: tens of MiB. What comes back as a view of the input is copied to contiguous memory on every side that
-returns a view, so that all have done the same work; such rows say ``view``. ``tiny`` rows: a few dozen elements, as
-called, views left as they are; ``us over`` is what an op costs above its body without the argument checks. JAX ops and their rivals are compiled by ``jax.jit`` first.
+``large`` rows take tens of MiB. What comes back as a view of the input is copied to contiguous memory, on every side
+that returns one, so that all have done the same work; such rows say ``(view)``. ``tiny`` rows take a few dozen elements
+and leave views as they are; ``us over`` is what an op costs above its body without the argument checks. JAX ops and
+their rivals are compiled by ``jax.jit`` first.
 
-New memory is memory that was used before (the allocator keeps it), since page faults would drown the op in noise; values
-are random. A ratio above 1.1, or more than 2 us over a bare call, is marked ``!``; the footer says why where no remedy is
-known.
+New memory has been used before (the allocator keeps it), since page faults would drown the op in noise; values are
+random. A ratio above 1.1, or more than 2 us over, is marked ``!``; the footer says why where no remedy is known.
 """
 
 from __future__ import annotations
@@ -153,6 +153,8 @@ LARGE: dict[str, list[Call]] = {
     "window_reverse": [at(1024, 7, 7, 192, window_size=7, height=56, width=56)],
 }
 
+NO_REMEDY = {}
+
 
 @dataclass
 class Row:
@@ -194,20 +196,19 @@ class Row:
         return f"{self.op:<26}{self.framework:<7}{numbers} {label}"
 
 
-def einops_call(op: Op, sol: Solution, xs: Sequence[Any]) -> Thunk | None:
-    """Return the rearrangement that a permutation's signature is, None where the op is none."""
+def pattern(sol: Solution) -> list[Callable[..., Any]]:
+    """Return the einops call that the signature of a permutation is, nothing where the op is none."""
     signature = sol.form.signature
     if sol.form.kind is not OpClass.PERMUTATION or len(signature.outputs) != 1 or "*" in str(signature):
-        return None
-    spec = signature.inputs[0]
-    sides = [" ".join(dimension_text(d) for d in s.index) for s in (spec, signature.outputs[0])]
+        return []
+    spec, result = signature.inputs[0], signature.outputs[0]
+    text = " -> ".join(" ".join(dimension_text(d) for d in s.index) for s in (spec, result))
     groups = [d for d in spec.index if isinstance(d, Group)]
     given = {p.name: sol.sizes[p.name] for g in groups for p in g.parts[1:] if isinstance(p, Axis)}
-    x = list(xs[0]) if spec.listed else xs[0]
-    return functools.partial(einops.rearrange, x, f"{sides[0]} -> {sides[1]}", **given)
+    return [lambda x: einops.rearrange(x, text, **given)]
 
 
-def rivals(op: Op, sol: Solution, package: str, xs: Sequence[Any], params: dict[str, Any]) -> list[Callable[..., Any]]:
+def rivals(op: Op, sol: Solution, package: str, params: dict[str, Any]) -> list[Callable[..., Any]]:
     """Return the functions of the inputs that the card calls the same, in a package."""
     scope = {"np": np, "torch": torch, "F": torch.nn.functional, "jax": jax, "jnp": jnp, "einops": einops, "math": math}
     scope |= {a.upper(): n for a, n in sol.sizes.items()}
@@ -268,29 +269,24 @@ def measure(op: Op, framework: str, kind: str, call: Call, quick: bool) -> Row:
     sol = einspec.solve(op, call.shapes, call.params)
     xs = arrays(framework, sol)
     function = getattr(importlib.import_module(f"einspec.impls.{framework}"), op.name)
-    own = rivals(op, sol, framework, xs, call.params)
-    ein = [] if framework == "jax" else rivals(op, sol, "einops", xs, call.params)
-    natural = None if framework == "jax" else einops_call(op, sol, xs)
-    checked, bare = functools.partial(function, **call.params), functools.partial(function.__wrapped__, **call.params)
-    thunks: list[Thunk] = [functools.partial(f, *xs) for f in (checked, bare, *own, *ein)] + (
-        [natural] if natural else []
-    )
+    own = rivals(op, sol, framework, call.params)
+    others = [*own, *rivals(op, sol, "einops", call.params), *pattern(sol)]
+    functions = [functools.partial(f, **call.params) for f in (function, function.__wrapped__)] + others
     if framework == "jax":
-        thunks = [functools.partial(jax.jit(f), *xs) for f in (checked, bare, *own)]
-        thunks = [functools.partial(_finished, t) for t in thunks]
+        functions = [_finishing(jax.jit(f)) for f in functions]
+    thunks: list[Thunk] = [functools.partial(f, *xs) for f in functions]
     results = [t() for t in thunks]
     views = [is_view(y, xs) for y in results]
     if kind == "large":
         thunks = [_copying(framework, t) if v else t for t, v in zip(thunks, views, strict=True)]
     larger = max(([x for one in xs for x in parts(one)], parts(results[0])), key=_elements)
     if framework == "jax":
-        duplicate = jax.jit(lambda ys: [jnp.copy(y) for y in ys])
-        copy = functools.partial(_finished, functools.partial(duplicate, larger))
+        copy = functools.partial(_finishing(jax.jit(lambda ys: [jnp.copy(y) for y in ys])), larger)
     else:
         copy = functools.partial(copied, framework, copied(framework, larger))
     del results, larger
-    rounds, calls = (5, 500) if kind == "tiny" else (7, 1)
-    times = timed([*thunks, copy], *((rounds // 2 + 1, calls // 5 or 1) if quick else (rounds * 2, calls)))
+    rounds, calls = (9, 500) if kind == "tiny" else (13, 1)
+    times = timed([*thunks, copy], *((rounds // 3, calls // 5 or 1) if quick else (rounds, calls)))
     least = [min(ts, default=None) for ts in (times[2 : 2 + len(own)], times[2 + len(own) : -1])]
     return Row(op.name, framework, kind, call, views[0], times[0], times[1], *least, times[-1])
 
@@ -303,8 +299,8 @@ def _copying(framework: str, thunk: Thunk) -> Thunk:
     return lambda: copied(framework, thunk())
 
 
-def _finished(thunk: Thunk) -> Any:
-    return jax.block_until_ready(thunk())
+def _finishing(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *xs: jax.block_until_ready(function(*xs))
 
 
 def tiny(op: Op) -> Call:
@@ -331,10 +327,15 @@ def main() -> None:
     parser.add_argument("--misses", action="store_true", help="print only the rows that miss a target")
     parser.add_argument("--framework", action="append", choices=FRAMEWORKS, help="one framework, may be given again")
     args = parser.parse_args()
+    missed: set[tuple[str, str]] = set()
     print(f"{'op':<26}{'':<7}{'/framework':>10}{'/einops':>8}{'/copy':>7}{'us over':>9}   call")
     for row in rows(args.op or list(LARGE), args.framework or FRAMEWORKS, args.quick):
+        missed |= {(row.op, row.framework)} if row.missed else set()
         if row.missed or not args.misses:
             print(row, flush=True)
+    for (op, framework), why in NO_REMEDY.items():
+        if (op, framework) in missed:
+            print(f"{op} in {framework}: {why}")
 
 
 if __name__ == "__main__":

@@ -41,8 +41,14 @@ def check_conduct(context: Context) -> Iterator[Result]:
         raw = [call(*args), call(*args)]
     except Exception as error:
         for clause in ("pure", "repeat", "device"):
-            yield Result(context.id(clause), "scope", "wrong", 1, f"raised {type(error).__name__}: {error}"[:300],
-                         witness(context, clause, found, Outcome(error=error)))
+            yield Result(
+                context.id(clause),
+                "scope",
+                "wrong",
+                1,
+                f"raised {type(error).__name__}: {error}"[:300],
+                witness(context, clause, found, Outcome(error=error)),
+            )
         return
     first, second = (session.outcome(found, r) for r in raw)
     after = {s.name: _back(session, a) for s, a in zip(case.form.signature.inputs, args, strict=True)}
@@ -50,13 +56,22 @@ def check_conduct(context: Context) -> Iterator[Result]:
         context.samples[context.op.name] = list(first.outputs.values())
     changed = [name for name, array in after.items() if array.tobytes() != np.ascontiguousarray(arrays[name]).tobytes()]
     yield _judged(context, "pure", not changed, f"the call changed its input {', '.join(changed)}", found, first)
-    same = all(a.tobytes() == b.tobytes() for a, b in zip(first.outputs.values(), second.outputs.values(), strict=False))
+    same = all(
+        a.tobytes() == b.tobytes() for a, b in zip(first.outputs.values(), second.outputs.values(), strict=False)
+    )
     yield _judged(context, "repeat", same, "the same call gave other bits the second time", found, first)
     if not arrays:
         yield context.not_run("device", "scope", "the op takes no tensors")
         return
     where = {adapter.device_of(p) for p in _flat(raw[0])} if hasattr(adapter, "device_of") else {session.device}
-    yield _judged(context, "device", where == {session.device}, f"inputs on {session.device}, result on {', '.join(where)}", found, first)
+    yield _judged(
+        context,
+        "device",
+        where == {session.device},
+        f"inputs on {session.device}, result on {', '.join(where)}",
+        found,
+        first,
+    )
 
 
 def _back(session: Any, argument: Any) -> np.ndarray[Any, Any]:
@@ -83,7 +98,11 @@ def check_layout(context: Context, layout: str) -> Iterator[Result]:
     clause, adapter = f"layout.{layout}", context.session.adapter
     few = [c for c in cases.bank(context.op)[:3] if c.shapes and min(_ranks(c)) > 0]
     if not hasattr(adapter, "layouts") or not few:
-        reason = "the op takes no tensors" if not few else f"arrays of {context.session.target.framework} have no memory layout"
+        reason = (
+            "the op takes no tensors"
+            if not few
+            else f"arrays of {context.session.target.framework} have no memory layout"
+        )
         yield context.not_run(clause, "scope", reason)
         return
     if layout == "expanded":
@@ -115,7 +134,12 @@ def _expanded(context: Context, case: Case) -> Iterator[Trial]:
                 arrays[spec.name] = np.repeat(first, arrays[spec.name].shape[along], axis=along)
         if any(s.listed for s in case.form.signature.inputs):
             return
-        yield trial(case, arrays, prepare=lambda x, a=axis: expand(x, min(a, x.ndim - 1), x.shape[min(a, x.ndim - 1)]), how="expanded input")
+        yield trial(
+            case,
+            arrays,
+            prepare=lambda x, a=axis: expand(x, min(a, x.ndim - 1), x.shape[min(a, x.ndim - 1)]),
+            how="expanded input",
+        )
 
 
 SEARCHED = 1000
@@ -146,16 +170,22 @@ def misfits(op: Op) -> dict[str, Misfit]:
             _add(found, op, case, case.shapes, params)
         for spec, shape in zip(case.form.signature.inputs, case.shapes, strict=True):
             if spec.listed and shape[0] > 1 and len(shape) > 1:
-                found.setdefault(f"list.{spec.name}", Misfit(f"list.{spec.name}", case, case.shapes, case.params, uneven=True))
+                found.setdefault(
+                    f"list.{spec.name}", Misfit(f"list.{spec.name}", case, case.shapes, case.params, uneven=True)
+                )
             for dtype in ALL:
                 if dtype not in GROUPS[op.card.dtype.get(spec.name, "any")]:
-                    found.setdefault(f"dtype.{spec.name}", Misfit(f"dtype.{spec.name}", case, case.shapes, case.params, dtype))
+                    found.setdefault(
+                        f"dtype.{spec.name}", Misfit(f"dtype.{spec.name}", case, case.shapes, case.params, dtype)
+                    )
     for name in dict.fromkeys(n for f in op.forms.values() for n in f.require):
         _search(found, op, f"require.{name}")
     return {k: v for k, v in found.items() if k not in op.card.unspecified and not k.startswith("open.")}
 
 
-def _add(found: dict[str, Misfit], op: Op, case: Case, shapes: tuple[tuple[int, ...], ...], params: dict[str, Any]) -> None:
+def _add(
+    found: dict[str, Misfit], op: Op, case: Case, shapes: tuple[tuple[int, ...], ...], params: dict[str, Any]
+) -> None:
     try:
         solve(op, shapes, params)
     except ShapeError as error:
@@ -219,7 +249,9 @@ def check_error(context: Context, constraint: str) -> Iterator[Result]:
     misfit = misfits(context.op)[constraint]
     kind = constraint.partition(".")[0]
     if context.bare and not context.strict and kind not in DEMANDED:
-        yield context.not_run(clause, "scope", "a file of functions may accept more than the card; --strict asks for this too")
+        yield context.not_run(
+            clause, "scope", "a file of functions may accept more than the card; --strict asks for this too"
+        )
         return
     if context.bare and misfit.case.options and not _accepts(context, misfit.case):
         yield context.not_run(clause, "scope", f"the function refuses {', '.join(sorted(misfit.case.options))}")
@@ -238,7 +270,9 @@ def check_error(context: Context, constraint: str) -> Iterator[Result]:
     except Exception:
         yield Result(context.id(clause), "scope", "holds", 1)
         return
-    shapes = ", ".join(f"{s.name}{list(a.shape)}" for s, a in zip(misfit.case.form.signature.inputs, arrays.values(), strict=True))
+    shapes = ", ".join(
+        f"{s.name}{list(a.shape)}" for s, a in zip(misfit.case.form.signature.inputs, arrays.values(), strict=True)
+    )
     problem = f"accepted a call that does not fit ({error_text(misfit)}), and returned shape {', '.join(sorted(got))}"
     given = replace(misfit.case, params=misfit.params, shapes=misfit.shapes)
     data = {
@@ -283,4 +317,9 @@ def agreement(context: Context) -> dict[str, Any] | None:
     case = cases.bank(context.op)[0]
     wants = expected(case, filled(case, "float32", "gauss", 7))
     bounds = [0.0 if w.bound is None else w.bound for w in wants.values()]
-    return {"case": str(case), "how": [w.how for w in wants.values()], "bounds": bounds, "outputs": context.samples[context.op.name]}
+    return {
+        "case": str(case),
+        "how": [w.how for w in wants.values()],
+        "bounds": bounds,
+        "outputs": context.samples[context.op.name],
+    }

@@ -303,7 +303,11 @@ def _richest(op: Op) -> list[Space]:
 def _dummy(op: Op) -> dict[str, Any]:
     """Return some value for every required parameter, enough to select a form."""
     chosen = {n: p.choices[0] for n, p in op.card.params.items() if p.choices and p.required}
-    least = {n: max(p.min if isinstance(p.min, int) else 1, 1) for n, p in op.card.params.items() if p.required and not p.choices}
+    least = {
+        n: max(p.min if isinstance(p.min, int) else 1, 1)
+        for n, p in op.card.params.items()
+        if p.required and not p.choices
+    }
     return {**least, **{n: (1,) for n, p in op.card.params.items() if p.sizes}, **chosen}
 
 

@@ -15,16 +15,41 @@ TIERS = ("scope", "property", "big", "transform")
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    top = argparse.ArgumentParser(prog="einspec", description="An executable specification of tensor ops, and a judge for implementations.")
-    top.add_argument("--version", action="version", version=f"einspec {einspec.__version__}, spec {einspec.SPEC_VERSION}")
+    top = argparse.ArgumentParser(
+        prog="einspec", description="An executable specification of tensor ops, and a judge for implementations."
+    )
+    top.add_argument(
+        "--version", action="version", version=f"einspec {einspec.__version__}, spec {einspec.SPEC_VERSION}"
+    )
     commands = top.add_subparsers(dest="command", required=True)
 
-    check = commands.add_parser("check", help="judge backends, modules or files of functions", description="Judge backends against the spec. Exit status 0 only if everything asked for was judged and holds.")
-    check.add_argument("targets", nargs="*", metavar="BACKEND|MODULE|FILE", help="an installed backend, a dotted module or a Python file; all installed backends when absent")
-    check.add_argument("--op", action="append", default=[], metavar="OP", help="only this op, by name or alias; may be repeated")
-    check.add_argument("--device", action="append", default=[], metavar="DEVICE", help="only this device, such as cpu, cuda or cuda:0; may be repeated")
+    check = commands.add_parser(
+        "check",
+        help="judge backends, modules or files of functions",
+        description="Judge backends against the spec. Exit status 0 only if everything asked for was judged and holds.",
+    )
+    check.add_argument(
+        "targets",
+        nargs="*",
+        metavar="BACKEND|MODULE|FILE",
+        help="an installed backend, a dotted module or a Python file; all installed backends when absent",
+    )
+    check.add_argument(
+        "--op", action="append", default=[], metavar="OP", help="only this op, by name or alias; may be repeated"
+    )
+    check.add_argument(
+        "--device",
+        action="append",
+        default=[],
+        metavar="DEVICE",
+        help="only this device, such as cpu, cuda or cuda:0; may be repeated",
+    )
     check.add_argument("--tier", action="append", default=[], choices=TIERS, help="only this tier; may be repeated")
-    check.add_argument("--strict", action="store_true", help="a refusal fails, and a file of functions must reject everything that the card forbids")
+    check.add_argument(
+        "--strict",
+        action="store_true",
+        help="a refusal fails, and a file of functions must reject everything that the card forbids",
+    )
     check.add_argument("--report", type=Path, metavar="FILE.jsonl", help="write a report as JSON Lines")
 
     show = commands.add_parser("show", help="show the card of an op")
@@ -61,7 +86,10 @@ def _check(arguments: argparse.Namespace) -> int:
     ops = tuple(resolve(name) for name in arguments.op)
     names = tuple(expand_names(arguments.targets) if arguments.targets else default_names())
     if arguments.report and not arguments.report.resolve().parent.is_dir():
-        print(f"einspec: no directory {arguments.report.resolve().parent} to write {arguments.report.name} into", file=sys.stderr)
+        print(
+            f"einspec: no directory {arguments.report.resolve().parent} to write {arguments.report.name} into",
+            file=sys.stderr,
+        )
         return 2
     request = run.Request(names, ops, tuple(arguments.device), tuple(arguments.tier) or TIERS, arguments.strict)
     console = Console(soft_wrap=False) if sys.stdout.isatty() else Console(width=160, soft_wrap=False)

@@ -107,7 +107,11 @@ def property_result(context: Context) -> Result:
     if search.failure is not None:
         found, outcome = search.narrowed()
         return Result(
-            context.id("def"), "property", "wrong", search.instances, context.summary(found, outcome),
+            context.id("def"),
+            "property",
+            "wrong",
+            search.instances,
+            context.summary(found, outcome),
             witness(context, "def", found, outcome),
         )
     return Result(context.id("def"), "property", "holds", search.instances)
@@ -130,8 +134,13 @@ class _Search:
     def run(self) -> None:
         draw = self.fixed() if self.context.session.compiles else self.drawn()
         settings = hypothesis.settings(
-            max_examples=EXAMPLES, database=None, deadline=None, derandomize=True, report_multiple_bugs=False,
-            suppress_health_check=list(hypothesis.HealthCheck), print_blob=False,
+            max_examples=EXAMPLES,
+            database=None,
+            deadline=None,
+            derandomize=True,
+            report_multiple_bugs=False,
+            suppress_health_check=list(hypothesis.HealthCheck),
+            print_blob=False,
             phases=(hypothesis.Phase.generate, hypothesis.Phase.shrink),
         )
 
@@ -159,7 +168,9 @@ class _Search:
         @st.composite
         def example(draw: st.DrawFn) -> tuple[Trial, int]:
             space = found[draw(st.integers(0, len(found) - 1))]
-            case = self.case(space, [draw(st.integers(0, len(c) - 1)) for c in space.candidates], draw(st.integers(0, 3)))
+            case = self.case(
+                space, [draw(st.integers(0, len(c) - 1)) for c in space.candidates], draw(st.integers(0, 3))
+            )
             hypothesis.assume(case is not None)
             assert case is not None
             dtype = self.dtypes[draw(st.integers(0, len(self.dtypes) - 1))]
@@ -229,13 +240,17 @@ def batched(case: Case, arrays: Mapping[str, Array], maps: Mapping[str, Map] | N
 
 def _stack(rows: Sequence[Expected]) -> Expected:
     how = "bound" if any(r.how == "bound" for r in rows) else rows[0].how
-    bound = np.stack([np.zeros(r.array.shape) if r.bound is None else r.bound for r in rows]) if how == "bound" else None
+    bound = (
+        np.stack([np.zeros(r.array.shape) if r.bound is None else r.bound for r in rows]) if how == "bound" else None
+    )
     return Expected(np.stack([r.array for r in rows]), how, bound, rows[0].dtype_name)
 
 
 def _dtypes(context: Context) -> list[str]:
     """Return the dtypes that every tensor input of the op takes, float32 first."""
-    groups = [GROUPS[context.op.card.dtype.get(s.name, "any")] for f in context.op.forms.values() for s in f.signature.inputs]
+    groups = [
+        GROUPS[context.op.card.dtype.get(s.name, "any")] for f in context.op.forms.values() for s in f.signature.inputs
+    ]
     return [d for d in ALL if all(d in g for g in groups)]
 
 
@@ -254,7 +269,11 @@ def check_dtypes(context: Context) -> dict[str, Result]:
             results[f"dtype.{dtype}"] = Result(context.id(f"dtype.{dtype}"), "scope", "unsupported", 0, reason)
             continue
         kinds = strata(few[0], dtype)[: 1 if context.session.compiles else None]
-        tried[dtype] = [trial(c, filled(c, dtype, s, i, context.subnormals), how=f"{dtype} input") for c in few for i, s in enumerate(kinds)]
+        tried[dtype] = [
+            trial(c, filled(c, dtype, s, i, context.subnormals), how=f"{dtype} input")
+            for c in few
+            for i, s in enumerate(kinds)
+        ]
     outcomes = ran_together(context, tried) if context.session.compiles else {}
     for dtype, trials in tried.items():
         results[f"dtype.{dtype}"] = context.trials(f"dtype.{dtype}", "scope", trials, outcomes.get(dtype))
@@ -282,7 +301,9 @@ def check_nan(context: Context) -> Iterator[Result]:
             name, position = place
             arrays[name].reshape(-1)[position] = np.nan
             trials.append(trial(case, arrays, how=f"with NaN at flat position {position} of {name}"))
-    yield context.trials("nan", "scope", trials) if trials else context.not_run("nan", "scope", "the op takes no tensors")
+    yield (
+        context.trials("nan", "scope", trials) if trials else context.not_run("nan", "scope", "the op takes no tensors")
+    )
 
 
 def planted(case: Case) -> list[tuple[str, int]]:

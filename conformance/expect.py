@@ -172,7 +172,9 @@ def traits_of(form: Form) -> Traits:
     )
 
 
-def error_bounds(case: Case, inputs: Mapping[str, Array], exact: Mapping[str, Array], kinds: Mapping[str, str]) -> dict[str, Array]:
+def error_bounds(
+    case: Case, inputs: Mapping[str, Array], exact: Mapping[str, Array], kinds: Mapping[str, str]
+) -> dict[str, Array]:
     """Return how far each element of a linear op may be from the exact value.
 
     ``n * eps * sum|terms|`` of an accumulation in at least float32, plus one rounding to the dtype of the output.
@@ -195,6 +197,8 @@ def gradient(case: Case, inputs: Mapping[str, Array], cotangents: Mapping[str, A
     if equations is None:
         return None
     wide = {k: widen(v) for k, v in inputs.items() if k != wrt}
-    found = oracle.evaluate(case.solution, {**wide, **{k: widen(v) for k, v in cotangents.items()}}, equations=equations)
+    found = oracle.evaluate(
+        case.solution, {**wide, **{k: widen(v) for k, v in cotangents.items()}}, equations=equations
+    )
     result: Array = found[wrt]
     return result

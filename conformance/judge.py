@@ -97,7 +97,12 @@ class Context:
                 refusal = refusal or (trial, outcome)
             elif outcome.error is not None or outcome.difference(trial.expected) is not None:
                 return Result(
-                    self.id(clause), tier, "wrong", ran, self.summary(trial, outcome), witness(self, clause, trial, outcome)
+                    self.id(clause),
+                    tier,
+                    "wrong",
+                    ran,
+                    self.summary(trial, outcome),
+                    witness(self, clause, trial, outcome),
                 )
         if refusal is not None:
             trial, outcome = refusal

@@ -60,7 +60,11 @@ def check_law(context: Context, law: str) -> Iterator[Result]:
 def _few(context: Context) -> list[Case]:
     """Return the calls that laws are tried on: of distinct sizes, one a form, and a few small ones."""
     few = list(cases.bank(context.op))
-    return _one_a_form(few) if context.session.compiles else [*few, *[c for c in cases.scope(context.op)[0][::97] if not c.empty]]
+    return (
+        _one_a_form(few)
+        if context.session.compiles
+        else [*few, *[c for c in cases.scope(context.op)[0][::97] if not c.empty]]
+    )
 
 
 def _one_a_form(few: list[Case]) -> list[Case]:
@@ -81,7 +85,9 @@ def _text(case: Case, kind: str, detail: str) -> str:
 
 
 def _ops_in(text: str) -> set[str]:
-    return {n.id for n in ast.walk(ast.parse(f"({text.strip() or 0})", mode="eval")) if isinstance(n, ast.Name)} & set(paths())
+    return {n.id for n in ast.walk(ast.parse(f"({text.strip() or 0})", mode="eval")) if isinstance(n, ast.Name)} & set(
+        paths()
+    )
 
 
 def _scope(context: Context, case: Case) -> dict[str, Any]:
@@ -208,7 +214,9 @@ def invariant(context: Context, case: Case, axis: str) -> Iterator[Trial]:
     if any(m is None for m in moved.values()):
         return
     given = {k: v for k, v in moved.items() if v is not None}
-    yield Trial(case, given, expected(case, arrays), context.session.plain(case), how=f"with the coordinates of {axis} permuted")
+    yield Trial(
+        case, given, expected(case, arrays), context.session.plain(case), how=f"with the coordinates of {axis} permuted"
+    )
 
 
 def conserves(context: Context, case: Case, _: str) -> Iterator[Trial]:
@@ -217,9 +225,15 @@ def conserves(context: Context, case: Case, _: str) -> Iterator[Trial]:
     want = expected(case, arrays)
     before = np.concatenate([a.reshape(-1) for a in arrays.values()])
     after = np.concatenate([w.array.reshape(-1) for w in want.values()])
-    kept = np.sort(before).tobytes() == np.sort(after).tobytes() if case.form.laws.conserves == "multiset" else before.sum() == after.sum()
+    kept = (
+        np.sort(before).tobytes() == np.sort(after).tobytes()
+        if case.form.laws.conserves == "multiset"
+        else before.sum() == after.sum()
+    )
     if not kept:
-        raise AssertionError(f"{case.op.name}: the card's own definition does not conserve the {case.form.laws.conserves}")
+        raise AssertionError(
+            f"{case.op.name}: the card's own definition does not conserve the {case.form.laws.conserves}"
+        )
     yield trial(case, arrays)
 
 
@@ -239,11 +253,18 @@ def equation(context: Context, case: Case, name: str) -> Iterator[Trial]:
         yield _gives(case, arrays, Expected(np.zeros(0)), side(right), how)
         return
     value = found.outputs[RESULT]
-    rounded = any(isinstance(n, Binary) and n.op == "/" for op in _ops_in(f"({left}, {right})") | {case.op.name}
-                  for form in load(op).forms.values() for e in form.equations for n in walk(e))
+    rounded = any(
+        isinstance(n, Binary) and n.op == "/"
+        for op in _ops_in(f"({left}, {right})") | {case.op.name}
+        for form in load(op).forms.values()
+        for e in form.equations
+        for n in walk(e)
+    )
     if rounded:
         bound = 16 * np.finfo(np.float32).eps * np.maximum(np.abs(value), 4)
-        yield _gives(case, arrays, Expected(value.astype(np.float64), "bound", bound, value.dtype.name), side(left), how)
+        yield _gives(
+            case, arrays, Expected(value.astype(np.float64), "bound", bound, value.dtype.name), side(left), how
+        )
     else:
         yield _gives(case, arrays, Expected(value, "values"), side(left), how)
 

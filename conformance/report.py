@@ -27,15 +27,26 @@ def lines(run: Run) -> Iterator[dict[str, Any]]:
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "platform": platform.platform(),
         "python": platform.python_version(),
-        "asked": {"targets": list(run.request.names), "ops": list(run.request.ops), "devices": list(run.request.devices),
-                  "tiers": list(run.request.tiers), "strict": run.request.strict},
+        "asked": {
+            "targets": list(run.request.names),
+            "ops": list(run.request.ops),
+            "devices": list(run.request.devices),
+            "tiers": list(run.request.tiers),
+            "strict": run.request.strict,
+        },
     }
     for backend in run.backends.values():
         yield {"kind": "backend", **backend}
     for result in run.results:
         yield {"kind": "result", **result.as_dict()}
-    yield {"kind": "footer", "complete": run.complete, "passed": run.passed, "seconds": run.seconds,
-           "counts": run.counts, "problems": run.problems}
+    yield {
+        "kind": "footer",
+        "complete": run.complete,
+        "passed": run.passed,
+        "seconds": run.seconds,
+        "counts": run.counts,
+        "problems": run.problems,
+    }
 
 
 def write(run: Run, path: Path) -> None:
@@ -69,28 +80,60 @@ def schema() -> dict[str, Any]:
     text, count = {"type": "string"}, {"type": "integer", "minimum": 0}
     texts, objects = {"type": "array", "items": text}, {"type": "object"}
     result = {
-        "kind": {"const": "result"}, "clause": {"type": "string", "pattern": "^[a-z0-9_]+/.+$"}, "tier": {"enum": list(TIERS)},
-        "verdict": {"enum": list(VERDICTS)}, "instances": count, "reason": text, "witness": objects, "backend": text,
-        "device": text, "seconds": {"type": "number"},
+        "kind": {"const": "result"},
+        "clause": {"type": "string", "pattern": "^[a-z0-9_]+/.+$"},
+        "tier": {"enum": list(TIERS)},
+        "verdict": {"enum": list(VERDICTS)},
+        "instances": count,
+        "reason": text,
+        "witness": objects,
+        "backend": text,
+        "device": text,
+        "seconds": {"type": "number"},
     }
     backend = {
-        "kind": {"const": "backend"}, "name": text, "framework": text, "bare": {"type": "boolean"}, "versions": objects,
-        "available": texts, "devices": texts, "absent": texts, "ops": texts, "missing": texts, "python": text, "platform": text,
+        "kind": {"const": "backend"},
+        "name": text,
+        "framework": text,
+        "bare": {"type": "boolean"},
+        "versions": objects,
+        "available": texts,
+        "devices": texts,
+        "absent": texts,
+        "ops": texts,
+        "missing": texts,
+        "python": text,
+        "platform": text,
     }
     header = {
-        "kind": {"const": "header"}, "schema": {"const": SCHEMA_VERSION}, "einspec": text, "spec": text, "created": text,
-        "platform": text, "python": text, "asked": objects,
+        "kind": {"const": "header"},
+        "schema": {"const": SCHEMA_VERSION},
+        "einspec": text,
+        "spec": text,
+        "created": text,
+        "platform": text,
+        "python": text,
+        "asked": objects,
     }
     footer = {
-        "kind": {"const": "footer"}, "complete": {"type": "boolean"}, "passed": {"type": "boolean"},
-        "seconds": {"type": "number"}, "counts": objects, "problems": texts,
+        "kind": {"const": "footer"},
+        "complete": {"type": "boolean"},
+        "passed": {"type": "boolean"},
+        "seconds": {"type": "number"},
+        "counts": objects,
+        "problems": texts,
     }
     optional = {"reason", "witness"}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "one line of an einspec report",
         "oneOf": [
-            {"type": "object", "properties": p, "required": [k for k in p if k not in optional], "additionalProperties": False}
+            {
+                "type": "object",
+                "properties": p,
+                "required": [k for k in p if k not in optional],
+                "additionalProperties": False,
+            }
             for p in (header, backend, result, footer)
         ],
     }

@@ -9,7 +9,7 @@ import importlib.metadata
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -56,9 +56,9 @@ class Target:
         """Return the function of an op, taking its parameters by the names of the card."""
         return _adapted(self.functions[op.name], op) if self.bare else self.functions[op.name]
 
-    def foreign(self, op: Op, params: Iterable[str]) -> list[str]:
-        """Return the parameters that a bare function calls by other names, so that they go by position."""
-        return _foreign(self.functions[op.name], op, params)
+    def arguments(self, op: Op, params: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        """Return the parameters of a call as the function takes them: by position, and by name."""
+        return _arguments(self.functions[op.name], op, params) if self.bare else ([], dict(params))
 
 
 def known_backends() -> dict[str, importlib.metadata.EntryPoint]:
@@ -143,7 +143,12 @@ def _targets(name: str, module: ModuleType, here: str, imported: frozenset[str])
     functions = {}
     for label in vars(module):
         op = label if label in paths() else aliases().get(label)
-        if op and label not in imported and callable(getattr(module, label)) and not isinstance(getattr(module, label), type):
+        if (
+            op
+            and label not in imported
+            and callable(getattr(module, label))
+            and not isinstance(getattr(module, label), type)
+        ):
             functions.setdefault(op, (label, getattr(module, label)))
     if not functions:
         raise TargetError(f"{name} defines no function named after an op; einspec ops lists the names")
@@ -192,7 +197,9 @@ def _framework(op: Op, function: Callable[..., Any], module: ModuleType) -> str:
     for framework, marks in {"torch": ("torch", "Tensor"), "jax": ("jax",), "numpy": ("ndarray", "numpy")}.items():
         if any(mark in annotations for mark in marks):
             return framework
-    roots = {str(getattr(v, "__module__", "") or getattr(v, "__name__", "")).partition(".")[0] for v in vars(module).values()}
+    roots = {
+        str(getattr(v, "__module__", "") or getattr(v, "__name__", "")).partition(".")[0] for v in vars(module).values()
+    }
     roots |= {v.__name__.partition(".")[0] for v in vars(module).values() if isinstance(v, ModuleType)}
     likely = [f for f in FRAMEWORKS if f in roots or (f == "jax" and "jaxlib" in roots)]
     candidates = likely or [f for f in reversed(FRAMEWORKS) if importlib.util.find_spec(f)]
@@ -228,23 +235,29 @@ def _parameter_names(function: Callable[..., Any]) -> list[str] | None:
 
 
 def _adapted(function: Callable[..., Any], op: Op) -> Callable[..., Any]:
-    """Return the function taking the card's parameter names, whatever it calls them itself.
-
-    A required parameter whose name the function does not have is passed by position, in the order of the card.
-    """
+    """Return the function taking the card's parameter names, whatever it calls them itself."""
 
     @functools.wraps(function, assigned=("__name__", "__doc__"), updated=())
     def call(*args: Any, **params: Any) -> Any:
-        positional = [params.pop(n) for n in _foreign(function, op, list(params))]
-        return function(*args, *positional, **params)
+        positional, named = _arguments(function, op, params)
+        return function(*args, *positional, **named)
 
     return call
 
 
-def _foreign(function: Callable[..., Any], op: Op, params: Iterable[str]) -> list[str]:
+def _arguments(function: Callable[..., Any], op: Op, params: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """Return the parameters by position and by name.
+
+    Those whose name the function does not have go by position, in the order of the card; the last of them are left out
+    where they are the defaults.
+    """
     names = _parameter_names(function)
     opaque = names is None and not _takes_keywords(function)
-    return [n for n in op.card.params if n in params and (opaque or (names is not None and n not in names))]
+    foreign = [n for n in op.card.params if n in params and (opaque or (names is not None and n not in names))]
+    named = {n: v for n, v in params.items() if n not in foreign}
+    while foreign and not op.card.params[foreign[-1]].required and params[foreign[-1]] == op.card.params[foreign[-1]].default:
+        foreign.pop()
+    return [params[n] for n in foreign], named
 
 
 def _takes_keywords(function: Callable[..., Any]) -> bool:

@@ -84,7 +84,11 @@ def cell(results: list[Result]) -> str:
     worst = next(v for v in WORST if count[v])  # type: ignore[index]  # every verdict is in the list
     mark, style = MARKS[worst]
     number = count[worst]  # type: ignore[index]
-    return f"[{style}]{number} {mark}[/]" if worst != "refused" else f"[green]{count['holds']} ✓[/] [{style}]{number} {mark}[/]"
+    return (
+        f"[{style}]{number} {mark}[/]"
+        if worst != "refused"
+        else f"[green]{count['holds']} ✓[/] [{style}]{number} {mark}[/]"
+    )
 
 
 def remarks(run: Run) -> list[str]:
@@ -93,7 +97,9 @@ def remarks(run: Run) -> list[str]:
     for backend in run.backends.values():
         versions = ", ".join(f"{k} {v}" for k, v in backend["versions"].items() if k in (backend["framework"], "numpy"))
         absent = f"; not run, no such device here: {', '.join(backend['absent'])}" if backend["absent"] else ""
-        lines.append(f"[bold]{escape(backend['name'])}[/]: {versions}, python {backend['python']}, on {', '.join(backend['devices']) or 'no device'}{absent}")
+        lines.append(
+            f"[bold]{escape(backend['name'])}[/]: {versions}, python {backend['python']}, on {', '.join(backend['devices']) or 'no device'}{absent}"
+        )
         if backend["missing"] and not run.request.ops:
             lines.append(f"  unsupported, no such function: {', '.join(backend['missing'])}")
         refused = sorted({r.clause for r in run.results if r.backend == backend["name"] and r.verdict == "refused"})
@@ -126,7 +132,10 @@ def show_failures(run: Run, console: Console) -> None:
             failures.setdefault((result.backend, result.device, result.op), []).append(result)
     for i, found in enumerate(failures.values()):
         if i == SHOWN:
-            console.print(f"… and {len(failures) - SHOWN} more failing ops: --report FILE.jsonl keeps every witness", highlight=False)
+            console.print(
+                f"… and {len(failures) - SHOWN} more failing ops: --report FILE.jsonl keeps every witness",
+                highlight=False,
+            )
             break
         show_failure(found, run, console)
 
@@ -136,11 +145,16 @@ def show_failure(found: list[Result], run: Run, console: Console) -> None:
     first = found[0]
     versions = run.backends.get(first.backend, {}).get("versions", {})
     tested = ", ".join(f"{k} {v}" for k, v in versions.items())
-    console.rule(f"[bold red]{first.verdict.upper()}[/] [bold]{escape(first.clause)}[/] · {escape(first.backend)} · {first.device}", align="left")
+    console.rule(
+        f"[bold red]{first.verdict.upper()}[/] [bold]{escape(first.clause)}[/] · {escape(first.backend)} · {first.device}",
+        align="left",
+    )
     console.print(escape(first.reason), highlight=False, soft_wrap=True)
     print_witness(first.witness or {}, console)
     console.print(f"[dim]tier {first.tier}; {tested}[/]", highlight=False)
-    others = [f"{r.clause.partition('/')[2]}" + (f" ({r.tier})" if r.clause.endswith("/def") else "") for r in found[1:]]
+    others = [
+        f"{r.clause.partition('/')[2]}" + (f" ({r.tier})" if r.clause.endswith("/def") else "") for r in found[1:]
+    ]
     if others:
         console.print(f"also {first.verdict}: {escape(', '.join(others))}", highlight=False, soft_wrap=True)
 
@@ -149,7 +163,11 @@ def print_witness(data: dict[str, Any], console: Console) -> None:
     """Print a witness: what the op is, the smallest input, expected, got, the first difference, a script."""
     rows: list[tuple[str, str]] = []
     if "formula" in data:
-        rows += [("what it is", data["summary"]), ("signature", data["signature"]), ("formula", "\n".join(data["formula"]))]
+        rows += [
+            ("what it is", data["summary"]),
+            ("signature", data["signature"]),
+            ("formula", "\n".join(data["formula"])),
+        ]
     rows.append(("call", data.get("call", "")))
     rows.append(("how", data.get("how", "")))
     rows += [(name, value) for name, value in data.get("inputs", {}).items()]
@@ -158,7 +176,11 @@ def print_witness(data: dict[str, Any], console: Console) -> None:
     rows.append(("difference", data.get("difference", "")))
     for label, text in rows:
         if text:
-            console.print(f"  [bold]{escape(label)}[/]: {escape(textwrap.indent(text, '    ').strip())}", highlight=False, soft_wrap=True)
+            console.print(
+                f"  [bold]{escape(label)}[/]: {escape(textwrap.indent(text, '    ').strip())}",
+                highlight=False,
+                soft_wrap=True,
+            )
     if data.get("script"):
         console.print("  [bold]script[/]:")
         console.print(escape(textwrap.indent(data["script"], "    ")), highlight=False, soft_wrap=True)

@@ -42,7 +42,9 @@ def witness(context: Context, clause: str, trial: Trial, outcome: Outcome) -> di
         name, how = found
         data["expected"] = {name: expected_text(trial.expected[name])}
         data["got"] = {name: literal(outcome.outputs[name])}
-        data["difference"] = f"{name}: {how.problem}" + _where(name, how.position, trial.expected[name], outcome.outputs[name])
+        data["difference"] = f"{name}: {how.problem}" + _where(
+            name, how.position, trial.expected[name], outcome.outputs[name]
+        )
     if trial.call is None and trial.prepare is None:
         data["script"] = script(context, trial)
     return data
@@ -135,16 +137,16 @@ def script(context: Context, trial: Trial) -> str:
     for spec in case.form.signature.inputs:
         lines.append(f"{spec.name} = {make.format(literal(trial.arrays[spec.name]).partition('  #')[0])}")
         args.append(f"list({spec.name})" if spec.listed else spec.name)
-    call = ", ".join([*args, *_keywords(context, case.op, case.params)])
+    call = ", ".join([*args, *_parameters(context, case.op, case.params)])
     lines.append(f"got = {case.op.name}({call})")
     lines += _assertion(trial.expected, framework)
     return "\n".join(lines)
 
 
-def _keywords(context: Context, op: Op, params: Mapping[str, Any]) -> list[str]:
-    """Return the parameters of a call, by position where a bare function calls them by other names."""
-    foreign = context.session.target.foreign(op, params) if context.bare else []
-    return [*(repr(params[k]) for k in foreign), *(f"{k}={v!r}" for k, v in params.items() if k not in foreign)]
+def _parameters(context: Context, op: Op, params: Mapping[str, Any]) -> list[str]:
+    """Return the parameters of a call as the function takes them."""
+    positional, named = context.session.target.arguments(op, params)
+    return [*map(repr, positional), *(f"{k}={v!r}" for k, v in named.items())]
 
 
 def _assertion(expected: Mapping[str, Expected], framework: str) -> list[str]:

@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from einspec.classes import OpClass, classify
+from einspec.dtypes import ALL as DTYPES
 from einspec.formula import (
     Axis,
     Binary,
@@ -390,18 +391,12 @@ def _check_dtypes(where: str, card: Card, inputs: list[str], outputs: set[str]) 
         if tensor in inputs:
             allowed, expected = rule in get_args(DtypeGroup), f"one of {', '.join(get_args(DtypeGroup))}"
         elif tensor in outputs:
-            allowed = rule.removeprefix("same as ") in inputs if rule.startswith("same as ") else _is_dtype(rule)
+            allowed = rule.removeprefix("same as ") in inputs if rule.startswith("same as ") else rule in DTYPES
             expected = "'same as' and an input, or a dtype"
         else:
             raise CardError(f"{where}: dtype.{tensor}: no such tensor")
         if not allowed:
             raise CardError(f"{where}: dtype.{tensor}: expected {expected}, not {rule!r}")
-
-
-def _is_dtype(name: str) -> bool:
-    from einspec.dtypes import ALL  # here, because reading cards shall not wait for NumPy
-
-    return name in ALL
 
 
 def _check_laws(where: str, card: Card, form: Form, known: set[str]) -> None:

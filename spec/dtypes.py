@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import ml_dtypes
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 FLOATS = ("float32", "float64", "float16", "bfloat16")
@@ -27,10 +27,15 @@ GROUPS = {
 @functools.cache
 def numpy_dtype(name: str) -> np.dtype[Any]:
     """Return the NumPy dtype of a name, from ml_dtypes where NumPy has none."""
+    import ml_dtypes  # here, because cards are read without NumPy
+    import numpy as np
+
     return np.dtype(getattr(ml_dtypes, name)) if name == "bfloat16" or name in FLOAT8 else np.dtype(name)
 
 
 @functools.cache
 def dtype_name(dtype: Any) -> str:
     """Return the name of a dtype of NumPy, PyTorch or JAX."""
+    import numpy as np
+
     return dtype.name if isinstance(dtype, np.dtype) else str(dtype).removeprefix("torch.")

@@ -219,7 +219,7 @@ def _binary_latex(node: Binary) -> tuple[str, int]:
 
 def _times(right: str) -> str:
     """Return what stands between two factors: a dot where a number could be taken for part of the first."""
-    return r" \cdot " if right[0].isdigit() else r"\, "
+    return r" \cdot " if right.lstrip("(")[0].isdigit() else r"\, "
 
 
 def _latex_within(node: Node, level: int, inside: type | None = None) -> str:

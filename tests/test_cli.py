@@ -1,0 +1,116 @@
+"""The command line: exit status, messages, reports."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from einspec.conformance import report
+from einspec.conformance.cli import main
+from einspec.conformance.judge import Result
+from einspec.conformance.run import Request, Run, agreements
+
+RIGHT = "def matrix_transpose(x):\n    import numpy\n    return numpy.swapaxes(x, -1, -2)\n"
+WRONG = "import numpy\ndef matrix_transpose(x):\n    return x.swapaxes(-1, -2)[..., ::-1]\n"
+
+
+def written(folder: Path, text: str) -> str:
+    """Return the path of a file of functions."""
+    path = folder / "mine.py"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def test_a_right_file_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit status 0, and a matrix that names the op."""
+    assert main(["check", written(tmp_path, "import numpy\n" + RIGHT), "--tier", "scope"]) == 0
+    assert "matrix_transpose" in capsys.readouterr().out
+
+
+def test_a_wrong_file_fails_with_a_witness(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit status 1, the clause id, the formula and a script."""
+    assert main(["check", written(tmp_path, WRONG), "--tier", "scope"]) == 1
+    out = capsys.readouterr().out
+    for part in ("matrix_transpose/def", "formula", "expected", "script", "first at"):
+        assert part in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["check", "nowhere.py"], "no file nowhere.py"),
+        (["check", "nosuchbackend"], "no backend, module or file"),
+        (["check", "json"], "defines no function named after an op"),
+        (["check", "numpy", "--op", "pixel_shufle"], "did you mean pixel_shuffle"),
+        (["check", "numpy", "--op", "stack", "--device", "cuda:7"], "cuda:7: not run"),
+        (["show", "nothing_like_it"], "no op"),
+        (["check", "numpy", "--report", "no/such/folder/r.jsonl"], "no directory"),
+    ],
+)
+def test_what_cannot_be_done_says_so(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A wrong name is an error that says what to do, never a pass."""
+    assert main(arguments) != 0
+    captured = capsys.readouterr()
+    assert message in captured.out + captured.err
+
+
+def test_a_file_that_cannot_be_imported_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The error names the file and what it raised."""
+    assert main(["check", written(tmp_path, "raise RuntimeError('broken')")]) == 1
+    assert "RuntimeError: broken" in capsys.readouterr().out
+
+
+def test_a_process_that_dies_costs_its_op(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A function that ends the process is reported as an error of its op."""
+    path = written(tmp_path, "import numpy, os\ndef stack(xs, axis=0):\n    os._exit(3)\n")
+    assert main(["check", path, "--tier", "scope"]) == 1
+    assert "ended" in capsys.readouterr().out
+
+
+def test_the_report_fits_its_schema_and_reads_when_cut_off(tmp_path: Path) -> None:
+    """Every line validates, and a report without its end gives the results before the cut."""
+    path = tmp_path / "report.jsonl"
+    assert main(["check", written(tmp_path, WRONG), "--tier", "scope", "--report", str(path)]) == 1
+    lines = path.read_text(encoding="utf-8").splitlines()
+    for line in lines:
+        jsonschema.validate(json.loads(line), report.schema())
+    assert json.loads(lines[-1])["passed"] is False
+    full = report.read(path)
+    assert any(r.verdict == "wrong" and r.witness for r in full)
+    path.write_text("\n".join(lines[:-2])[:-20], encoding="utf-8")
+    assert 0 < len(report.read(path)) < len(full) + 1
+
+
+def test_a_run_that_judged_nothing_fails() -> None:
+    """An empty run is no pass, and neither is one in which a backend had nothing that holds."""
+    assert not Run(Request(()), complete=True).passed
+    run = Run(Request(("a",)), [Result("stack/def", "scope", "not run", backend="a")], {"a": {}}, complete=True)
+    assert not run.passed
+
+
+def test_backends_are_compared_with_each_other() -> None:
+    """Two backends that differ on the same input are reported, whatever the definition says."""
+    import numpy as np
+
+    one = {"how": ["bits"], "bounds": [0.0], "outputs": [np.zeros(3, np.float32)], "case": "x[3]", "device": "cpu"}
+    other = {**one, "outputs": [np.ones(3, np.float32)]}
+    (result,) = agreements({"stack": {"numpy": one, "torch": other}})
+    assert result.verdict == "wrong"
+    (result,) = agreements({"stack": {"numpy": one, "torch": one}})
+    assert result.verdict == "holds"
+
+
+def test_ops_finds_by_words(capsys: pytest.CaptureFixture[str]) -> None:
+    """The names of exercises find the op."""
+    assert main(["ops", "sliding window"]) == 0
+    assert "chunk_overlap" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("what", ["card", "report"])
+def test_schemas_are_schemas(what: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What einspec schema prints is a JSON Schema."""
+    assert main(["schema", what]) == 0
+    jsonschema.Draft202012Validator.check_schema(json.loads(capsys.readouterr().out))

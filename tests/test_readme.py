@@ -1,0 +1,53 @@
+"""The README shows what the commands print."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from einspec.card import load, paths
+from einspec.conformance import show
+from einspec.conformance.cli import main
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_card_is_what_show_prints() -> None:
+    """The card in the README begins as einspec show prints it."""
+    block = README.partition("$ einspec show pixel_shuffle\n")[2].partition("```")[0]
+    assert block.strip()
+    assert show.show("pixel_shuffle").startswith(block.strip())
+
+
+def test_the_wrong_file_and_its_failure_are_real(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The wrong example stands in the README as it is, and what is shown of its failure is printed."""
+    monkeypatch.chdir(ROOT)
+    source = (ROOT / "examples" / "wrong_pixel_shuffle.py").read_text(encoding="utf-8")
+    assert source.partition('"""\n\n\n')[2].strip() in README
+    assert main(["check", "examples/wrong_pixel_shuffle.py"]) == 1
+    printed = capsys.readouterr().out
+    block = README.partition("$ einspec check examples/wrong_pixel_shuffle.py\n")[2].partition("```")[0]
+    shown = [line for line in block.splitlines() if line.strip() and line.strip() != "..."]
+    assert len(shown) > 10
+    for line in shown:
+        assert line.rstrip() in printed, line
+
+
+def test_every_op_is_listed() -> None:
+    """The table of ops names every op once, in its family."""
+    table = README.partition("## The ops")[2].partition("## Add a backend")[0]
+    assert sorted(re.findall(r"`([a-z_]+)`", table.partition("| family")[2])) == sorted(paths())
+    for name in paths():
+        assert f"| {load(name).family} |" in table
+
+
+def test_the_right_examples_pass(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The framework's own functions and the one-file backend are not accused."""
+    pytest.importorskip("torch", reason="needs PyTorch")
+    pytest.importorskip("array_api_strict", reason="needs array-api-strict")
+    monkeypatch.chdir(ROOT)
+    found = main(["check", "examples/torch_builtins.py", "examples/array_api_strict_backend.py"])
+    assert found == 0, capsys.readouterr().out

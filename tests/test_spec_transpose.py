@@ -1,0 +1,166 @@
+"""Classes and transposes, both derived from the tree, against what the oracle says about them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+
+import einspec
+from einspec import oracle
+from einspec.card import Card, Op, compile_card, load
+from einspec.classes import OpClass, transpose
+from einspec.conformance import cases
+from einspec.conformance.cases import Case
+from einspec.shapes import solve
+
+Array = np.ndarray[Any, Any]
+OPS = einspec.ops()
+LINEAR = (OpClass.PERMUTATION, OpClass.GATHER, OpClass.LINEAR)
+MOST_ELEMENTS = 30
+
+
+def small(op: Op) -> list[Case]:
+    """Return a few calls of every form, with and without empty axes, whose matrix can be found column by column."""
+    found = []
+    for form in op.forms.values():
+        own = [c for c in cases.scope(op)[0] if c.form is form and 0 < c.elements <= MOST_ELEMENTS and not c.empty]
+        empty = [c for c in cases.scope(op)[0] if c.form is form and c.empty]
+        found += [*own[:: max(1, len(own) // 4)], *own[-1:], *empty[:: max(1, len(empty) // 2)]]
+    return found
+
+
+def flat(case: Case, outputs: Mapping[str, Array]) -> Array:
+    """Return all outputs of a call laid end to end."""
+    return np.concatenate([outputs[s.name].reshape(-1) for s in case.form.signature.outputs])
+
+
+def matrix(case: Case, wrt: str) -> Array:
+    """Return the matrix of a call in one input, a column for each of its elements: what each basis vector adds."""
+    inputs = {s.name: np.zeros(shape) for s, shape in zip(case.form.signature.inputs, case.shapes, strict=True)}
+    nothing = flat(case, oracle.evaluate(case.solution, inputs))
+    columns = []
+    for i in range(inputs[wrt].size):
+        basis = np.zeros(inputs[wrt].size)
+        basis[i] = 1
+        given = {**inputs, wrt: basis.reshape(inputs[wrt].shape)}
+        columns.append(flat(case, oracle.evaluate(case.solution, given)) - nothing)
+    return np.stack(columns, axis=1) if columns else np.zeros((nothing.size, 0))
+
+
+def assert_transposed(case: Case, wrt: str) -> None:
+    """Assert that the derived transpose is the matrix transposed, applied to cotangents of whole numbers."""
+    equations = transpose(case.form.signature, case.form.equations, wrt)
+    assert equations is not None, f"{case.op.name}({case}): no transpose in {wrt}"
+    rng, cotangents = np.random.default_rng(0), {}
+    for spec in case.form.signature.outputs:
+        cotangents[spec.name] = rng.integers(-9, 10, case.solution.shape(spec)).astype(float)
+    got = oracle.evaluate(case.solution, cotangents, equations=equations)[wrt]
+    want = matrix(case, wrt).T @ flat(case, cotangents)
+    np.testing.assert_allclose(got.reshape(-1), want, rtol=1e-12, err_msg=f"{case.op.name}({case})")
+
+
+def linear_ops() -> list[str]:
+    """Return the ops that have an input in which some form is linear."""
+    return [n for n in OPS if any(f.kind in LINEAR for f in load(n).forms.values())]
+
+
+@pytest.mark.parametrize("name", linear_ops())
+def test_the_derived_transpose_is_the_transposed_matrix(name: str) -> None:
+    """For every linear form of every card, also where axes are empty."""
+    found = [c for c in small(load(name)) if c.form.kind in LINEAR]
+    assert {c.form for c in found} == {f for f in load(name).forms.values() if f.kind in LINEAR}
+    for case in found:
+        for spec in case.form.signature.inputs:
+            assert_transposed(case, spec.name)
+
+
+@pytest.mark.parametrize("name", linear_ops())
+def test_a_card_of_a_linear_class_is_linear(name: str) -> None:
+    """The class that was derived from the tree holds of the matrix: a permutation, a gather or any other."""
+    for case in small(load(name)):
+        if case.form.kind not in LINEAR or len(case.form.signature.inputs) != 1:
+            continue
+        found = matrix(case, case.form.signature.inputs[0].name)
+        if case.form.kind is OpClass.PERMUTATION:
+            assert np.array_equal(found @ found.T, np.eye(len(found)))
+        if case.form.kind is OpClass.GATHER:
+            assert set(np.unique(found)) <= {0, 1}
+            assert (found.sum(axis=1) <= 1).all()
+
+
+@pytest.mark.parametrize("name", [n for n in OPS if n not in linear_ops()])
+def test_an_op_that_is_not_linear_has_no_transpose(name: str) -> None:
+    """A maximum has no transpose, and neither has what reads no tensor."""
+    form = next(iter(load(name).forms.values()))
+    assert all(transpose(form.signature, form.equations, s.name) is None for s in form.signature.inputs)
+
+
+def case_of(signature: str, definition: str, *shapes: tuple[int, ...]) -> Case:
+    """Return the call of a definition of its own."""
+    op = compile_card("op", "test", Card("A definition.", "1.0", signature, definition))
+    return Case(op, {}, shapes, solve(op, shapes, {}))
+
+
+SQUARE = "x: n n1 -> y: n n1"
+
+
+@pytest.mark.parametrize(
+    ("signature", "definition", "shapes"),
+    [
+        (SQUARE, "y[n, n1] = x[n1, n]", [(3, 3)]),
+        (SQUARE, "y[n, n1] = sum[n2]((n2 <= n) * x[n1, n2])", [(3, 3)]),
+        (SQUARE, "y[n, n1] = sum[n2,n3]((n2 + n3 == n + n1) * x[n3, n2])", [(3, 3)]),
+        ("x: n -> y: n", "y[n] = sum[n1]((n1 < n) * x[n1]) + 2 * x[n]", [(4,)]),
+        ("x: n -> y: n n1", "y[n, n1] = x[n1]", [(3,)]),
+        ("x: n -> y: n, z:", "y[n] = x[n] * 3\nz = sum[n](x[n])", [(3,)]),
+        ("x: n -> y: n", "y[n] = x[n] / N + sum[n1](x[n1] * n1) / 2", [(3,)]),
+        ("x: (a b) -> y: b", "y[b] = sum[a]((a == b) * x[(a,b),])", [(4,)]),
+    ],
+)
+def test_a_transpose_follows_axes_under_any_name(
+    signature: str, definition: str, shapes: list[tuple[int, ...]]
+) -> None:
+    """Reads under other axis names than the signature's, several terms, several outputs, factors and coefficients."""
+    card = Card("A definition.", "1.0", signature, definition, sizes={"a": "2"} if "(a b)" in signature else {})
+    op = compile_card("op", "test", card)
+    case = Case(op, {}, tuple(shapes), solve(op, shapes, {}))
+    assert case.form.kind in LINEAR
+    assert_transposed(case, "x")
+
+
+def test_what_is_linear_in_each_input_has_a_transpose_in_each() -> None:
+    """A product of two inputs is nonlinear as a whole; in one of them its transpose reads the other."""
+    case = case_of("x: n d, w: n -> y: d", "y[d] = sum[n](w[n] * x[n, d])", (3, 2), (3,))
+    x, w, y = np.arange(6.0).reshape(3, 2), np.array([1.0, -2.0, 4.0]), np.array([3.0, 5.0])
+    assert case.form.kind is OpClass.NONLINEAR
+    for wrt, others, want in (("x", {"w": w}, np.outer(w, y)), ("w", {"x": x}, x @ y)):
+        equations = transpose(case.form.signature, case.form.equations, wrt)
+        got = oracle.evaluate(case.solution, {**others, "y": y}, equations=equations)[wrt]
+        assert got.tolist() == want.tolist()
+
+
+@pytest.mark.parametrize(
+    ("definition", "kind"),
+    [
+        ("y[n] = x[n]", OpClass.PERMUTATION),
+        ("y[n] = sum[n1]((n1 == N - 1 - n) * x[n1])", OpClass.GATHER),
+        ("y[n] = sum[n1]((n1 == n) * x[n1]) + (n < 1) * 7", OpClass.GATHER),
+        ("y[n] = sum[n1]((n1 == n) * x[n1]) + sum[n1]((n1 == n + 1) * x[n1])", OpClass.LINEAR),
+        ("y[n] = sum[n1]((n1 < n) * x[n1])", OpClass.LINEAR),
+        ("y[n] = 2 * x[n]", OpClass.LINEAR),
+        ("y[n] = x[n] / N", OpClass.LINEAR),
+        ("y[n] = mean[n1](x[n1])", OpClass.LINEAR),
+        ("y[n] = max[n1](x[n1])", OpClass.NONLINEAR),
+        ("y[n] = x[n] * x[n]", OpClass.NONLINEAR),
+        ("y[n] = exp(x[n])", OpClass.NONLINEAR),
+        ("y[n] = 1 / x[n]", OpClass.NONLINEAR),
+        ("y[n] = x[n] < 1", OpClass.NONLINEAR),
+        ("y[n] = (n < 1) * 7", OpClass.SELECTION),
+    ],
+)
+def test_the_class_follows_from_the_tree(definition: str, kind: OpClass) -> None:
+    """Moves are told from sums, and linear from not, by the shape of the definition alone."""
+    assert case_of("x: n -> y: n", definition, (3,)).form.kind is kind
