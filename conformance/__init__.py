@@ -1,0 +1,1 @@
+"""The judge: what implementations promise by the cards, checked."""

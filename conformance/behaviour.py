@@ -56,9 +56,7 @@ def check_conduct(context: Context) -> Iterator[Result]:
         context.samples[context.op.name] = list(first.outputs.values())
     changed = [name for name, array in after.items() if array.tobytes() != np.ascontiguousarray(arrays[name]).tobytes()]
     yield _judged(context, "pure", not changed, f"the call changed its input {', '.join(changed)}", found, first)
-    same = all(
-        a.tobytes() == b.tobytes() for a, b in zip(first.outputs.values(), second.outputs.values(), strict=False)
-    )
+    same = all(a.tobytes() == b.tobytes() for a, b in zip(first.outputs.values(), second.outputs.values(), strict=False))
     yield _judged(context, "repeat", same, "the same call gave other bits the second time", found, first)
     if not arrays:
         yield context.not_run("device", "scope", "the op takes no tensors")
@@ -98,11 +96,7 @@ def check_layout(context: Context, layout: str) -> Iterator[Result]:
     clause, adapter = f"layout.{layout}", context.session.adapter
     few = [c for c in cases.bank(context.op)[:3] if c.shapes and min(_ranks(c)) > 0]
     if not hasattr(adapter, "layouts") or not few:
-        reason = (
-            "the op takes no tensors"
-            if not few
-            else f"arrays of {context.session.target.framework} have no memory layout"
-        )
+        reason = "the op takes no tensors" if not few else f"arrays of {context.session.target.framework} have no memory layout"
         yield context.not_run(clause, "scope", reason)
         return
     if layout == "expanded":
@@ -170,22 +164,16 @@ def misfits(op: Op) -> dict[str, Misfit]:
             _add(found, op, case, case.shapes, params)
         for spec, shape in zip(case.form.signature.inputs, case.shapes, strict=True):
             if spec.listed and shape[0] > 1 and len(shape) > 1:
-                found.setdefault(
-                    f"list.{spec.name}", Misfit(f"list.{spec.name}", case, case.shapes, case.params, uneven=True)
-                )
+                found.setdefault(f"list.{spec.name}", Misfit(f"list.{spec.name}", case, case.shapes, case.params, uneven=True))
             for dtype in ALL:
                 if dtype not in GROUPS[op.card.dtype.get(spec.name, "any")]:
-                    found.setdefault(
-                        f"dtype.{spec.name}", Misfit(f"dtype.{spec.name}", case, case.shapes, case.params, dtype)
-                    )
+                    found.setdefault(f"dtype.{spec.name}", Misfit(f"dtype.{spec.name}", case, case.shapes, case.params, dtype))
     for name in dict.fromkeys(n for f in op.forms.values() for n in f.require):
         _search(found, op, f"require.{name}")
     return {k: v for k, v in found.items() if k not in op.card.unspecified and not k.startswith("open.")}
 
 
-def _add(
-    found: dict[str, Misfit], op: Op, case: Case, shapes: tuple[tuple[int, ...], ...], params: dict[str, Any]
-) -> None:
+def _add(found: dict[str, Misfit], op: Op, case: Case, shapes: tuple[tuple[int, ...], ...], params: dict[str, Any]) -> None:
     try:
         solve(op, shapes, params)
     except ShapeError as error:
@@ -249,9 +237,7 @@ def check_error(context: Context, constraint: str) -> Iterator[Result]:
     misfit = misfits(context.op)[constraint]
     kind = constraint.partition(".")[0]
     if context.bare and not context.strict and kind not in DEMANDED:
-        yield context.not_run(
-            clause, "scope", "a file of functions may accept more than the card; --strict asks for this too"
-        )
+        yield context.not_run(clause, "scope", "a file of functions may accept more than the card; --strict asks for this too")
         return
     if context.bare and misfit.case.options and not _accepts(context, misfit.case):
         yield context.not_run(clause, "scope", f"the function refuses {', '.join(sorted(misfit.case.options))}")

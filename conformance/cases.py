@@ -138,10 +138,10 @@ def _parameters(op: Op, draft: Solution, variant: int) -> dict[str, Any]:
         elif param.rank:
             params[name] = draft.ranks[param.rank]
         elif param.axis:
-            params[name] = _axis(draft, *param.axis.split(" in "), negative=variant % 2 == 1)
+            params[name] = _axis(draft, param.axis, negative=variant % 2 == 1)
         else:
-            each = tuple(draft.values[t] for t in param.targets(name))
-            params[name] = each if param.several and len(set(each)) > 1 else each[0]
+            numbers = tuple(draft.values[t] for t in param.targets(name))
+            params[name] = numbers if param.several and len(set(numbers)) > 1 else numbers[0]
         if not param.required and params[name] == param.default and variant % 2 == 0:
             del params[name]
     return params
@@ -153,7 +153,8 @@ def _infer_one(sizes: tuple[int, ...], variant: int) -> tuple[int, ...]:
     return tuple(-1 if i == hidden else n for i, n in enumerate(sizes)) if others else sizes
 
 
-def _axis(draft: Solution, axis: str, tensor: str, negative: bool) -> int:
+def _axis(draft: Solution, where: str, negative: bool) -> int:
+    axis, tensor = where.split(" in ")
     signature = draft.form.signature
     spec = next(s for s in (*signature.inputs, *signature.outputs) if s.name == tensor)
     dims = expand(spec.index, draft.ranks)
@@ -170,8 +171,8 @@ def _spaces(op: Op, most: int, sizes: tuple[int, ...]) -> tuple[Space, ...]:
         rests = sorted({d.name for s in tensors for d in _flat(s.index) if isinstance(d, Rest)})
         least = {p.rank: p.min if isinstance(p.min, int) else 0 for p in op.card.params.values() if p.rank}
         least |= {p.sizes: 1 for p in op.card.params.values() if p.sizes}
-        for ranks in itertools.product(*(range(least.get(r, 0), most + 1) for r in rests)):
-            found.append(_space(op, form, dict(zip(rests, ranks, strict=True)), sizes))
+        choices = itertools.product(*(range(least.get(r, 0), most + 1) for r in rests))
+        found += [_space(op, form, dict(zip(rests, ranks, strict=True)), sizes) for ranks in choices]
     return tuple(found)
 
 
@@ -192,13 +193,9 @@ def _flat(index: Sequence[Any]) -> Iterator[Any]:
 
 
 def _space(op: Op, form: Form, ranks: dict[str, int], sizes: tuple[int, ...]) -> Space:
-    axes = [
-        base(a)
-        for spec in (*form.signature.inputs, *form.signature.outputs)
-        for a in axes_of(expand(spec.index, ranks))
-    ]
+    axes = [base(a) for spec in (*form.signature.inputs, *form.signature.outputs) for a in axes_of(expand(spec.index, ranks))]
     free = [a for a in dict.fromkeys(axes) if a not in form.sizes]
-    tied = {a: (a,) for a in free}
+    tied: dict[str, tuple[str, ...]] = {a: (a,) for a in free}
     least = {a: op.card.axes[a].min if a in op.card.axes else 0 for a in free}
     numbers: list[tuple[str, tuple[Any, ...]]] = []
     for name, param in op.card.params.items():
@@ -304,9 +301,7 @@ def _dummy(op: Op) -> dict[str, Any]:
     """Return some value for every required parameter, enough to select a form."""
     chosen = {n: p.choices[0] for n, p in op.card.params.items() if p.choices and p.required}
     least = {
-        n: max(p.min if isinstance(p.min, int) else 1, 1)
-        for n, p in op.card.params.items()
-        if p.required and not p.choices
+        n: max(p.min if isinstance(p.min, int) else 1, 1) for n, p in op.card.params.items() if p.required and not p.choices
     }
     return {**least, **{n: (1,) for n, p in op.card.params.items() if p.sizes}, **chosen}
 

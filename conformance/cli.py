@@ -18,9 +18,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="einspec", description="An executable specification of tensor ops, and a judge for implementations."
     )
-    top.add_argument(
-        "--version", action="version", version=f"einspec {einspec.__version__}, spec {einspec.SPEC_VERSION}"
-    )
+    top.add_argument("--version", action="version", version=f"einspec {einspec.__version__}, spec {einspec.SPEC_VERSION}")
     commands = top.add_subparsers(dest="command", required=True)
 
     check = commands.add_parser(

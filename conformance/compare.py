@@ -14,8 +14,8 @@ Array = np.ndarray[Any, Any]
 class Expected:
     """One output that a call must give, and how exactly.
 
-    ``bits``: the same bits, except that any NaN stands for any other. ``values``: the same numbers, where -0 is 0 and every NaN is NaN. ``bound``: within
-    ``bound`` of the exact ``array`` (float64) element by element.
+    ``bits``: the same bits, except that any NaN stands for any other. ``values``: the same numbers, where -0 is 0 and every
+    NaN is NaN. ``bound``: within ``bound`` of the exact ``array`` (float64) element by element.
     """
 
     array: Array
@@ -61,7 +61,7 @@ def difference(got: Array, expected: Expected) -> Difference | None:
 
 
 def _bytes(array: Array) -> Array:
-    return np.ascontiguousarray(array)[..., None].view(np.uint8)
+    return np.asarray(np.ascontiguousarray(array)[..., None].view(np.uint8))
 
 
 def _isnan(array: Array) -> Array:
@@ -73,4 +73,4 @@ def _outside(got: Array, want: Array, bound: Any) -> Array:
     wide = got.astype(np.complex128 if got.dtype.kind == "c" else np.float64)
     with np.errstate(all="ignore"):
         near = np.abs(wide - want) <= bound
-    return ~(near | (wide == want) | (_isnan(wide) & _isnan(want)))
+    return np.asarray(~(near | (wide == want) | (_isnan(wide) & _isnan(want))))

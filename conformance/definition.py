@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -24,7 +25,10 @@ from einspec.dtypes import ALL, GROUPS, INTEGERS
 Array = np.ndarray[Any, Any]
 COMPILED_SCOPE = 24
 """How many size tuples a framework is given that compiles each one."""
+COMPILED_LIMIT = 160
+"""From how many size tuples those are chosen."""
 EXAMPLES = 20
+COMPILED_EXAMPLES = 8
 BATCH = 512
 """Independent inputs that one example of the property tier judges."""
 COMPILED_BATCH = 128
@@ -77,7 +81,7 @@ def check_empty(context: Context) -> Iterator[Result]:
 
 def scope_result(context: Context, clause: str, empty: bool) -> Result:
     """Return the verdict over the scope's cases, those with an empty axis or those without."""
-    found, total = cases.scope(context.op)
+    found, total = cases.scope(context.op, COMPILED_LIMIT if context.session.compiles else cases.SCOPE_LIMIT)
     chosen = [c for c in found if c.empty == empty]
     legal = len(chosen)
     if context.session.compiles:
@@ -134,7 +138,7 @@ class _Search:
     def run(self) -> None:
         draw = self.fixed() if self.context.session.compiles else self.drawn()
         settings = hypothesis.settings(
-            max_examples=EXAMPLES,
+            max_examples=COMPILED_EXAMPLES if self.context.session.compiles else EXAMPLES,
             database=None,
             deadline=None,
             derandomize=True,
@@ -156,10 +160,8 @@ class _Search:
                 self.failure = found, outcome
                 raise _Found
 
-        try:
+        with contextlib.suppress(_Found):
             judge()
-        except _Found:
-            pass
 
     def drawn(self) -> st.SearchStrategy[tuple[Trial, int]]:
         """Draw sizes, parameters, a dtype, a stratum and a seed; one axis is a batch of independent inputs."""
@@ -168,9 +170,7 @@ class _Search:
         @st.composite
         def example(draw: st.DrawFn) -> tuple[Trial, int]:
             space = found[draw(st.integers(0, len(found) - 1))]
-            case = self.case(
-                space, [draw(st.integers(0, len(c) - 1)) for c in space.candidates], draw(st.integers(0, 3))
-            )
+            case = self.case(space, [draw(st.integers(0, len(c) - 1)) for c in space.candidates], draw(st.integers(0, 3)))
             hypothesis.assume(case is not None)
             assert case is not None
             dtype = self.dtypes[draw(st.integers(0, len(self.dtypes) - 1))]
@@ -240,17 +240,13 @@ def batched(case: Case, arrays: Mapping[str, Array], maps: Mapping[str, Map] | N
 
 def _stack(rows: Sequence[Expected]) -> Expected:
     how = "bound" if any(r.how == "bound" for r in rows) else rows[0].how
-    bound = (
-        np.stack([np.zeros(r.array.shape) if r.bound is None else r.bound for r in rows]) if how == "bound" else None
-    )
+    bound = np.stack([np.zeros(r.array.shape) if r.bound is None else r.bound for r in rows]) if how == "bound" else None
     return Expected(np.stack([r.array for r in rows]), how, bound, rows[0].dtype_name)
 
 
 def _dtypes(context: Context) -> list[str]:
     """Return the dtypes that every tensor input of the op takes, float32 first."""
-    groups = [
-        GROUPS[context.op.card.dtype.get(s.name, "any")] for f in context.op.forms.values() for s in f.signature.inputs
-    ]
+    groups = [GROUPS[context.op.card.dtype.get(s.name, "any")] for f in context.op.forms.values() for s in f.signature.inputs]
     return [d for d in ALL if all(d in g for g in groups)]
 
 
@@ -270,9 +266,7 @@ def check_dtypes(context: Context) -> dict[str, Result]:
             continue
         kinds = strata(few[0], dtype)[: 1 if context.session.compiles else None]
         tried[dtype] = [
-            trial(c, filled(c, dtype, s, i, context.subnormals), how=f"{dtype} input")
-            for c in few
-            for i, s in enumerate(kinds)
+            trial(c, filled(c, dtype, s, i, context.subnormals), how=f"{dtype} input") for c in few for i, s in enumerate(kinds)
         ]
     outcomes = ran_together(context, tried) if context.session.compiles else {}
     for dtype, trials in tried.items():
@@ -301,9 +295,7 @@ def check_nan(context: Context) -> Iterator[Result]:
             name, position = place
             arrays[name].reshape(-1)[position] = np.nan
             trials.append(trial(case, arrays, how=f"with NaN at flat position {position} of {name}"))
-    yield (
-        context.trials("nan", "scope", trials) if trials else context.not_run("nan", "scope", "the op takes no tensors")
-    )
+    yield (context.trials("nan", "scope", trials) if trials else context.not_run("nan", "scope", "the op takes no tensors"))
 
 
 def planted(case: Case) -> list[tuple[str, int]]:

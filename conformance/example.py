@@ -124,7 +124,7 @@ def nested(name: str, array: np.ndarray[Any, Any]) -> list[str]:
     return [f"  {name} = {first}", *(" " * (len(name) + 5) + line for line in rest)]
 
 
-def _number(value: float) -> str:
+def _number(value: int | float) -> str:
     if not isinstance(value, float):
         return str(value)
     return str(int(value)) if value.is_integer() else f"{value:.4g}"

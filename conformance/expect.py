@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 
 from einspec import oracle
@@ -16,7 +15,7 @@ from einspec.card import Form
 from einspec.classes import OpClass, transpose
 from einspec.conformance.cases import Case
 from einspec.conformance.compare import Expected
-from einspec.dtypes import numpy_dtype
+from einspec.dtypes import finfo, numpy_dtype
 from einspec.formula import Apply, Binary, Read, Reduce, terms, walk
 
 Array = np.ndarray[Any, Any]
@@ -127,7 +126,7 @@ def _holds(dtype: str, sizes: Array) -> bool:
     """Whether a dtype holds all whole numbers up to the largest of these; integers wrap and are exact always."""
     if numpy_dtype(dtype).kind in "iu":
         return True
-    return bool(np.max(np.abs(sizes), initial=0) <= 2.0 ** ml_dtypes.finfo(numpy_dtype(dtype)).nmant)
+    return bool(np.max(np.abs(sizes), initial=0) <= 2.0 ** finfo(numpy_dtype(dtype)).nmant)
 
 
 def _sizes_of_terms(case: Case, inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -182,7 +181,7 @@ def error_bounds(
     size = _sizes_of_terms(case, inputs)
     bounds = {}
     for name, dtype in kinds.items():
-        own = ml_dtypes.finfo(numpy_dtype(dtype))
+        own = finfo(numpy_dtype(dtype))
         accumulated = np.finfo(np.float64 if dtype in ("float64", "complex128") else np.float32)
         with np.errstate(all="ignore"):
             rounding = (summands(case) + 2) * float(accumulated.eps) * size[name]
@@ -197,8 +196,6 @@ def gradient(case: Case, inputs: Mapping[str, Array], cotangents: Mapping[str, A
     if equations is None:
         return None
     wide = {k: widen(v) for k, v in inputs.items() if k != wrt}
-    found = oracle.evaluate(
-        case.solution, {**wide, **{k: widen(v) for k, v in cotangents.items()}}, equations=equations
-    )
+    found = oracle.evaluate(case.solution, {**wide, **{k: widen(v) for k, v in cotangents.items()}}, equations=equations)
     result: Array = found[wrt]
     return result

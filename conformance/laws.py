@@ -61,9 +61,7 @@ def _few(context: Context) -> list[Case]:
     """Return the calls that laws are tried on: of distinct sizes, one a form, and a few small ones."""
     few = list(cases.bank(context.op))
     return (
-        _one_a_form(few)
-        if context.session.compiles
-        else [*few, *[c for c in cases.scope(context.op)[0][::97] if not c.empty]]
+        _one_a_form(few) if context.session.compiles else [*few, *[c for c in cases.scope(context.op)[0][::97] if not c.empty]]
     )
 
 
@@ -85,9 +83,7 @@ def _text(case: Case, kind: str, detail: str) -> str:
 
 
 def _ops_in(text: str) -> set[str]:
-    return {n.id for n in ast.walk(ast.parse(f"({text.strip() or 0})", mode="eval")) if isinstance(n, ast.Name)} & set(
-        paths()
-    )
+    return {n.id for n in ast.walk(ast.parse(f"({text.strip() or 0})", mode="eval")) if isinstance(n, ast.Name)} & set(paths())
 
 
 def _scope(context: Context, case: Case) -> dict[str, Any]:
@@ -231,9 +227,7 @@ def conserves(context: Context, case: Case, _: str) -> Iterator[Trial]:
         else before.sum() == after.sum()
     )
     if not kept:
-        raise AssertionError(
-            f"{case.op.name}: the card's own definition does not conserve the {case.form.laws.conserves}"
-        )
+        raise AssertionError(f"{case.op.name}: the card's own definition does not conserve the {case.form.laws.conserves}")
     yield trial(case, arrays)
 
 
@@ -262,9 +256,7 @@ def equation(context: Context, case: Case, name: str) -> Iterator[Trial]:
     )
     if rounded:
         bound = 16 * np.finfo(np.float32).eps * np.maximum(np.abs(value), 4)
-        yield _gives(
-            case, arrays, Expected(value.astype(np.float64), "bound", bound, value.dtype.name), side(left), how
-        )
+        yield _gives(case, arrays, Expected(value.astype(np.float64), "bound", bound, value.dtype.name), side(left), how)
     else:
         yield _gives(case, arrays, Expected(value, "values"), side(left), how)
 

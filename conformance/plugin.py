@@ -13,9 +13,7 @@ import pytest
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options."""
     group = parser.getgroup("einspec")
-    group.addoption(
-        "--backend", action="append", default=[], help="a backend, dotted module or file to judge; may be repeated"
-    )
+    group.addoption("--backend", action="append", default=[], help="a backend, dotted module or file to judge; may be repeated")
     group.addoption("--op", action="append", default=[], help="only this op; may be repeated")
     group.addoption("--device", action="append", default=[], help="only this device; may be repeated")
     group.addoption("--strict-refusals", action="store_true", help="a refusal fails")

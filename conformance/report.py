@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import json
 import platform
 from collections.abc import Iterable, Iterator
@@ -24,7 +24,7 @@ def lines(run: Run) -> Iterator[dict[str, Any]]:
         "schema": SCHEMA_VERSION,
         "einspec": einspec.__version__,
         "spec": einspec.SPEC_VERSION,
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "created": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "platform": platform.platform(),
         "python": platform.python_version(),
         "asked": {

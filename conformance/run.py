@@ -122,9 +122,7 @@ def _messages(request: Request) -> Iterator[tuple[str, Message]]:
     context = multiprocessing.get_context("spawn")
     limit = max(os.cpu_count() or 1, 2)
     waiting = [
-        (name, share)
-        for name in sorted(request.names, key=lambda n: "jax" not in n)
-        for share in shares(name, request, limit)
+        (name, share) for name in sorted(request.names, key=lambda n: "jax" not in n) for share in shares(name, request, limit)
     ]
     running: dict[Connection, tuple[str, Any, list[Result]]] = {}
     try:
@@ -217,9 +215,7 @@ def judge_target(target: Any, request: Request, share: slice = slice(None)) -> I
 def describe(target: Any, available: list[str], chosen: list[str], ops: list[str]) -> dict[str, Any]:
     """Return what a report says of a backend before its results."""
     loaded = [p for p in VERSIONS if p in sys.modules]
-    known = [
-        d for d in getattr(target.adapter, "known_devices", ()) if not any(a.partition(":")[0] == d for a in available)
-    ]
+    known = [d for d in getattr(target.adapter, "known_devices", ()) if not any(a.partition(":")[0] == d for a in available)]
     return {
         "name": target.name,
         "framework": target.framework,
@@ -243,11 +239,7 @@ def agreements(samples: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Iterat
             where = _disagreement(reference, sample)
             verdict: Any = "wrong" if where else "holds"
             reason = f"{where} on {sample['case']}" if where else f"with {first}"
-            data = (
-                {"call": f"{op}({sample['case']})", "difference": f"{first} and {name} differ: {where}"}
-                if where
-                else None
-            )
+            data = {"call": f"{op}({sample['case']})", "difference": f"{first} and {name} differ: {where}"} if where else None
             yield Result(f"{op}/agree", "scope", verdict, 1, reason, data, name, sample["device"])
 
 

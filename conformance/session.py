@@ -77,9 +77,7 @@ class Session:
         context: contextlib.AbstractContextManager[None] = hold(dtypes) if hold else contextlib.nullcontext()
         return context
 
-    def arguments(
-        self, case: Case, arrays: Mapping[str, Array], prepare: Callable[[Any], Any] | None = None
-    ) -> list[Any]:
+    def arguments(self, case: Case, arrays: Mapping[str, Array], prepare: Callable[[Any], Any] | None = None) -> list[Any]:
         """Return the framework's arrays of a call, a listed input as a list."""
         ready = prepare or (lambda x: x)
         args: list[Any] = []

@@ -140,15 +140,10 @@ def _imported_names(tree: ast.Module) -> frozenset[str]:
 def _targets(name: str, module: ModuleType, here: str, imported: frozenset[str]) -> list[Target]:
     if all(hasattr(module, attribute) for attribute in ADAPTER):
         return [_backend(name, module, here)]
-    functions = {}
+    functions: dict[str, tuple[str, Callable[..., Any]]] = {}
     for label in vars(module):
         op = label if label in paths() else aliases().get(label)
-        if (
-            op
-            and label not in imported
-            and callable(getattr(module, label))
-            and not isinstance(getattr(module, label), type)
-        ):
+        if op and label not in imported and callable(getattr(module, label)) and not isinstance(getattr(module, label), type):
             functions.setdefault(op, (label, getattr(module, label)))
     if not functions:
         raise TargetError(f"{name} defines no function named after an op; einspec ops lists the names")
@@ -197,9 +192,7 @@ def _framework(op: Op, function: Callable[..., Any], module: ModuleType) -> str:
     for framework, marks in {"torch": ("torch", "Tensor"), "jax": ("jax",), "numpy": ("ndarray", "numpy")}.items():
         if any(mark in annotations for mark in marks):
             return framework
-    roots = {
-        str(getattr(v, "__module__", "") or getattr(v, "__name__", "")).partition(".")[0] for v in vars(module).values()
-    }
+    roots = {str(getattr(v, "__module__", "") or getattr(v, "__name__", "")).partition(".")[0] for v in vars(module).values()}
     roots |= {v.__name__.partition(".")[0] for v in vars(module).values() if isinstance(v, ModuleType)}
     likely = [f for f in FRAMEWORKS if f in roots or (f == "jax" and "jaxlib" in roots)]
     candidates = likely or [f for f in reversed(FRAMEWORKS) if importlib.util.find_spec(f)]

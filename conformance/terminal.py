@@ -84,11 +84,7 @@ def cell(results: list[Result]) -> str:
     worst = next(v for v in WORST if count[v])  # type: ignore[index]  # every verdict is in the list
     mark, style = MARKS[worst]
     number = count[worst]  # type: ignore[index]
-    return (
-        f"[{style}]{number} {mark}[/]"
-        if worst != "refused"
-        else f"[green]{count['holds']} ✓[/] [{style}]{number} {mark}[/]"
-    )
+    return f"[{style}]{number} {mark}[/]" if worst != "refused" else f"[green]{count['holds']} ✓[/] [{style}]{number} {mark}[/]"
 
 
 def remarks(run: Run) -> list[str]:
@@ -97,9 +93,8 @@ def remarks(run: Run) -> list[str]:
     for backend in run.backends.values():
         versions = ", ".join(f"{k} {v}" for k, v in backend["versions"].items() if k in (backend["framework"], "numpy"))
         absent = f"; not run, no such device here: {', '.join(backend['absent'])}" if backend["absent"] else ""
-        lines.append(
-            f"[bold]{escape(backend['name'])}[/]: {versions}, python {backend['python']}, on {', '.join(backend['devices']) or 'no device'}{absent}"
-        )
+        devices = ", ".join(backend["devices"]) or "no device"
+        lines.append(f"[bold]{escape(backend['name'])}[/]: {versions}, python {backend['python']}, on {devices}{absent}")
         if backend["missing"] and not run.request.ops:
             lines.append(f"  unsupported, no such function: {', '.join(backend['missing'])}")
         refused = sorted({r.clause for r in run.results if r.backend == backend["name"] and r.verdict == "refused"})
@@ -110,8 +105,6 @@ def remarks(run: Run) -> list[str]:
     skipped = Counter(r.reason for r in run.results if r.verdict == "not run")
     if skipped:
         lines.append("not run: " + "; ".join(f"{escape(reason)} ({n})" for reason, n in skipped.most_common(6)))
-    if "large" not in run.request.tiers and run.request.tiers:
-        pass
     return lines
 
 
@@ -152,9 +145,7 @@ def show_failure(found: list[Result], run: Run, console: Console) -> None:
     console.print(escape(first.reason), highlight=False, soft_wrap=True)
     print_witness(first.witness or {}, console)
     console.print(f"[dim]tier {first.tier}; {tested}[/]", highlight=False)
-    others = [
-        f"{r.clause.partition('/')[2]}" + (f" ({r.tier})" if r.clause.endswith("/def") else "") for r in found[1:]
-    ]
+    others = [f"{r.clause.partition('/')[2]}" + (f" ({r.tier})" if r.clause.endswith("/def") else "") for r in found[1:]]
     if others:
         console.print(f"also {first.verdict}: {escape(', '.join(others))}", highlight=False, soft_wrap=True)
 

@@ -103,9 +103,7 @@ def _gradients(context: Context, case: Case, wrt: str) -> Iterator[Trial]:
     exact = case.form.kind in EXACT
     bound = None if exact else _gradient_bound(case, wanted)
     want = Expected(wanted.astype(np.float32), "values") if exact else Expected(wanted, "bound", bound, "float32")
-    yield Trial(
-        case, arrays, {"gradient": want}, call, direct=True, how=f"the gradient of {wrt}, given those of the outputs"
-    )
+    yield Trial(case, arrays, {"gradient": want}, call, direct=True, how=f"the gradient of {wrt}, given those of the outputs")
 
 
 def _distinct(case: Case) -> dict[str, Array]:

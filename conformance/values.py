@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 
-from einspec.dtypes import COMPLEX, numpy_dtype
+from einspec.dtypes import COMPLEX, finfo, numpy_dtype
 
 Array = np.ndarray[Any, Any]
 
@@ -67,7 +66,7 @@ def flushed(array: Array) -> Array:
         return array
     parts = np.atleast_1d(array).view(array.real.dtype) if array.dtype.kind == "c" else array
     with np.errstate(all="ignore"):
-        tiny = np.abs(parts.astype(np.float64)) < float(ml_dtypes.finfo(parts.dtype).smallest_normal)
+        tiny = np.abs(parts.astype(np.float64)) < float(finfo(parts.dtype).smallest_normal)
     return np.where(tiny, np.zeros_like(parts), parts).view(array.dtype).reshape(array.shape)
 
 

@@ -42,9 +42,7 @@ def witness(context: Context, clause: str, trial: Trial, outcome: Outcome) -> di
         name, how = found
         data["expected"] = {name: expected_text(trial.expected[name])}
         data["got"] = {name: literal(outcome.outputs[name])}
-        data["difference"] = f"{name}: {how.problem}" + _where(
-            name, how.position, trial.expected[name], outcome.outputs[name]
-        )
+        data["difference"] = f"{name}: {how.problem}" + _where(name, how.position, trial.expected[name], outcome.outputs[name])
     if trial.call is None and trial.prepare is None:
         data["script"] = script(context, trial)
     return data

@@ -1,15 +1,15 @@
 """Functions that PyTorch ships and that compute what the cards say: `einspec check examples/torch_builtins.py` passes."""
 
 import torch
-import torch.nn.functional as F
+from torch.nn import functional
 
 
 def pixel_shuffle(x, upscale_factor):
-    return F.pixel_shuffle(x, upscale_factor)
+    return functional.pixel_shuffle(x, upscale_factor)
 
 
 def channel_shuffle(x, groups):
-    return F.channel_shuffle(x, groups)
+    return functional.channel_shuffle(x, groups)
 
 
 def tile(x, repeats, axis=0):

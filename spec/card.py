@@ -24,7 +24,6 @@ from einspec.formula import (
     Index,
     Node,
     Number,
-    Param as ParamNode,
     Read,
     Reduce,
     Rest,
@@ -34,6 +33,9 @@ from einspec.formula import (
     parse,
     parse_term,
     walk,
+)
+from einspec.formula import (
+    Param as ParamNode,
 )
 from einspec.shapes import ParameterError, Signature, integer, parse_signature
 
@@ -52,12 +54,15 @@ class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 
 
 class Param(Table, frozen=True):
-    """A keyword parameter of an op. Exactly one of ``size``, ``int``, ``axis``, ``rank``, ``sizes`` says what it sets;
-    with none of them and no ``choices`` it is an integer that formulas read by its own name."""
+    """A keyword parameter of an op.
+
+    Exactly one of ``size``, ``int``, ``axis``, ``rank``, ``sizes`` says what it sets; with none of them and no ``choices``
+    it is an integer that formulas read by its own name.
+    """
 
     doc: str
     size: str = ""
-    """The axes, or one composition in parentheses, whose size it gives; several axes are one size, or one each with ``tuple``."""
+    """The axes whose size it gives, or one composition in parentheses: several are one size, or one each with ``tuple``."""
     names: str = msgspec.field(default="", name="int")
     """The names under which formulas read it, when they are not its own name."""
     axis: str = ""

@@ -39,3 +39,10 @@ def dtype_name(dtype: Any) -> str:
     import numpy as np
 
     return dtype.name if isinstance(dtype, np.dtype) else str(dtype).removeprefix("torch.")
+
+
+def finfo(dtype: np.dtype[Any]) -> Any:
+    """Return the limits of a floating dtype, those of ml_dtypes among them."""
+    import ml_dtypes
+
+    return ml_dtypes.finfo(dtype)  # type: ignore[no-untyped-call]  # ml_dtypes has no types here

@@ -184,8 +184,8 @@ def free_axes(node: Node) -> set[str]:
     if isinstance(node, Reduce):
         return free_axes(node.body) - set(node.axes)
     children = (getattr(node, field.name) for field in fields(node))
-    flat = [c for child in children for c in (child if isinstance(child, tuple) else (child,))]
-    return set().union(*(free_axes(c) for c in flat if is_dataclass(c)))
+    flat: list[Any] = [c for child in children for c in (child if isinstance(child, tuple) else (child,))]
+    return set[str]().union(*(free_axes(c) for c in flat if is_dataclass(c)))  # type: ignore[arg-type]  # all are nodes
 
 
 def rename_axis(node: AnyNode, old: str, new: str) -> AnyNode:
@@ -253,7 +253,8 @@ class _Parser:
     def equation(self, statement: ast.stmt) -> Equation:
         if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
             raise self.error(statement, "expected an equation, name[axes] = expression")
-        target, index = statement.targets[0], ()
+        target = statement.targets[0]
+        index: tuple[Index, ...] = ()
         if isinstance(target, ast.Subscript):
             index = self.index(target.slice)
             target = target.value
@@ -387,8 +388,9 @@ def _macro(name: str) -> Node:
 
 
 def _softmax(names: tuple[str, ...], term: Node) -> Node:
-    used = {n.name for n in walk(term) if isinstance(n, Axis)} | {a for n in walk(term) if isinstance(n, Reduce) for a in n.axes}
-    other, fresh = term, []
+    used = {n.name for n in walk(term) if isinstance(n, Axis)}
+    used |= {a for n in walk(term) if isinstance(n, Reduce) for a in n.axes}
+    other, fresh = term, list[str]()
     for name in names:
         new = next(f"{base(name)}{i}" for i in range(1, 1000) if f"{base(name)}{i}" not in used)
         used.add(new)

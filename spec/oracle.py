@@ -184,8 +184,10 @@ class _Oracle:
         return self.spread(Labelled(summed, tuple(a for a in value_axes if a not in (bound or ()))), kept)
 
     def einsum(self, terms: list[Labelled], kept: tuple[str, ...]) -> Array:
-        letters = {a: chr(ord("a") + i) if i < 26 else chr(ord("A") + i - 26) for i, a in enumerate(
-            dict.fromkeys(x for t in terms for x in t.axes))}
+        letters = {
+            a: chr(ord("a") + i) if i < 26 else chr(ord("A") + i - 26)
+            for i, a in enumerate(dict.fromkeys(x for t in terms for x in t.axes))
+        }
         arrays = self.common([t.array for t in terms])
         inputs = ",".join("".join(letters[a] for a in t.axes) for t in terms)
         text = f"{inputs}->{''.join(letters[a] for a in kept)}"
@@ -225,15 +227,16 @@ class _Oracle:
 
     def bracket(self, op: str, left: Node, right: Node) -> Labelled:
         pairs = list(zip(_operands(left), _operands(right), strict=True))
-        strict, result, axes = op[0], None, ()
+        result: Array = None
+        axes: tuple[str, ...] = ()
         for a, b in reversed(pairs):
             (x, y), axes_ab = self.align(self.term(a), self.term(b))
             equal = (x == y) | (self.nan(x) & self.nan(y))
             if op in ("==", "!="):
                 result, axes = self.both(equal, axes_ab, result, axes)
                 continue
-            less, nan_less = (x < y, ~self.nan(x) & self.nan(y)) if strict == "<" else (x > y, self.nan(x) & ~self.nan(y))
-            here = less | nan_less
+            low, high = (x, y) if op[0] == "<" else (y, x)
+            here = (low < high) | (~self.nan(low) & self.nan(high))
             if result is None:
                 result, axes = (here | equal if "=" in op else here), axes_ab
                 continue
@@ -243,7 +246,9 @@ class _Oracle:
         truth = ~result if op == "!=" else result
         return Labelled(self.whole(truth), axes, mask=True)
 
-    def both(self, a: Array, a_axes: tuple[str, ...], b: Array | None, b_axes: tuple[str, ...]) -> tuple[Array, tuple[str, ...]]:
+    def both(
+        self, a: Array, a_axes: tuple[str, ...], b: Array | None, b_axes: tuple[str, ...]
+    ) -> tuple[Array, tuple[str, ...]]:
         if b is None:
             return a, a_axes
         (x, y), axes = self.align(Labelled(a, a_axes), Labelled(b, b_axes))

@@ -290,10 +290,14 @@ class _Solver:
             unknown = [r for r in rests if r not in self.ranks]
             if spare < 0 or (spare and not unknown):
                 least = "at least " if rests else ""
-                wanted = len(spec.index) - len(rests) + sum(self.ranks.get(r, 0) for r in rests) - spec.listed
-                raise self.fail(f"{spec.name} must have {least}{wanted} axes, not {len(shape) - spec.listed}", f"rank.{spec.name}")
+                wanted = len(spec.index) - len(rests) + sum(self.ranks.get(r, 0) for r in rests)
+                raise self.wrong_rank(spec, f"{least}{wanted - spec.listed}", shape)
             if unknown:
                 self.ranks[unknown[0]] = spare
+
+    def wrong_rank(self, spec: TensorSpec, wanted: str, shape: tuple[int, ...]) -> ShapeError:
+        """Return the error of an input that has too few or too many axes."""
+        return self.fail(f"{spec.name} must have {wanted} axes, not {len(shape) - spec.listed}", f"rank.{spec.name}")
 
     def place_axis(self, name: str, axis: str, tensor: str) -> None:
         """Fix how many axes stand before the one whose position a parameter gives."""
@@ -306,8 +310,7 @@ class _Solver:
         single = sum(not isinstance(d, Rest) for d in spec.index) - spec.listed
         fixed = sum(not isinstance(d, Rest) for d in first.index)
         if len(shape) < fixed:
-            least = fixed - first.listed
-            raise self.fail(f"{first.name} must have at least {least} axes, not {len(shape) - first.listed}", f"rank.{first.name}")
+            raise self.wrong_rank(first, f"at least {fixed - first.listed}", shape)
         rank = len(shape) - fixed + single
         position = self.params[name]
         if not -rank <= position < rank:
@@ -321,9 +324,9 @@ class _Solver:
         while equations:
             waiting = [e for e in equations if not self.settle(*e)]
             if len(waiting) == len(equations):
-                names, _, *place = waiting[0]
+                names, _, where, i = waiting[0]
                 unknown = dict.fromkeys(re.sub(r"\.\d+$", "", a) for a in names if a not in self.sizes)
-                raise self.misfit("open", f"leaves the sizes of {' and '.join(unknown)} open", *place)
+                raise self.misfit("open", f"leaves the sizes of {' and '.join(unknown)} open", where, i)
             equations = waiting
 
     def misfit(self, kind: str, problem: str, where: TensorSpec | str, i: int) -> ShapeError:

@@ -154,22 +154,34 @@ BROKEN = {
         PLAIN + '[laws.equation]\ntwice = "swap(y)"',
         "axes/swap.toml: laws.equation.twice: expected 'left == right'",
     ),
-    "a law about no axis": (PLAIN + '[laws]\nequivariant = "a z"', "axes/swap.toml: laws.equivariant: axis z stands in no"),
+    "a law about no axis": (
+        PLAIN + '[laws]\nequivariant = "a z"',
+        "axes/swap.toml: laws.equivariant: axis z stands in no",
+    ),
     "a dtype of no tensor": (PLAIN + '[dtype]\nz = "any"', "axes/swap.toml: dtype.z: no such tensor"),
     "a dtype group that is none": (
         PLAIN + '[dtype]\nx = "fancy"',
         "axes/swap.toml: dtype.x: expected one of any, ordered, number, inexact, not 'fancy'",
     ),
-    "a dtype that is none": (PLAIN + '[dtype]\ny = "float31"', "axes/swap.toml: dtype.y: expected 'same as' .*'float31'"),
+    "a dtype that is none": (
+        PLAIN + '[dtype]\ny = "float31"',
+        "axes/swap.toml: dtype.y: expected 'same as' .*'float31'",
+    ),
     "a dtype like no input": (PLAIN + '[dtype]\ny = "same as z"', "axes/swap.toml: dtype.y: .*'same as z'"),
     "a rule for no axis": (PLAIN + "[axes.z]\nmin = 1", "axes/swap.toml: axis z stands in no tensor"),
-    "a parameter for no axis": (PLAIN + '[params.k]\nsize = "z"\ndoc = "?"', "axes/swap.toml: axis z stands in no tensor"),
+    "a parameter for no axis": (
+        PLAIN + '[params.k]\nsize = "z"\ndoc = "?"',
+        "axes/swap.toml: axis z stands in no tensor",
+    ),
     "a choice without forms": (
         PLAIN + '[params.k]\nchoices = ["p", "q"]\ndoc = "?"\n[when.k.p]\n',
         r"axes/swap.toml: when.k: params.k.choices must be \['p'\]",
     ),
     "forms of two parameters": (PLAIN + "[when.k.p]\n[when.l.p]\n", "axes/swap.toml: when: only one parameter"),
-    "an output without equation": (PLAIN.replace("-> y: b a", "-> y: b a, z: a"), "axes/swap.toml: output z has no equation"),
+    "an output without equation": (
+        PLAIN.replace("-> y: b a", "-> y: b a, z: a"),
+        "axes/swap.toml: output z has no equation",
+    ),
     "an output with other axes": (PLAIN.replace("-> y: b a", "-> y: a b"), "axes/swap.toml: the axes of y differ"),
     "an input that is defined": (
         PLAIN.replace('"y[b, a] =', '"x[a, b] = 1\\ny[b, a] ='),
@@ -229,7 +241,16 @@ def test_a_size_that_is_no_whole_number_is_refused(tmp_path: Path, text: str, me
 
 @pytest.mark.parametrize(
     "text",
-    ["x: a b", "x a -> y: a", "x: a ->", "x: (a -> y: a", "x: a) -> y: a", "x: A -> y: A", "x: [a b -> y: a", "x: a$ -> y: a"],
+    [
+        "x: a b",
+        "x a -> y: a",
+        "x: a ->",
+        "x: (a -> y: a",
+        "x: a) -> y: a",
+        "x: A -> y: A",
+        "x: [a b -> y: a",
+        "x: a$ -> y: a",
+    ],
 )
 def test_a_signature_that_cannot_be_read_is_refused(text: str) -> None:
     """The error names the card and shows the signature."""

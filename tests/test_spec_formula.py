@@ -273,7 +273,14 @@ def test_helpers_walk_products_sums_and_indices() -> None:
     """Products and sums open left to right, a difference stays one term, compositions are opened."""
     assert list(factors(body("a * b * (a + c)"))) == [A, B, Binary("+", A, C)]
     assert list(terms(body("a + b - c + 1"))) == [Binary("-", Binary("+", A, B), C), ONE]
-    assert axes_of((Group((A, Group((B, Rest("...")))),), C)) == ("a", "b", "...", "c")
+    assert axes_of(
+        (
+            Group(
+                (A, Group((B, Rest("...")))),
+            ),
+            C,
+        )
+    ) == ("a", "b", "...", "c")
 
 
 def test_renaming_an_axis_reaches_reads_and_reductions() -> None:

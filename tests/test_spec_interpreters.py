@@ -221,7 +221,14 @@ def test_an_ordinary_zero_is_not_strong(interpreter: Interpreter, zero: str) -> 
 
 ORDERED = [-INF, -1.0, -0.0, 0.0, 1.0, INF, NAN, -NAN]
 PLACES = [0, 1, 2, 2, 3, 4, 5, 5]
-COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq, "!=": operator.ne}
+COMPARE = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
 
 
 @everywhere

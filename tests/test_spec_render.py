@@ -143,6 +143,8 @@ def test_the_latex_of_any_tree_is_balanced(body: Node) -> None:
         ("y[a] = (a - 1) - (a - (1 + a))", "y[a] = a - 1 - (a - (1 + a))"),
         ("y[a] = (0 <= a) * (a < A) * x[a]", "y[a] = (0 <= a < A) * x[a]"),
         ("y[a] = sum[b](x[b]) / B", "y[a] = mean[b](x[b])"),
+        ("y[a] = sum[b,c,d](b) / (B*C*D)", "y[a] = mean[b, c, d](b)"),
+        ("y[a] = sum[b,c,d](b) / (B*(C*D))", "y[a] = sum[b, c, d](b) / (B * (C * D))"),
         ("y[a] = (a, 1) < (1, a)", "y[a] = (a, 1) < (1, a)"),
         ("y[(a,b)] = x[(a,b)]", "y[(a,b),] = x[(a,b),]"),
         ("y[(*a,), ...] = x[*a, ...]", "y[(*a,), ...] = x[*a, ...]"),
@@ -178,6 +180,7 @@ def test_latex_is_as_in_a_paper(name: str) -> None:
         ("(a - (a - 1)) * a", r"\left(a - \left(a - 1\right)\right)\, a"),
         ("((a, x[a]) < (1, 2)) * x[a]", r"[\,(a,\, x_{a}) < (1,\, 2)\,]\, x_{a}"),
         ("sum[b](b + 1) * a", r"\left(\sum\limits_{b} \left(b + 1\right)\right)\, a"),
+        ("sum[b](b) + a", r"\left(\sum\limits_{b} b\right) + a"),
         ("sum[b](max[c](b * c))", r"\sum\limits_{b} \max\limits_{c} b\, c"),
         ("exp(-x[a]) / sqrt(A)", r"\frac{\exp\left(-x_{a}\right)}{\sqrt{A}}"),
         ("abs(floor(x[a]))", r"\left|\left\lfloor x_{a} \right\rfloor\right|"),
@@ -256,6 +259,23 @@ def test_what_einops_cannot_write_has_no_pattern(definition: str) -> None:
     assert render.einops_pattern(op.forms[""]) is None
 
 
+CALLS = {
+    ("pixel_shuffle", ""): "rearrange(x, '... (c i j) h w -> ... c (h i) (w j)', i=upscale_factor, j=upscale_factor)",
+    ("merge_qkv", "3hd"): "rearrange(list(qkv), 't b h n d -> b n (t h d)')",
+    ("split_qkv", "h3d"): "list(rearrange(x, 'b n (h t d) -> t b h n d', t=3, h=num_heads))",
+    ("repeat_kv", ""): "repeat(x, 'b g n d -> b (g r) n d', r=num_repeats)",
+    ("grid_reverse", ""): ("rearrange(x, '(b h w) p q c -> b (p h) (q w) c', h=height // grid_size, w=width // grid_size)"),
+    ("tile", ""): None,
+    ("fold", "cpq"): None,
+}
+
+
+@pytest.mark.parametrize(("name", "form"), CALLS)
+def test_an_einops_call_names_what_einops_cannot_see(name: str, form: str) -> None:
+    """Lists are passed as lists, and hidden sizes as what they are in the parameters; sizes that are seen are left out."""
+    assert render.einops_call(load(name).card, load(name).forms[form]) == CALLS[name, form]
+
+
 def plain_reads() -> list[str]:
     """Return the ops that have an einops pattern for some form."""
     forms = {n: load(n).forms.values() for n in OPS}
@@ -282,7 +302,7 @@ def test_einops_calls_compute_the_definition(name: str) -> None:
                 params[key] = tuple(opened)
         listed = {s.name: [np.asarray(x) for x in inputs[s.name]] for s in case.form.signature.inputs if s.listed}
         names = {"rearrange": einops.rearrange, "repeat": einops.repeat, **inputs, **listed, **params}
-        got = eval(text, names)  # noqa: S307  # made from a card
+        got = eval(text, names)
         (output,) = case.form.signature.outputs
         np.testing.assert_array_equal(np.asarray(got), oracle.evaluate(case.solution, inputs)[output.name], str(case))
         run += 1
@@ -326,7 +346,9 @@ def test_the_example_of_a_page_can_be_read() -> None:
     """A call, its input and its output as nested lists, one row a line."""
     page = show.show("split_heads")
     start = page.index("Example\n")
-    assert page[start : page.index("\n\n", start)] == """Example
+    assert (
+        page[start : page.index("\n\n", start)]
+        == """Example
   x = [[[ 1,  2,  3,  4,  5,  6],
         [ 7,  8,  9, 10, 11, 12]]]
   y = split_heads(x, num_heads=2)
@@ -334,6 +356,7 @@ def test_the_example_of_a_page_can_be_read() -> None:
          [ 7,  8,  9]],
         [[ 4,  5,  6],
          [10, 11, 12]]]]"""
+    )
 
 
 def test_a_page_shows_what_differs_by_form() -> None:

@@ -120,9 +120,7 @@ SQUARE = "x: n n1 -> y: n n1"
         ("x: (a b) -> y: b", "y[b] = sum[a]((a == b) * x[(a,b),])", [(4,)]),
     ],
 )
-def test_a_transpose_follows_axes_under_any_name(
-    signature: str, definition: str, shapes: list[tuple[int, ...]]
-) -> None:
+def test_a_transpose_follows_axes_under_any_name(signature: str, definition: str, shapes: list[tuple[int, ...]]) -> None:
     """Reads under other axis names than the signature's, several terms, several outputs, factors and coefficients."""
     card = Card("A definition.", "1.0", signature, definition, sizes={"a": "2"} if "(a b)" in signature else {})
     op = compile_card("op", "test", card)

@@ -100,7 +100,7 @@ def repeat_new_axis(x: Array, *, num_repeats: int, axis: int = 0) -> Array:
 @op
 def stack(xs: Sequence[Array], *, axis: int = 0) -> Array:
     """Compute stack (see its card)."""
-    return jnp.stack(xs, axis=axis)
+    return jnp.moveaxis(jnp.stack(xs), 0, axis)
 
 
 @op
@@ -120,5 +120,5 @@ def interleave(xs: Sequence[Array], *, axis: int = 0) -> Array:
     """Compute interleave (see its card)."""
     shape = xs[0].shape
     a = axis % len(shape)
-    joined = jnp.stack(xs, axis=a + 1)  # *a n t *b
+    joined = jnp.moveaxis(jnp.stack(xs), 0, a + 1)  # *a n t *b
     return joined.reshape(*shape[:a], shape[a] * len(xs), *shape[a + 1 :])

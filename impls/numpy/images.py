@@ -33,8 +33,8 @@ Order = Literal["pqc", "cpq", "qpc", "cqp"]
 
 CACHE = 2**18
 """Bytes that every core holds close by."""
-SMALL = 2**10
-"""Elements below which one slow copy takes less time than many fast ones."""
+SMALL = 2**8
+"""Elements of a slice below which one slow copy takes less time than many fast ones."""
 
 
 @op
@@ -153,7 +153,7 @@ def _spread(x: Array) -> Array:
     """Return b c i j h w as b c h i w j: whole strided slices, of no more planes at a time than a cache holds."""
     b, c, r, _, h, w = x.shape
     y = np.empty((b, c, h, r, w, r), x.dtype)
-    if y.size < SMALL:
+    if y.size < SMALL * r * r:
         y[...] = x.transpose(0, 1, 4, 2, 5, 3)
         return y
     step = max(CACHE // (r * h * w * r * x.itemsize), 1)

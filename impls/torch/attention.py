@@ -52,8 +52,10 @@ def split_qkv(x: Tensor, *, num_heads: int, layout: Layout = "3hd") -> tuple[Ten
 @op
 def merge_qkv(qkv: Sequence[Tensor], *, layout: Layout = "3hd") -> Tensor:
     """Compute merge_qkv (see its card)."""
-    order = (0, 2, 3, 1) if layout == "d3h" else (0, 2, 1, 3)  # b n d h, b n h d
-    return torch.stack([x.permute(order) for x in qkv], dim=2 + layout.index("3")).flatten(2)
+    if layout == "3hd":
+        return torch.stack([x.transpose(1, 2) for x in qkv], 2).flatten(2)
+    order = ["bhn3d".index(axis) for axis in "bn" + layout]
+    return torch.stack(tuple(qkv), 3).permute(order).flatten(2)
 
 
 @op

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor
 
@@ -109,17 +111,16 @@ def fold(
     b, c = x.shape[0], x.shape[1] // (p * q)
     columns = x.reshape(b, c, p, q, i, j) if order == "cpq" else x.reshape(b, p, q, c, i, j).movedim(3, 1)
 
+    apart = (p, q, dh, dw) == (sh, sw, 1, 1)
+
     def added(columns: Tensor) -> Tensor:
-        if (p, q, dh, dw) == (sh, sw, 1, 1):  # no overlap: the blocks, put together
-            whole = columns.permute(0, 1, 4, 2, 5, 3).reshape(b, c, i * p, j * q)
-            image = torch.nn.functional.pad(whole, (0, width + 2 * pw - j * q, 0, height + 2 * ph - i * p))
-            return image[:, :, ph : ph + height, pw : pw + width]
         image = columns.new_zeros((b, c, height + 2 * ph, width + 2 * pw))
-        for row in range(p):
-            for column in range(q):
-                down = slice(dh * row, dh * row + sh * (i - 1) + 1, sh)
-                across = slice(dw * column, dw * column + sw * (j - 1) + 1, sw)
-                image[:, :, down, across] += columns[:, :, row, column]
+        if apart:
+            image[:, :, : i * p, : j * q] = columns.permute(0, 1, 4, 2, 5, 3).reshape(b, c, i * p, j * q)
+        for row, column in () if apart else itertools.product(range(p), range(q)):
+            down = slice(dh * row, dh * row + sh * (i - 1) + 1, sh)
+            across = slice(dw * column, dw * column + sw * (j - 1) + 1, sw)
+            image[:, :, down, across] += columns[:, :, row, column]
         return image[:, :, ph : ph + height, pw : pw + width]
 
     if x.is_complex():  # PyTorch's complex addition lets a NaN in one part into the other

@@ -1,0 +1,145 @@
+"""Each line of a card that says who computes the same, run: it must give what the definition gives."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+import einspec
+from einspec import oracle
+from einspec.card import Form, SameAs, load
+from einspec.conformance import cases
+from einspec.conformance.cases import Case
+from einspec.conformance.definition import ramps
+
+Array = np.ndarray[Any, Any]
+RUNNABLE = {"numpy": "numpy", "torch": "torch", "jax": "jax", "einops": "numpy"}
+"""The packages whose lines are run, and whose arrays they take."""
+SCOPE, JAX_SCOPE = 30, 2
+"""On how many small calls a line is run; JAX compiles each shape."""
+
+
+class Line(NamedTuple):
+    """One line of a card, for the forms that state it."""
+
+    op: str
+    number: int
+    entry: SameAs
+    forms: tuple[Form, ...]
+
+
+def lines() -> Iterator[Line]:
+    """Yield every line of every card that can be run."""
+    for name in einspec.ops():
+        stated: dict[SameAs, list[Form]] = {}
+        for form in load(name).forms.values():
+            for entry in form.same_as:
+                stated.setdefault(entry, []).append(form)
+        for number, (entry, forms) in enumerate(stated.items()):
+            if entry.package in RUNNABLE:
+                yield Line(name, number, entry, tuple(forms))
+
+
+def calls(line: Line) -> Iterator[Case]:
+    """Yield calls of the forms that state a line, where its condition holds: small ones, empty ones, distinct sizes."""
+    op = load(line.op)
+    small = [c for c in cases.scope(op)[0] if c.form in line.forms and holds(line.entry.when, c)]
+    step = max(1, len(small) // (JAX_SCOPE if line.entry.package == "jax" else SCOPE))
+    yield from small[::-step]
+    bank = [c for c in cases.bank(op) if c.form in line.forms and holds(line.entry.when, c)]
+    yield from bank[: 1 if line.entry.package == "jax" else None]
+
+
+def holds(when: str, case: Case) -> bool:
+    """Whether a call meets the condition of a line."""
+    return bool(eval(when or "True", {**numbers(case), **ramps(case)}))
+
+
+def numbers(case: Case) -> dict[str, Any]:
+    """Return what a line may name besides tensors: parameters, the numbers that formulas read, sizes in upper case."""
+    sizes = {axis.upper(): n for axis, n in case.solution.sizes.items()}
+    return {**case.solution.values, **case.op.bind(case.params), **sizes}
+
+
+def package_names(package: str) -> dict[str, Any]:
+    """Return the modules that a line of a package may name, under the names that everyone gives them."""
+    names: dict[str, Any] = {"np": np, "sliding_window_view": np.lib.stride_tricks.sliding_window_view}
+    if package == "torch":
+        names |= {"torch": importlib.import_module("torch"), "F": importlib.import_module("torch.nn.functional")}
+    if package == "jax":
+        names |= {"jax": importlib.import_module("jax"), "jnp": importlib.import_module("jax.numpy")}
+    if package == "einops":
+        names |= {"einops": importlib.import_module("einops")}
+    return names
+
+
+def tensor(array: Array, package: str) -> Any:
+    """Return an array in the framework of a package."""
+    if RUNNABLE[package] == "numpy":
+        return np.asarray(array)
+    if package == "torch":
+        return importlib.import_module("torch").from_numpy(np.array(array))
+    return importlib.import_module("jax.numpy").asarray(array)
+
+
+def run(line: Line, case: Case) -> dict[str, Array]:
+    """Return the outputs that a line gives, by name, listed ones stacked."""
+    arrays = ramps(case)
+    signature, package = case.form.signature, line.entry.package
+    given = {
+        s.name: [tensor(a, package) for a in arrays[s.name]] if s.listed else tensor(arrays[s.name], package)
+        for s in signature.inputs
+    }
+    code = compile(f"({line.entry.call.strip()})", f"same_as of {line.op}", "eval")
+    result = eval(code, {**package_names(package), **numbers(case), **given})
+    results = [result] if len(signature.outputs) == 1 else list(result)
+    assert len(results) == len(signature.outputs)
+    outputs = {}
+    for spec, found in zip(signature.outputs, results, strict=True):
+        parts = [np.asarray(part) for part in found] if spec.listed else []
+        empty = np.zeros((0, *case.solution.shape(spec)[1:]))
+        outputs[spec.name] = np.stack(parts) if parts else empty if spec.listed else np.asarray(found)
+    return outputs
+
+
+@pytest.mark.parametrize("line", list(lines()), ids=lambda line: f"{line.op}-{line.entry.package}-{line.number}")
+def test_who_computes_the_same_does(line: Line) -> None:
+    """A line gives the shape and the values of the definition wherever its condition holds.
+
+    So it does on empty axes, except that a package may refuse those.
+    """
+    module = RUNNABLE[line.entry.package] if line.entry.package != "einops" else "einops"
+    if importlib.util.find_spec(module) is None:
+        pytest.skip(f"{module} is not installed")
+    compared = set()
+    for case in calls(line):
+        want = oracle.evaluate(case.solution, {k: v.astype(np.float64) for k, v in ramps(case).items()})
+        try:
+            outputs = run(line, case)
+        except Exception:
+            if case.empty:
+                continue
+            raise
+        for name, got in outputs.items():
+            told = f"{line.op}({case}): {name}"
+            assert got.shape == want[name].shape, told
+            np.testing.assert_allclose(got, want[name], rtol=1e-6, err_msg=told)
+        compared |= set() if case.empty else {case.form}
+    assert compared == set(line.forms), f"the line was not compared on every form of {line.op} that states it"
+
+
+def test_every_op_says_who_computes_the_same() -> None:
+    """Nearly every op is found in one of the frameworks, and what is written there can be run."""
+    with_lines = {line.op for line in lines()}
+    assert len(with_lines) >= 0.9 * len(einspec.ops())
+
+
+def test_conditions_are_about_sizes_and_parameters() -> None:
+    """A condition is an expression that a call decides."""
+    for line in lines():
+        assert isinstance(holds(line.entry.when, cases.bank(load(line.op))[0]), bool)
