@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from einspec.card import Form, Op
+    from einspec.shapes import TensorSpec
 
 MOST_ELEMENTS = 24
 """How many elements the input of an example has at most."""
@@ -68,13 +69,14 @@ def _worth(space: Space, values: Sequence[Any]) -> float:
     params, shapes = space.call(values)
     if sum(map(math.prod, shapes)) > MOST_ELEMENTS:
         return -1000.0
-    busy = _busy(space.form)
+    busy, apart = _busy(space.form), _merged(space.form.signature.inputs)
     optional = {n for n, p in space.op.card.params.items() if not p.required and n not in space.form.choice}
     worth = -2.0 * len(optional & params.keys())
     worth -= sum(0.9 * rank for name, rank in space.ranks.items() if name not in busy)
     above = [int(t.text) for t in space.form.sizes.values() if t.text.isdecimal()]
     for names, value in zip(space.variables, values, strict=True):
-        weight = 0.2 if "b" in names else 3.0 if busy & {n.rpartition(".")[0] or n for n in names} else 1.0
+        own = {n.rpartition(".")[0] or n for n in names}
+        weight = 0.2 if "b" in names else 4.5 if apart & own else 3.0 if busy & own else 1.0
         if names[0].startswith("="):
             worth += 0.1 * (value in (1, 2))
         elif value > 1:
@@ -84,11 +86,15 @@ def _worth(space: Space, values: Sequence[Any]) -> float:
 
 def _busy(form: Form) -> set[str]:
     """Return the axes with which a definition does something: merges them, sums over them or compares them."""
-    tensors = (*form.signature.inputs, *form.signature.outputs)
-    merged = {a for s in tensors for d in s.index if isinstance(d, Group) for a in axes_of((d,))}
+    merged = _merged((*form.signature.inputs, *form.signature.outputs))
     nodes = [n for e in form.equations for n in walk(e.body)]
     compared = {n.name for b in nodes if isinstance(b, Bracket) for n in walk(b) if isinstance(n, Axis)}
     return merged | compared | {a for n in nodes if isinstance(n, Reduce) for a in n.axes}
+
+
+def _merged(tensors: Sequence[TensorSpec]) -> set[str]:
+    """Return the axes that are composed with others in some tensor: in an input, those whose order is the question."""
+    return {a for s in tensors for d in s.index if isinstance(d, Group) for a in axes_of((d,))}
 
 
 def _tells(case: Case) -> bool:

@@ -26,15 +26,15 @@ class Row(NamedTuple):
     summary: str
 
 
-def catalogue(filter: str = "") -> list[Row]:
+def catalogue(words: str = "") -> list[Row]:
     """Return a row for every op that matches, in the order of families and names.
 
     Args:
-        filter: words that must all stand in the name, an alias or the summary; case, ``-`` and ``_`` do not matter.
+        words: what must all stand in the name, an alias or the summary; case, ``-`` and ``_`` do not matter.
     """
     rows = (Row(op.family, op.name, op.card.aliases, _kind(op), op.card.summary) for op in map(load, paths()))
-    words = _plain(filter).split()
-    return [r for r in rows if all(w in _plain(" ".join((r.name, *r.aliases, r.summary))) for w in words)]
+    wanted = _plain(words).split()
+    return [r for r in rows if all(w in _plain(" ".join((r.name, *r.aliases, r.summary))) for w in wanted)]
 
 
 def _plain(text: str) -> str:

@@ -384,7 +384,8 @@ def _check_read(where: str, read: Read, equation: Equation, declared: Mapping[st
         raise FormulaError(f"{where}: {read.tensor} is neither an input nor defined before: {equation.text}")
     index = declared[read.tensor]
     if len(index) != len(read.index):
-        raise FormulaError(f"{where}: {read.tensor} has {len(index)} dimensions, not {len(read.index)}: {equation.text}")
+        counts = f"{len(index)} dimensions, not {len(read.index)}"
+        raise FormulaError(f"{where}: {read.tensor} has {counts}: {equation.text}")
     for want, got in zip(index, read.index, strict=True):
         same = type(want) is type(got) and [base(a) for a in axes_of((want,))] == [base(a) for a in axes_of((got,))]
         if not same:

@@ -279,7 +279,7 @@ class _Parser:
         return tuple(self.position(item) for item in node.elts)
 
     def in_parentheses(self, node: ast.Tuple) -> bool:
-        """Whether an index has parentheses of its own: ``y[(h,w)]`` is one dimension, ``y[h,w]`` and ``y[(h),(w)]`` two."""
+        """Whether an index has parentheses of its own: ``y[(h,w)]`` is one dimension, ``y[(h),(w)]`` two."""
         shown, depth = ast.get_source_segment(self.text, node) or "", 0
         for i, character in enumerate(shown):
             depth += (character == "(") - (character == ")")

@@ -1,8 +1,8 @@
 """Whole arrays by einsum: the same meaning as :mod:`einspec.pointwise`, fast enough to judge with.
 
 Runs in NumPy, PyTorch or JAX on whatever device the inputs are on. Brackets become 0/1 tensors over their axes and a sum
-of products becomes one einsum. Integers are computed in int64 and floats in float64 (JAX: with x64 enabled, or in its
-widest dtypes). A term that holds NaN or infinity is summed by ``where`` instead, because a false bracket annihilates them.
+of products becomes one einsum. Integers are summed in int64, floats in the dtype in which they come: give float64 for the
+exact value. A term that holds NaN or infinity is summed by ``where`` instead, because a false bracket annihilates them.
 """
 
 from __future__ import annotations
@@ -200,7 +200,9 @@ class _Oracle:
         """Return the arrays in one dtype: PyTorch's einsum does not promote, and NumPy's is fast on floats alone."""
         if not self.torch:
             floats = [a.dtype for a in arrays if a.dtype.kind in "fc"]
-            return [a.astype(floats[0]) if a.dtype.kind in "iub" else a for a in arrays] if floats else arrays
+            narrow = "iub" if floats else "ib"
+            wide = floats[0] if floats else self.xp.int64
+            return [a.astype(wide) if a.dtype.kind in narrow or a.dtype.itemsize < 4 else a for a in arrays]
         dtype = functools.reduce(self.xp.promote_types, (a.dtype for a in arrays))
         dtype = self.xp.promote_types(dtype, self.xp.int64)
         return [a.to(dtype) for a in arrays]

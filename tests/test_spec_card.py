@@ -101,7 +101,7 @@ def test_common_names_resolve(name: str) -> None:
 
 def test_an_unknown_name_suggests_close_ones() -> None:
     """A misspelt name is answered with what may be meant, a strange one with where to look."""
-    with pytest.raises(KeyError, match="did you mean .*pixel_shuffle"):
+    with pytest.raises(KeyError, match=r"did you mean .*pixel_shuffle"):
         load("pixel_shufle")
     with pytest.raises(KeyError, match="einspec ops lists them all"):
         load("qqqqqqqq")
@@ -254,7 +254,7 @@ def test_a_size_that_is_no_whole_number_is_refused(tmp_path: Path, text: str, me
 )
 def test_a_signature_that_cannot_be_read_is_refused(text: str) -> None:
     """The error names the card and shows the signature."""
-    with pytest.raises(ValueError, match="axes/swap.toml: signature") as caught:
+    with pytest.raises(ValueError, match=r"axes/swap\.toml: signature") as caught:
         parse_signature(text, "axes/swap.toml")
     assert repr(text) in str(caught.value)
 

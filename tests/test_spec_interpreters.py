@@ -24,7 +24,7 @@ from einspec.shapes import Solution, solve
 Array = np.ndarray[Any, Any]
 OPS = einspec.ops()
 NAN, INF = math.nan, math.inf
-FULL, EMPTY, MOST_WORK = 30, 10, 3000
+FULL, EMPTY, MOST_WORK = 20, 8, 2500
 """How many calls of a form are compared, without and with empty axes, and how much work one may be."""
 
 

@@ -129,7 +129,7 @@ def test_the_text_of_any_tree_parses_to_the_same_tree(body: Node) -> None:
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(nodes())
 def test_the_latex_of_any_tree_is_balanced(body: Node) -> None:
-    """Every brace, ``\\left`` and bracket that is opened is closed."""
+    """Every brace, parenthesis and bracket that is opened is closed."""
     text = render.latex(Equation("y", LEFT, body, ""))
     assert text.count("{") == text.count("}")
     assert text.count(r"\left") - text.count(r"\left\l") == text.count(r"\right") - text.count(r"\right\r")
@@ -159,7 +159,7 @@ def test_text_has_the_fewest_parentheses(text: str, plain: str) -> None:
 
 LATEX = {
     "pixel_shuffle": r"y_{\ldots,\,c,\,(h,i),\,(w,j)} = x_{\ldots,\,(c,i,j),\,h,\,w}",
-    "sliding_window": r"y_{b,\,n,\,j,\,d} = \sum\limits_{n_{1}} [\,n_{1} = n + j - \mathrm{left}\,]\, x_{b,\,n_{1},\,d}",
+    "skew": r"y_{\ldots,\,n,\,n_{1}} = \sum\limits_{r} [\,r = n_{1} - n + N - 1\,]\, x_{\ldots,\,n,\,r}",
     "sliding_window_mask": r"\mathit{mask}_{n,\,n_{1}} = [\,n - \mathrm{left} \le n_{1} \le n + \mathrm{right}\,]",
     "global_avg_pool": r"y_{b,\,c} = \frac{1}{H\, W} \sum\limits_{h,\,w} x_{b,\,c,\,h,\,w}",
     "channel_max_pool": r"y_{b,\,h,\,w} = \max\limits_{c} x_{b,\,c,\,h,\,w}",
@@ -272,7 +272,7 @@ CALLS = {
 
 @pytest.mark.parametrize(("name", "form"), CALLS)
 def test_an_einops_call_names_what_einops_cannot_see(name: str, form: str) -> None:
-    """Lists are passed as lists, and hidden sizes as what they are in the parameters; sizes that are seen are left out."""
+    """Lists are passed as lists, hidden sizes as what they are in the parameters; sizes that are seen are left out."""
     assert render.einops_call(load(name).card, load(name).forms[form]) == CALLS[name, form]
 
 
