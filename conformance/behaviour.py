@@ -21,15 +21,15 @@ from einspec.conformance.witness import witness
 from einspec.dtypes import ALL, GROUPS
 from einspec.shapes import ShapeError, solve
 
-LAYOUTS = ("transposed", "strided", "reversed", "offset", "read_only", "expanded")
+LAYOUTS = ("transposed", "permuted", "strided", "reversed", "offset", "read_only", "expanded")
 """Memory in which the same values may come."""
-DEMANDED = ("divides", "match", "list", "require", "axes")
+DEMANDED = ("divides", "match", "list", "broadcast", "require", "axes")
 """Misfits that a bare file must reject as well: accepting one means guessing what was meant."""
 
 
 def check_conduct(context: Context) -> Iterator[Result]:
     """Judge ``pure``, ``repeat`` and ``device`` by calling twice and looking at the inputs afterwards."""
-    case = cases.bank(context.op)[0]
+    case = context.bank[0]
     session, adapter = context.session, context.session.adapter
     arrays = filled(case, "float32", "gauss", 7)
     found = trial(case, arrays)
@@ -37,8 +37,12 @@ def check_conduct(context: Context) -> Iterator[Result]:
     if session.compiles and context.op.name not in session.not_traceable:
         call = adapter.transforms["jit"](call)
     args = session.arguments(case, arrays)
+    others = session.arguments(case, filled(case, "float32", "gauss", 8))
     try:
-        raw = [call(*args), call(*args)]
+        raw = [call(*args)]
+        kept = session.outcome(found, raw[0])
+        kept.outputs = {name: np.array(array) for name, array in kept.outputs.items()}
+        raw += [call(*others), call(*args)]
     except Exception as error:
         for clause in ("pure", "repeat", "device"):
             yield Result(
@@ -50,14 +54,17 @@ def check_conduct(context: Context) -> Iterator[Result]:
                 witness(context, clause, found, Outcome(error=error)),
             )
         return
-    first, second = (session.outcome(found, r) for r in raw)
+    first, second = session.outcome(found, raw[0]), session.outcome(found, raw[2])
     after = {s.name: _back(session, a) for s, a in zip(case.form.signature.inputs, args, strict=True)}
     if first.error is None:
         context.samples[context.op.name] = list(first.outputs.values())
     changed = [name for name, array in after.items() if array.tobytes() != np.ascontiguousarray(arrays[name]).tobytes()]
     yield _judged(context, "pure", not changed, f"the call changed its input {', '.join(changed)}", found, first)
-    same = all(a.tobytes() == b.tobytes() for a, b in zip(first.outputs.values(), second.outputs.values(), strict=False))
-    yield _judged(context, "repeat", same, "the same call gave other bits the second time", found, first)
+    problem = "a later call with other values changed an earlier result"
+    same = _equal(kept, first)
+    if same:
+        same, problem = _equal(kept, second), "the same call gave other bits after a call with other values"
+    yield _judged(context, "repeat", same, problem, found, kept)
     if not arrays:
         yield context.not_run("device", "scope", "the op takes no tensors")
         return
@@ -70,6 +77,11 @@ def check_conduct(context: Context) -> Iterator[Result]:
         found,
         first,
     )
+
+
+def _equal(one: Outcome, other: Outcome) -> bool:
+    pairs = zip(one.outputs.values(), other.outputs.values(), strict=False)
+    return all(np.ascontiguousarray(a).tobytes() == np.ascontiguousarray(b).tobytes() for a, b in pairs)
 
 
 def _back(session: Any, argument: Any) -> np.ndarray[Any, Any]:
@@ -94,7 +106,7 @@ def _judged(context: Context, clause: str, good: bool, problem: str, found: Tria
 def check_layout(context: Context, layout: str) -> Iterator[Result]:
     """Judge ``layout.<name>``: the same bits whatever memory the same values come in."""
     clause, adapter = f"layout.{layout}", context.session.adapter
-    few = [c for c in cases.bank(context.op)[:3] if c.shapes and min(_ranks(c)) > 0]
+    few = [c for c in context.bank[:3] if c.shapes and min(_ranks(c)) > 0]
     if not hasattr(adapter, "layouts") or not few:
         reason = "the op takes no tensors" if not few else f"arrays of {context.session.target.framework} have no memory layout"
         yield context.not_run(clause, "scope", reason)
@@ -149,8 +161,8 @@ class Misfit:
     shapes: tuple[tuple[int, ...], ...]
     params: dict[str, Any]
     dtype: str = "float32"
-    uneven: bool = False
-    """The tensors of a list are to have unequal shapes."""
+    last: tuple[int, ...] | None = None
+    """The shape of the last tensor of a list, where it is not that of the others."""
 
 
 @functools.lru_cache(maxsize=256)
@@ -164,7 +176,9 @@ def misfits(op: Op) -> dict[str, Misfit]:
             _add(found, op, case, case.shapes, params)
         for spec, shape in zip(case.form.signature.inputs, case.shapes, strict=True):
             if spec.listed and shape[0] > 1 and len(shape) > 1:
-                found.setdefault(f"list.{spec.name}", Misfit(f"list.{spec.name}", case, case.shapes, case.params, uneven=True))
+                for kind, size in (("list", shape[-1] + 1), ("broadcast", 1)):
+                    constraint, last = f"{kind}.{spec.name}", (*shape[1:-1], size)
+                    found.setdefault(constraint, Misfit(constraint, case, case.shapes, case.params, last=last))
             for dtype in ALL:
                 if dtype not in GROUPS[op.card.dtype.get(spec.name, "any")]:
                     found.setdefault(f"dtype.{spec.name}", Misfit(f"dtype.{spec.name}", case, case.shapes, case.params, dtype))
@@ -239,7 +253,7 @@ def check_error(context: Context, constraint: str) -> Iterator[Result]:
     if context.bare and not context.strict and kind not in DEMANDED:
         yield context.not_run(clause, "scope", "a file of functions may accept more than the card; --strict asks for this too")
         return
-    if context.bare and misfit.case.options and not _accepts(context, misfit.case):
+    if context.bare and misfit.case.options and not context.takes(misfit.case):
         yield context.not_run(clause, "scope", f"the function refuses {', '.join(sorted(misfit.case.options))}")
         return
     session = context.session
@@ -248,9 +262,8 @@ def check_error(context: Context, constraint: str) -> Iterator[Result]:
     call = session.target.call(context.op)
     try:
         args = session.arguments(misfit.case, arrays)
-        if misfit.uneven:
-            first = args[0]
-            args[0] = [*first[:-1], session.arguments(misfit.case, {**arrays, **_grown(misfit, arrays)})[0][-1]]
+        if misfit.last is not None:
+            args[0] = [*args[0][:-1], session.adapter.asarray(np.ones(misfit.last, np.float32), session.device)]
         result = call(*args, **misfit.params)
         got = {str(getattr(p, "shape", p)) for p in _flat(result)}
     except Exception:
@@ -261,12 +274,13 @@ def check_error(context: Context, constraint: str) -> Iterator[Result]:
     )
     problem = f"accepted a call that does not fit ({error_text(misfit)}), and returned shape {', '.join(sorted(got))}"
     given = replace(misfit.case, params=misfit.params, shapes=misfit.shapes)
+    uneven = f", the last tensor of the list of shape {list(misfit.last)}" if misfit.last is not None else ""
     data = {
         "summary": context.op.card.summary,
         "signature": str(misfit.case.form.signature),
         "formula": [e.text for e in misfit.case.form.equations],
         "call": f"{context.op.name}({given})",
-        "how": f"a call that must raise: {shapes}" + (" (tensors of unequal shapes)" if misfit.uneven else ""),
+        "how": f"a call that must raise: {shapes}{uneven}",
         "inputs": {},
         "params": {k: repr(v) for k, v in misfit.params.items()},
         "expected": {"error": error_text(misfit)},
@@ -276,31 +290,20 @@ def check_error(context: Context, constraint: str) -> Iterator[Result]:
     yield Result(context.id(clause), "scope", "wrong", 1, problem, data)
 
 
-def _accepts(context: Context, case: Case) -> bool:
-    """Whether a bare function takes the form of a legal call at all."""
-    outcome = next(iter(context.session.run([trial(case, ramps(case))])))
-    return outcome.error is None
-
-
-def _grown(misfit: Misfit, arrays: dict[str, Any]) -> dict[str, Any]:
-    name = misfit.constraint.partition(".")[2]
-    return {name: np.concatenate([arrays[name], arrays[name][..., :1]], axis=-1)}
-
-
 def error_text(misfit: Misfit) -> str:
     """Return what is wrong with a misfit, in the words of the card."""
     try:
         solve(misfit.case.op, misfit.shapes, misfit.params)
     except (ValueError, TypeError) as error:
         return str(error).splitlines()[0]
-    return "tensors of unequal shapes in the list" if misfit.uneven else f"dtype {misfit.dtype} is not allowed"
+    return "tensors of unequal shapes in the list" if misfit.last is not None else f"dtype {misfit.dtype} is not allowed"
 
 
 def agreement(context: Context) -> dict[str, Any] | None:
     """Return what another backend must agree with on one fixed input: outputs, bounds and how exactly; None if none."""
     if context.op.name not in context.samples:
         return None
-    case = cases.bank(context.op)[0]
+    case = context.bank[0]
     wants = expected(case, filled(case, "float32", "gauss", 7))
     bounds = [0.0 if w.bound is None else w.bound for w in wants.values()]
     return {

@@ -50,7 +50,7 @@ class Case:
 
     @property
     def options(self) -> frozenset[str]:
-        """What the call asks for beyond the plainest form: strings other than the default, tuples for integers."""
+        """What a file of functions may lack: a string that is not the default, a tuple for integers, a number of axes."""
         found = set()
         for name, param in self.op.card.params.items():
             value = self.params.get(name, param.default)
@@ -58,8 +58,15 @@ class Case:
                 found.add(f"{name}={value}")
             elif isinstance(value, tuple) and param.several:
                 found.add(f"a tuple for {name}")
+            elif param.axis and isinstance(value, int) and value < 0:
+                found.add(f"negative {name}")
             elif not param.required and value != param.default:
                 found.add(name)
+        if self.solution.ranks:
+            ranks = (
+                f"{s.name} of {len(n) - s.listed} axes" for s, n in zip(self.form.signature.inputs, self.shapes, strict=True)
+            )
+            found.update(ranks)
         return frozenset(found)
 
     def __str__(self) -> str:
@@ -134,7 +141,7 @@ def _parameters(op: Op, draft: Solution, variant: int) -> dict[str, Any]:
             params[name] = each if param.several and len(set(each)) > 1 else each[0]
         elif param.sizes:
             each = tuple(draft.sizes[rest_axis(param.sizes, i)] for i in range(draft.ranks[param.sizes]))
-            params[name] = _infer_one(each, variant)
+            params[name] = each if 0 in draft.sizes.values() else _infer_one(each, variant)
         elif param.rank:
             params[name] = draft.ranks[param.rank]
         elif param.axis:
@@ -245,7 +252,7 @@ def bank(op: Op) -> tuple[Case, ...]:
     for space in spaces(op, sizes=tuple(range(2, 9))):
         if any(rank == 0 for rank in space.ranks.values()) and len(space.ranks) == 1:
             continue
-        wanted = 2 if len(spaces(op)) < 6 else 1
+        wanted = 3 if len(spaces(op)) < 6 else 1
         for attempt in range(200):
             if wanted == 0:
                 break
@@ -265,7 +272,47 @@ def _distinct(space: Space, rng: random.Random, attempt: int) -> Case | None:
     values = [rng.choice(c) if c else 2 for c in space.candidates]
     for i, size in zip(axes, sizes, strict=True):
         values[i] = max(size, space.least[i])
+    if attempt % 2 == 0:
+        values = _without_tuples(space, values)
     return space.case(values, attempt)
+
+
+def _without_tuples(space: Space, values: list[Any]) -> list[Any]:
+    """Return the assignment with one number for all targets of a parameter, the plainest way to call it."""
+    values = list(values)
+    places = {name: i for i, names in enumerate(space.variables) for name in names}
+    for name, param in space.op.card.params.items():
+        targets = [t if param.size else f"={t}" for t in param.targets(name)] if param.several else []
+        found = [places[t] for t in targets if t in places]
+        for i in found[1:]:
+            values[i] = values[found[0]]
+    return values
+
+
+@functools.lru_cache(maxsize=256)
+def telling(op: Op) -> tuple[Case, ...]:
+    """Return calls on which guesses go wrong: two sizes whose product is a square, and one rank more than the scope has."""
+    found: dict[str, Case] = {}
+    for space in spaces(op, most_rank=1, sizes=(1, 2, 3, 4)):
+        axes = [i for i, names in enumerate(space.variables) if not names[0].startswith("=")]
+        for one, four in itertools.permutations(axes, 2):
+            values = _without_tuples(space, [_least(space, i, 2) for i in range(len(space.variables))])
+            values[one], values[four] = max(1, space.least[one]), 4
+            case = space.case(values)
+            if case is not None and not case.empty:
+                found[str(case)] = case
+    rng = random.Random(op.name)
+    for space in spaces(op, most_rank=MOST_RANK + 1, sizes=(2, 3, 4)):
+        if MOST_RANK + 1 in space.ranks.values() and sum(space.ranks.values()) <= MOST_RANK + 2:
+            case = next((c for i in range(20) if (c := _distinct(space, rng, i)) is not None), None)
+            if case is not None:
+                found[str(case)] = case
+    return tuple(sorted(found.values(), key=lambda c: c.elements))
+
+
+def _least(space: Space, i: int, size: int) -> Any:
+    """Return a small ordinary value of a variable: its first number, or a size."""
+    return space.candidates[i][0] if space.variables[i][0].startswith("=") else max(size, space.least[i])
 
 
 def big(op: Op) -> list[Case]:

@@ -83,6 +83,9 @@ def _check(arguments: argparse.Namespace) -> int:
 
     ops = tuple(resolve(name) for name in arguments.op)
     names = tuple(expand_names(arguments.targets) if arguments.targets else default_names())
+    if arguments.report and arguments.report.is_dir():
+        print(f"einspec: {arguments.report} is a directory; name a file to write the report into", file=sys.stderr)
+        return 2
     if arguments.report and not arguments.report.resolve().parent.is_dir():
         print(
             f"einspec: no directory {arguments.report.resolve().parent} to write {arguments.report.name} into",

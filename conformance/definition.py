@@ -20,7 +20,7 @@ from einspec.conformance.judge import Context, Result
 from einspec.conformance.session import Outcome, Trial
 from einspec.conformance.values import fill, ramp
 from einspec.conformance.witness import witness
-from einspec.dtypes import ALL, GROUPS, INTEGERS
+from einspec.dtypes import ALL, FLOAT8, GROUPS, INTEGERS
 
 Array = np.ndarray[Any, Any]
 COMPILED_SCOPE = 24
@@ -29,6 +29,8 @@ COMPILED_LIMIT = 160
 """From how many size tuples those are chosen."""
 EXAMPLES = 20
 COMPILED_EXAMPLES = 8
+EXTENSION = ("bfloat16", *FLOAT8)
+"""Dtypes that NumPy has from ml_dtypes."""
 BATCH = 512
 """Independent inputs that one example of the property tier judges."""
 COMPILED_BATCH = 128
@@ -54,6 +56,11 @@ def filled(case: Case, dtype: str, stratum: str, seed: int, subnormals: bool = T
 def trial(case: Case, arrays: Mapping[str, Array], **more: Any) -> Trial:
     """Return the plain call of a case with what it must give."""
     return Trial(case, arrays, expected(case, arrays), **more)
+
+
+def native(context: Context, dtype: str) -> bool:
+    """Whether a dtype is one of the framework's own: a bare NumPy file need not know those of ml_dtypes."""
+    return not (context.bare and not context.strict and context.session.target.framework == "numpy" and dtype in EXTENSION)
 
 
 def strata(case: Case, dtype: str = "float32") -> tuple[str, ...]:
@@ -84,6 +91,8 @@ def scope_result(context: Context, clause: str, empty: bool) -> Result:
     found, total = cases.scope(context.op, COMPILED_LIMIT if context.session.compiles else cases.SCOPE_LIMIT)
     chosen = [c for c in found if c.empty == empty]
     legal = len(chosen)
+    if not empty:
+        chosen += cases.telling(context.op)
     if context.session.compiles:
         chosen = spread(chosen, COMPILED_SCOPE // 4 if empty else COMPILED_SCOPE)
     if not chosen:
@@ -132,7 +141,7 @@ class _Search:
         self.context, self.instances = context, 0
         self.failure: tuple[Trial, Outcome] | None = None
         self.compiled: dict[str, tuple[Case, Any]] = {}
-        names = [d for d in _dtypes(context) if d in context.session.adapter.dtypes]
+        names = [d for d in _dtypes(context) if d in context.session.adapter.dtypes and native(context, d)]
         self.dtypes = names[:1] if context.session.compiles else names
 
     def run(self) -> None:
@@ -191,7 +200,7 @@ class _Search:
 
     def fixed(self) -> st.SearchStrategy[tuple[Trial, int]]:
         """Draw one of few compiled calls, a stratum and a seed: a framework that compiles cannot afford fresh shapes."""
-        few = cases.bank(self.context.op)[:1]
+        few = self.context.bank[:1]
         vmap = self.context.session.adapter.transforms["vmap"]
         mapped = [vmap(self.context.session.plain(c)) for c in few]
         maps = [index_maps(c) if c.form.kind in EXACT else None for c in few]
@@ -200,7 +209,8 @@ class _Search:
         def example(draw: st.DrawFn) -> tuple[Trial, int]:
             i = draw(st.integers(0, len(few) - 1))
             case, rng = few[i], np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-            stratum = draw(st.sampled_from(strata(case)))
+            kinds = strata(case) if case.form.kind in EXACT else ("small", "gauss")
+            stratum = draw(st.sampled_from(kinds))
             size = COMPILED_BATCH if maps[i] is not None else COMPILED_BATCH // 16
             arrays = {
                 s.name: fill((size, *shape), "float32", stratum, rng, self.context.subnormals)
@@ -211,14 +221,39 @@ class _Search:
         return example()
 
     def narrowed(self) -> tuple[Trial, Outcome]:
-        """Return the failure on the plainest values that still show it."""
+        """Return the failure on the plainest values that still show it: one of the batch, then a ramp."""
         assert self.failure is not None
-        found, outcome = self.failure
-        plain = trial(found.case, ramps(found.case)) if found.call is None else found
-        again = next(iter(self.context.session.run([plain])))
-        if again.error is not None or again.difference(plain.expected) is not None:
-            return plain, again
-        return found, outcome
+        best = self.failure
+        for make in (_single, _plain_values):
+            smaller = make(*best)
+            if smaller is None:
+                continue
+            outcome = next(iter(self.context.session.run([smaller])))
+            if outcome.error is not None or outcome.difference(smaller.expected) is not None:
+                best = smaller, outcome
+        return best
+
+
+def _plain_values(found: Trial, _: Outcome) -> Trial | None:
+    """Return the same call on a ramp."""
+    return trial(found.case, ramps(found.case)) if found.call is None else None
+
+
+def _single(found: Trial, outcome: Outcome) -> Trial | None:
+    """Return the call on the one input of the batch that goes wrong."""
+    case = found.case
+    axis = cases.batch_axis(case.form, case.solution.ranks)
+    place = outcome.difference(found.expected) if outcome.error is None else None
+    if found.call is not None or axis is None or place is None or place[1].position is None:
+        return None
+    output = next(s for s in case.form.signature.outputs if s.name == place[0])
+    at = place[1].position[output.axes(case.solution.ranks).index((axis,))]
+    arrays = {}
+    for spec in case.form.signature.inputs:
+        along = spec.axes(case.solution.ranks).index((axis,))
+        arrays[spec.name] = np.take(found.arrays[spec.name], [at], axis=along)
+    smaller = cases.make_case(case.op, case.params, [a.shape for a in arrays.values()])
+    return trial(smaller, arrays) if smaller is not None else None
 
 
 def batched(case: Case, arrays: Mapping[str, Array], maps: Mapping[str, Map] | None, call: Any) -> Trial:
@@ -258,11 +293,15 @@ def check_dtypes(context: Context) -> dict[str, Result]:
     if not any(f.signature.inputs for f in context.op.forms.values()):
         return {}
     tried: dict[str, list[Trial]] = {}
-    few = cases.bank(context.op)[: 1 if context.session.compiles else 3]
+    few = context.bank[: 1 if context.session.compiles else 3]
     for dtype in wanted:
         if dtype not in adapter.dtypes:
             reason = f"{context.session.target.framework} has no {dtype}"
             results[f"dtype.{dtype}"] = Result(context.id(f"dtype.{dtype}"), "scope", "unsupported", 0, reason)
+            continue
+        if not native(context, dtype):
+            reason = "NumPy has this dtype from ml_dtypes only; --strict asks for it"
+            results[f"dtype.{dtype}"] = context.not_run(f"dtype.{dtype}", "scope", reason)
             continue
         kinds = strata(few[0], dtype)[: 1 if context.session.compiles else None]
         tried[dtype] = [
@@ -287,7 +326,7 @@ def ran_together(context: Context, tried: Mapping[str, Sequence[Trial]]) -> dict
 
 def check_nan(context: Context) -> Iterator[Result]:
     """Judge ``nan``: a NaN comes out exactly where the definition reads it, and nowhere else."""
-    floats = [c for c in cases.bank(context.op)[:3] if c.form.signature.inputs]
+    floats = [c for c in context.bank[:3] if c.form.signature.inputs]
     trials = []
     for case in floats[: 2 if context.session.compiles else 3]:
         for place in planted(case):

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from einspec.card import Op
+from einspec.conformance import cases
+from einspec.conformance.cases import Case
 from einspec.conformance.session import Outcome, Session, Trial, WrongKind
 from einspec.conformance.witness import witness
 
@@ -52,6 +54,8 @@ class Context:
     tiers: Sequence[str] = TIERS
     samples: dict[str, list[Any]] = field(default_factory=dict)
     """The outputs of each op on one fixed input, by which backends are compared with each other."""
+    accepted: set[frozenset[str]] = field(default_factory=set)
+    """The optional forms of a call that the target has been seen to take: it may not refuse these elsewhere."""
     cache: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -63,6 +67,21 @@ class Context:
     def subnormals(self) -> bool:
         """Whether the framework keeps subnormal numbers, so that it can be judged on them."""
         return not getattr(self.session.adapter, "flushes_subnormals", False)
+
+    @property
+    def bank(self) -> list[Case]:
+        """The calls of distinct sizes; those in optional forms that a bare file refuses are left to ``def`` to report."""
+        if "bank" not in self.cache:
+            found = list(cases.bank(self.op))
+            self.cache["bank"] = [c for c in found if self.takes(c)] or found if self.bare else found
+        bank: list[Case] = self.cache["bank"]
+        return bank
+
+    def takes(self, case: Case) -> bool:
+        """Whether the target gives some result for a call."""
+        from einspec.conformance.definition import ramps, trial
+
+        return next(iter(self.session.run([trial(case, ramps(case))]))).error is None
 
     def id(self, clause: str) -> str:
         """Return the full id of a clause of this op."""
@@ -89,12 +108,12 @@ class Context:
             outcomes: what they gave, where they ran already.
             refusable: an exception is a refusal, not a wrong result.
         """
-        refusal: tuple[Trial, Outcome] | None = None
+        refused: list[tuple[Trial, Outcome]] = []
         ran = 0
         for trial, outcome in zip(trials, self.session.run(trials) if outcomes is None else outcomes, strict=True):
             ran += 1
             if outcome.error is not None and (refusable or self.may_refuse(trial, outcome)):
-                refusal = refusal or (trial, outcome)
+                refused.append((trial, outcome))
             elif outcome.error is not None or outcome.difference(trial.expected) is not None:
                 return Result(
                     self.id(clause),
@@ -104,8 +123,14 @@ class Context:
                     self.summary(trial, outcome),
                     witness(self, clause, trial, outcome),
                 )
-        if refusal is not None:
-            trial, outcome = refusal
+            elif trial.dtypes <= {"float32"}:
+                self.accepted.add(trial.case.options)
+        for trial, outcome in refused:
+            if not refusable and trial.dtypes <= {"float32"} and (trial.case.options in self.accepted or not self.accepted):
+                reason, data = self.summary(trial, outcome), witness(self, clause, trial, outcome)
+                return Result(self.id(clause), tier, "wrong", ran, reason, data)
+        if refused:
+            trial, outcome = refused[0]
             return Result(self.id(clause), tier, "refused", ran, f"{self.summary(trial, outcome)}, for {trial.case}")
         return Result(self.id(clause), tier, "holds", ran)
 

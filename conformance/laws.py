@@ -12,7 +12,7 @@ from einspec.card import Op, load, paths, term
 from einspec.conformance import cases
 from einspec.conformance.cases import Case
 from einspec.conformance.compare import Expected
-from einspec.conformance.definition import ramps, trial
+from einspec.conformance.definition import ramps, scope_result, trial
 from einspec.conformance.expect import expected, gradient
 from einspec.conformance.judge import Context, Result
 from einspec.conformance.session import Trial
@@ -46,7 +46,8 @@ def check_law(context: Context, law: str) -> Iterator[Result]:
     kind, _, detail = law.partition(".")
     few = [c for c in _few(context) if _states(c, kind, detail)]
     clause = f"law.{law}"
-    needed = {op for c in few for op in _ops_in(_text(c, kind, detail))} - set(context.session.target.functions)
+    others = {op for c in few for op in _ops_in(_text(c, kind, detail))} - {context.op.name}
+    needed = others - set(context.session.target.functions)
     if needed:
         yield context.not_run(clause, "scope", f"the law needs {', '.join(sorted(needed))} as well")
         return
@@ -54,12 +55,16 @@ def check_law(context: Context, law: str) -> Iterator[Result]:
     if not trials:
         yield context.not_run(clause, "scope", "no call of the bank can show it")
         return
-    yield context.trials(clause, "scope", trials)
+    result = context.trials(clause, "scope", trials)
+    if result.verdict == "wrong" and others and scope_result(context, "def", empty=False).verdict in ("holds", "refused"):
+        yield context.not_run(clause, "scope", f"{', '.join(sorted(others))} does not compute what its card says")
+        return
+    yield result
 
 
 def _few(context: Context) -> list[Case]:
     """Return the calls that laws are tried on: of distinct sizes, one a form, and a few small ones."""
-    few = list(cases.bank(context.op))
+    few = list(context.bank)
     return (
         _one_a_form(few) if context.session.compiles else [*few, *[c for c in cases.scope(context.op)[0][::97] if not c.empty]]
     )

@@ -8,6 +8,7 @@ import os
 import platform
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
@@ -125,6 +126,7 @@ def _messages(request: Request) -> Iterator[tuple[str, Message]]:
         (name, share) for name in sorted(request.names, key=lambda n: "jax" not in n) for share in shares(name, request, limit)
     ]
     running: dict[Connection, tuple[str, Any, list[Result]]] = {}
+    finished: set[Connection] = set()
     try:
         while waiting or running:
             while waiting and len(running) < limit:
@@ -141,12 +143,13 @@ def _messages(request: Request) -> Iterator[tuple[str, Message]]:
                 except EOFError:
                     process.join()
                     del running[connection]
-                    yield from ((name, m) for m in _last_words(name, process.exitcode, current))
+                    yield from ((name, m) for m in _last_words(name, process.exitcode, current, connection in finished))
                     continue
                 if message[0] == "start":
                     current[:] = [message[1]]
-                elif message[0] == "done":
+                elif message[0] in ("done", "problem"):
                     current.clear()
+                    finished.add(connection)
                 yield name, message
     finally:
         for _, process, _ in running.values():
@@ -155,23 +158,24 @@ def _messages(request: Request) -> Iterator[tuple[str, Message]]:
 
 def shares(name: str, request: Request, limit: int) -> list[slice]:
     """Return how the ops of a name are dealt out to processes: one each for several names, all processors for one."""
-    parts = 1 if Path(name).is_file() else max(limit // len(request.names), 1)
+    parts = 1 if name.endswith(".py") or Path(name).is_file() else max(limit // len(request.names), 1)
     return [slice(i, None, parts) for i in range(parts)]
 
 
-def _last_words(name: str, code: int | None, current: list[Result]) -> Iterator[Message]:
+def _last_words(name: str, code: int | None, current: list[Result], finished: bool) -> Iterator[Message]:
     """Yield what is to be said of a process that ended: nothing, unless it died over an op."""
     for result in current:
         reason = f"the process ended with status {code} while it judged {result.op}; the ops after it were not run"
         result.verdict, result.reason = "errored", reason
         yield "result", result
-    if code and not current:
+    if not finished and not current:
         yield "problem", f"{name}: the process ended with status {code}"
 
 
 def work(name: str, request: Request, share: slice, out: Connection) -> None:
     """Judge one name in a process of its own; everything said goes through the pipe."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    warnings.simplefilter("ignore")  # what a framework warns of while it is judged is no news
     from einspec.conformance.targets import TargetError, find
 
     try:
@@ -246,6 +250,8 @@ def agreements(samples: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Iterat
 def _disagreement(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
     from einspec.conformance.compare import Expected, difference
 
+    if one["case"] != other["case"]:
+        return ""
     triples = zip(one["outputs"], other["outputs"], one["how"], one["bounds"], strict=True)
     for i, (a, b, how, bound) in enumerate(triples):
         bounds = 2 * np.asarray(bound) if how == "bound" else None

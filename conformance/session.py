@@ -110,7 +110,7 @@ class Session:
                 with self.holding(set().union(*(t.dtypes for t in trials))):
                     args = [self.arguments(t.case, t.arrays, t.prepare) for t in trials]
                     results = self.adapter.many([t.call or self.plain(t.case) for t in trials], args)
-            except Exception:
+            except (Exception, SystemExit):
                 yield from (self.one(trial) for trial in trials)
                 return
             for trial, result in zip(trials, results, strict=True):
@@ -128,12 +128,12 @@ class Session:
                     return self.outcome(trial, call(*args))
                 try:
                     result = self.adapter.many([call], [args])[0]
-                except Exception as error:
+                except (Exception, SystemExit) as error:
                     outcome = self.outcome(trial, call(*args))
                     self.not_traceable[trial.case.op.name] = error
                     return outcome
                 return self.outcome(trial, result)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 return Outcome(error=error)
 
     def outcome(self, trial: Trial, result: Any) -> Outcome:

@@ -125,7 +125,7 @@ def _from_file(path: Path) -> list[Target]:
     sys.path.insert(0, str(path.parent.resolve()))
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise TargetError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
     here = f"import sys\nsys.path.insert(0, {str(path.parent)!r})\nfrom {path.stem} import *"
     return _targets(path.name, module, here, imported)
@@ -142,11 +142,15 @@ def _targets(name: str, module: ModuleType, here: str, imported: frozenset[str])
         return [_backend(name, module, here)]
     functions: dict[str, tuple[str, Callable[..., Any]]] = {}
     for label in vars(module):
-        op = label if label in paths() else aliases().get(label)
+        op = _op_named(label)
         if op and label not in imported and callable(getattr(module, label)) and not isinstance(getattr(module, label), type):
-            functions.setdefault(op, (label, getattr(module, label)))
+            function = getattr(module, label)
+            if op in functions and functions[op][1] is not function:
+                raise TargetError(f"{name} defines {functions[op][0]} and {label}, two functions for the op {op}: keep one")
+            functions[op] = label, function
     if not functions:
-        raise TargetError(f"{name} defines no function named after an op; einspec ops lists the names")
+        hint = " (names that a file only imports do not count: wrap them)" if {n for n in imported if _op_named(n)} else ""
+        raise TargetError(f"{name} defines no function named after an op{hint}; einspec ops lists the names")
     found: dict[str, Target] = {}
     for op_name, (label, function) in functions.items():
         framework = _framework(load(op_name), function, module)
@@ -159,6 +163,11 @@ def _targets(name: str, module: ModuleType, here: str, imported: frozenset[str])
         for framework, target in found.items():
             target.name = f"{name} ({framework})"
     return list(found.values())
+
+
+def _op_named(label: str) -> str | None:
+    """Return the op that a name stands for, if any."""
+    return label if label in paths() else aliases().get(label)
 
 
 def _backend(name: str, module: ModuleType, here: str = "") -> Target:
@@ -216,17 +225,6 @@ def _works_on(framework: str, op: Op, function: Callable[..., Any]) -> bool:
     return bool(adapter.is_array(first))
 
 
-def _parameter_names(function: Callable[..., Any]) -> list[str] | None:
-    """Return the names that a function takes, None where it takes any or does not tell."""
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        return None
-    if any(p.kind is p.VAR_KEYWORD for p in parameters):
-        return None
-    return [p.name for p in parameters if p.kind is not p.VAR_POSITIONAL]
-
-
 def _adapted(function: Callable[..., Any], op: Op) -> Callable[..., Any]:
     """Return the function taking the card's parameter names, whatever it calls them itself."""
 
@@ -241,21 +239,40 @@ def _adapted(function: Callable[..., Any], op: Op) -> Callable[..., Any]:
 def _arguments(function: Callable[..., Any], op: Op, params: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
     """Return the parameters by position and by name.
 
-    Those whose name the function does not have go by position, in the order of the card; the last of them are left out
-    where they are the defaults.
+    Where the function has the names of the card they are used. A parameter of another name takes what is left, in the order
+    of the card. One for which the function has no place is left out if it is the default.
+
+    Raises:
+        TypeError: the function has no place for a parameter that is not the default.
     """
-    names = _parameter_names(function)
-    opaque = names is None and not _takes_keywords(function)
-    foreign = [n for n in op.card.params if n in params and (opaque or (names is not None and n not in names))]
-    named = {n: v for n, v in params.items() if n not in foreign}
-    while foreign and not op.card.params[foreign[-1]].required and params[foreign[-1]] == op.card.params[foreign[-1]].default:
-        foreign.pop()
-    return [params[n] for n in foreign], named
+    slots = _slots(function, op)
+    if slots is None:
+        return [], dict(params)
+    known = [s for s in slots if s.name in op.card.params]
+    rest = [n for n in op.card.params if n not in {s.name for s in known}]
+    if len(known) == len(slots):
+        spare = [n for n in rest if n in params and params[n] != op.card.params[n].default]
+        if spare:
+            raise TypeError(f"the function takes no {spare[0]}")
+        return [], {n: v for n, v in params.items() if n not in rest}
+    meant = {s.name: s.name if s in known else rest.pop(0) for s in slots if s in known or rest}
+    spare = [n for n in rest if n in params and params[n] != op.card.params[n].default]
+    if spare:
+        raise TypeError(f"the function takes no {spare[0]}")
+    values = {s: params.get(meant[s.name], op.card.params[meant[s.name]].default) for s in slots if s.name in meant}
+    positional = [v for s, v in values.items() if s.kind is not s.KEYWORD_ONLY]
+    return positional, {s.name: v for s, v in values.items() if s.kind is s.KEYWORD_ONLY}
 
 
-def _takes_keywords(function: Callable[..., Any]) -> bool:
+def _slots(function: Callable[..., Any], op: Op) -> list[inspect.Parameter] | None:
+    """Return the parameters of a function after its tensors; None where it takes any name."""
+    count = len(next(iter(op.forms.values())).signature.inputs)
     try:
-        inspect.signature(function)
+        parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
-        return False
-    return True
+        return [inspect.Parameter(f"_{n}", inspect.Parameter.POSITIONAL_ONLY) for n in op.card.params]
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return None
+    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        return [inspect.Parameter(f"_{n}", inspect.Parameter.POSITIONAL_ONLY) for n in op.card.params]
+    return parameters[count:]

@@ -10,7 +10,6 @@ import numpy as np
 
 from einspec import oracle
 from einspec.classes import OpClass
-from einspec.conformance import cases
 from einspec.conformance.cases import Case
 from einspec.conformance.compare import Expected
 from einspec.conformance.definition import batched, ramps, trial
@@ -32,7 +31,7 @@ def check_transform(context: Context, name: str) -> Iterator[Result]:
     if reason:
         yield context.not_run(clause, "transform", reason)
         return
-    few = [c for c in cases.bank(context.op) if not c.options][:2] or list(cases.bank(context.op)[:2])
+    few = [c for c in context.bank if not c.options][:2] or list(context.bank[:2])
     yield context.trials(clause, "transform", list(_transformed(context, name, few)), refusable=context.bare)
 
 
@@ -76,7 +75,7 @@ def check_gradient(context: Context, wrt: str) -> Iterator[Result]:
     if "vjp" not in getattr(adapter, "transforms", {}):
         yield context.not_run(clause, "transform", f"{context.session.target.framework} has no gradients")
         return
-    few = [c for c in cases.bank(context.op) if not c.options][:2] or list(cases.bank(context.op)[:2])
+    few = [c for c in context.bank if not c.options][:2] or list(context.bank[:2])
     found = [t for c in few[: 1 if context.session.compiles else 2] for t in _gradients(context, c, wrt)]
     yield context.trials(clause, "transform", found, refusable=context.bare)
 

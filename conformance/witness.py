@@ -87,7 +87,8 @@ def literal(array: Array) -> str:
     name = array.dtype.name
     if array.size == 0:
         return f"np.zeros({array.shape}, dtype={_dtype(name)})"
-    if np.array_equal(array, np.arange(1, array.size + 1).reshape(array.shape).astype(array.dtype)) and array.ndim > 1:
+    ramp = np.arange(1, array.size + 1).reshape(array.shape)
+    if array.ndim > 1 and name != "bool" and np.array_equal(array, ramp.astype(array.dtype)):
         return f"np.arange(1, {array.size + 1}).reshape({array.shape}).astype({_dtype(name)})"
     if name in COMPLEX or name == "bool" or array.dtype.kind in "iu":
         values = repr(array.tolist())
@@ -114,13 +115,14 @@ CONVERT = {
     "torch": ("import torch\n", "torch.as_tensor({})"),
     "jax": ("import jax.numpy as jnp\n", "jnp.asarray({})"),
 }
-BACK = {"numpy": "np.asarray({})", "torch": "{}.numpy()", "jax": "np.asarray({})"}
+BACK = {"numpy": "np.asarray({})", "torch": "{}.detach().resolve_conj().numpy()", "jax": "np.asarray({})"}
 
 
 def script(context: Context, trial: Trial) -> str:
     """Return a script that shows the failure with the framework and the function alone."""
     case, framework = trial.case, context.session.target.framework
-    if framework not in CONVERT or any(a.size > LITERAL_LIMIT for a in trial.arrays.values()):
+    sizes = [a.size for a in trial.arrays.values()] + [e.array.size for e in trial.expected.values()]
+    if framework not in CONVERT or max(sizes, default=0) > LITERAL_LIMIT:
         return ""
     narrow = {"bfloat16", *FLOAT8}
     used = {a.dtype.name for a in (*trial.arrays.values(), *(e.array for e in trial.expected.values()))}
@@ -135,9 +137,15 @@ def script(context: Context, trial: Trial) -> str:
     for spec in case.form.signature.inputs:
         lines.append(f"{spec.name} = {make.format(literal(trial.arrays[spec.name]).partition('  #')[0])}")
         args.append(f"list({spec.name})" if spec.listed else spec.name)
-    call = ", ".join([*args, *_parameters(context, case.op, case.params)])
-    lines.append(f"got = {case.op.name}({call})")
-    lines += _assertion(trial.expected, framework)
+    parameters = "".join(f", {p}" for p in _parameters(context, case.op, case.params))
+    if context.session.compiles and case.op.name not in context.session.not_traceable:
+        lines.append("import jax")
+        names = ", ".join(s.name for s in case.form.signature.inputs)
+        call = f"{case.op.name}({names}{parameters})".replace("(, ", "(")
+        lines.append(f"got = jax.jit(lambda {names}: {call})({', '.join(args)})")
+    else:
+        lines.append(f"got = {case.op.name}({', '.join(args)}{parameters})".replace("(, ", "("))
+    lines += _assertion(trial, framework)
     return "\n".join(lines)
 
 
@@ -147,19 +155,20 @@ def _parameters(context: Context, op: Op, params: Mapping[str, Any]) -> list[str
     return [*map(repr, positional), *(f"{k}={v!r}" for k, v in named.items())]
 
 
-def _assertion(expected: Mapping[str, Expected], framework: str) -> list[str]:
+def _assertion(trial: Trial, framework: str) -> list[str]:
+    listed = {s.name: s.listed for s in trial.case.form.signature.outputs}
     lines = []
-    for i, want in enumerate(expected.values()):
-        if want.array.size > LITERAL_LIMIT:
-            continue
-        got = "got" if len(expected) == 1 else f"got[{i}]"
+    for i, (name, want) in enumerate(trial.expected.items()):
+        got = "got" if len(trial.expected) == 1 else f"got[{i}]"
+        found = f"np.stack([{BACK[framework].format('y')} for y in {got}])" if listed.get(name) else BACK[framework].format(got)
         lines.append(f"expected = {literal(want.array).partition('  #')[0]}")
         lines.append(f'print("expected", expected, "got", {got}, sep="\\n")')
         if want.how == "bound":
+            lines.append(f"assert np.allclose({found}, expected, rtol=1e-6, atol=1e-6)")
             continue
-        found = BACK[framework].format(got)
+        lines.append(f"assert {found}.dtype == expected.dtype and {found}.shape == expected.shape")
         if want.how == "bits" and (want.array == want.array).all():
-            lines.append(f"assert {found}.shape == expected.shape and {found}.tobytes() == expected.tobytes()")
+            lines.append(f"assert {found}.tobytes() == expected.tobytes()")
         else:
             lines.append(f"assert np.array_equal({found}, expected, equal_nan=True)")
     return lines

@@ -56,11 +56,17 @@ def layouts(x: Array) -> dict[str, Array]:
     frozen.flags.writeable = False
     return {
         "transposed": np.ascontiguousarray(x.transpose(reverse)).transpose(reverse),
+        "permuted": np.ascontiguousarray(x.transpose(_rotated(x.ndim))).transpose(np.argsort(_rotated(x.ndim)).tolist()),
         "strided": wide[..., ::2] if x.ndim else x,
         "reversed": np.ascontiguousarray(x[::-1])[::-1] if x.ndim else x,
         "offset": padded[3:].reshape(x.shape),
         "read_only": frozen,
     }
+
+
+def _rotated(rank: int) -> tuple[int, ...]:
+    """Return the order of axes in which the last comes first: neither row-major nor column-major."""
+    return (*range(1, rank), 0) if rank else ()
 
 
 def expanded(x: Array, axis: int, size: int) -> Array:

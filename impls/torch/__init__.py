@@ -67,6 +67,7 @@ def layouts(x: torch.Tensor) -> dict[str, torch.Tensor]:
     storage[3:] = x.reshape(-1)
     return {
         "transposed": x.permute(reverse).clone(memory_format=torch.contiguous_format).permute(reverse),
+        "permuted": x.movedim(0, -1).contiguous().movedim(-1, 0) if x.ndim else x,
         "strided": wide[..., 0],
         "offset": storage[3:].view(x.shape),
         "expanded": x.unsqueeze(0).expand(1, *x.shape)[0],
@@ -89,7 +90,10 @@ def vjp(fn: Callable[..., Any], inputs: Sequence[Any], cotangents: Sequence[torc
     leaves = [x.detach().requires_grad_() for x in inputs]
     outputs = fn(*leaves)
     flat = list(outputs) if isinstance(outputs, tuple | list) else [outputs]
-    grads = torch.autograd.grad(flat, leaves, list(cotangents), allow_unused=True)
+    pairs = [(y, g) for y, g in zip(flat, cotangents, strict=True) if y.requires_grad]
+    if not pairs:
+        return [torch.zeros_like(x) for x in leaves]  # the gradient was cut on the way
+    grads = torch.autograd.grad([y for y, _ in pairs], leaves, [g for _, g in pairs], allow_unused=True)
     return [torch.zeros_like(x) if g is None else g for x, g in zip(leaves, grads, strict=True)]
 
 
