@@ -39,10 +39,13 @@ def check_conduct(context: Context) -> Iterator[Result]:
     args = session.arguments(case, arrays)
     others = session.arguments(case, filled(case, "float32", "gauss", 8))
     try:
-        raw = [call(*args)]
-        kept = session.outcome(found, raw[0])
+        raw = call(*args)
+        kept = session.outcome(found, raw)
         kept.outputs = {name: np.array(array) for name, array in kept.outputs.items()}
-        raw += [call(*others), call(*args)]
+        call(*others)
+        first = session.outcome(found, raw)
+        first.outputs = {name: np.array(array) for name, array in first.outputs.items()}
+        second = session.outcome(found, call(*args))
     except Exception as error:
         for clause in ("pure", "repeat", "device"):
             yield Result(
@@ -54,10 +57,9 @@ def check_conduct(context: Context) -> Iterator[Result]:
                 witness(context, clause, found, Outcome(error=error)),
             )
         return
-    first, second = session.outcome(found, raw[0]), session.outcome(found, raw[2])
     after = {s.name: _back(session, a) for s, a in zip(case.form.signature.inputs, args, strict=True)}
-    if first.error is None:
-        context.samples[context.op.name] = list(first.outputs.values())
+    if kept.error is None:
+        context.samples[context.op.name] = list(kept.outputs.values())
     changed = [name for name, array in after.items() if array.tobytes() != np.ascontiguousarray(arrays[name]).tobytes()]
     yield _judged(context, "pure", not changed, f"the call changed its input {', '.join(changed)}", found, first)
     problem = "a later call with other values changed an earlier result"
@@ -68,7 +70,7 @@ def check_conduct(context: Context) -> Iterator[Result]:
     if not arrays:
         yield context.not_run("device", "scope", "the op takes no tensors")
         return
-    where = {adapter.device_of(p) for p in _flat(raw[0])} if hasattr(adapter, "device_of") else {session.device}
+    where = {adapter.device_of(p) for p in _flat(raw)} if hasattr(adapter, "device_of") else {session.device}
     yield _judged(
         context,
         "device",

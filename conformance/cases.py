@@ -50,7 +50,10 @@ class Case:
 
     @property
     def options(self) -> frozenset[str]:
-        """What a file of functions may lack: a string that is not the default, a tuple for integers, a number of axes."""
+        """What a file of functions may lack.
+
+        A string that is not the default, a tuple for integers, a number of axes, empty axes other than the leading one.
+        """
         found = set()
         for name, param in self.op.card.params.items():
             value = self.params.get(name, param.default)
@@ -67,7 +70,15 @@ class Case:
                 f"{s.name} of {len(n) - s.listed} axes" for s, n in zip(self.form.signature.inputs, self.shapes, strict=True)
             )
             found.update(ranks)
+        found.update(f"no {axis}" for axis, size in self.solution.sizes.items() if size == 0 and axis != self.leading)
         return frozenset(found)
+
+    @property
+    def leading(self) -> str:
+        """The slowest axis of the first input, that of a list left out: the batch, as a rule."""
+        first = next(iter(self.form.signature.inputs), None)
+        axes = first.axes(self.solution.ranks)[first.listed :] if first else ()
+        return axes[0][0] if axes and axes[0] else ""
 
     def __str__(self) -> str:
         inputs = (f"{s.name}{list(shape)}" for s, shape in zip(self.form.signature.inputs, self.shapes, strict=True))

@@ -326,6 +326,10 @@ def ran_together(context: Context, tried: Mapping[str, Sequence[Trial]]) -> dict
 
 def check_nan(context: Context) -> Iterator[Result]:
     """Judge ``nan``: a NaN comes out exactly where the definition reads it, and nowhere else."""
+    lossy = getattr(context.session.adapter, "loses_nan_in_maxima", False)
+    if context.bare and lossy and any(f.kind is OpClass.NONLINEAR for f in context.op.forms.values()):
+        yield context.not_run("nan", "scope", f"maxima of {context.session.target.framework} may lose NaN by themselves")
+        return
     floats = [c for c in context.bank[:3] if c.form.signature.inputs]
     trials = []
     for case in floats[: 2 if context.session.compiles else 3]:

@@ -55,7 +55,10 @@ def check_law(context: Context, law: str) -> Iterator[Result]:
     if not trials:
         yield context.not_run(clause, "scope", "no call of the bank can show it")
         return
-    result = context.trials(clause, "scope", trials)
+    result = context.trials(clause, "scope", trials, refusable=context.bare)
+    if result.verdict == "refused":
+        yield context.not_run(clause, "scope", f"a call of the law is refused: {result.reason}")
+        return
     if result.verdict == "wrong" and others and scope_result(context, "def", empty=False).verdict in ("holds", "refused"):
         yield context.not_run(clause, "scope", f"{', '.join(sorted(others))} does not compute what its card says")
         return

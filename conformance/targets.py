@@ -255,6 +255,7 @@ def _arguments(function: Callable[..., Any], op: Op, params: Mapping[str, Any]) 
         if spare:
             raise TypeError(f"the function takes no {spare[0]}")
         return [], {n: v for n, v in params.items() if n not in rest}
+    slots = [s for s in slots if s in known or s.kind is not s.KEYWORD_ONLY or s.default is s.empty]
     meant = {s.name: s.name if s in known else rest.pop(0) for s in slots if s in known or rest}
     spare = [n for n in rest if n in params and params[n] != op.card.params[n].default]
     if spare:

@@ -21,6 +21,8 @@ from einspec.impls.jax.windows import *  # noqa: F403
 framework = "jax"
 dtypes = ALL
 known_devices = ("cpu", "cuda", "tpu")
+loses_nan_in_maxima = True
+"""XLA on the CPU may lose NaN in a maximum, depending on the shape; the ops here guard against it."""
 flushes_subnormals = True
 """XLA on the CPU may flush subnormal numbers to zero."""
 
