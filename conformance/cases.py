@@ -233,7 +233,7 @@ def _space(op: Op, form: Form, ranks: dict[str, int], sizes: tuple[int, ...]) ->
 
 
 @functools.lru_cache(maxsize=256)
-def scope(op: Op, limit: int = SCOPE_LIMIT) -> tuple[tuple[Case, ...], int]:
+def scope(op: Op, limit: int) -> tuple[tuple[Case, ...], int]:
     """Return the calls of the small scope, smallest first, and how many assignments the whole scope has.
 
     All of them, where they are no more than the limit; otherwise a fixed sample.

@@ -68,9 +68,10 @@ def check_law(context: Context, law: str) -> Iterator[Result]:
 def _few(context: Context) -> list[Case]:
     """Return the calls that laws are tried on: of distinct sizes, one a form, and a few small ones."""
     few = list(context.bank)
-    return (
-        _one_a_form(few) if context.session.compiles else [*few, *[c for c in cases.scope(context.op)[0][::97] if not c.empty]]
-    )
+    if context.session.compiles:
+        return _one_a_form(few)
+    small = cases.scope(context.op, cases.SCOPE_LIMIT)[0][::97]
+    return few + [c for c in small if not c.empty]
 
 
 def _one_a_form(few: list[Case]) -> list[Case]:

@@ -121,6 +121,8 @@ def _missing(run: Run) -> Iterator[str]:
 def _messages(request: Request) -> Iterator[tuple[str, Message]]:
     """Yield what the processes say, as many of them at once as there are processors."""
     context = multiprocessing.get_context("spawn")
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(variable, "1")  # read when the processes start; they are side by side already
     limit = max(os.cpu_count() or 1, 2)
     waiting = [
         (name, share) for name in sorted(request.names, key=lambda n: "jax" not in n) for share in shares(name, request, limit)
@@ -174,7 +176,6 @@ def _last_words(name: str, code: int | None, current: list[Result], finished: bo
 
 def work(name: str, request: Request, share: slice, out: Connection) -> None:
     """Judge one name in a process of its own; everything said goes through the pipe."""
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
     warnings.simplefilter("ignore")  # what a framework warns of while it is judged is no news
     from einspec.conformance.targets import TargetError, find
 

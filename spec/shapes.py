@@ -224,6 +224,12 @@ _Product = tuple[tuple[str, ...], int, TensorSpec | str, int]
 """Axes whose product is a number, and where that stands: a dimension of a tensor, or a parameter."""
 
 
+@functools.lru_cache(maxsize=1024)
+def _axes_of_target(text: str) -> tuple[str, ...]:
+    """Return the axes of an axis or composition whose size a parameter gives."""
+    return tuple(re.findall(r"[a-z]+", text))
+
+
 class _Solver:
     """One call being solved: sizes found so far, and what is still unknown."""
 
@@ -268,8 +274,7 @@ class _Solver:
         targets = param.targets(name)
         each = value if isinstance(value, tuple) else (value,) * len(targets)
         if param.size:
-            groups = [_dimensions(re.findall(r"[a-z]+|[()]", t), self.op.name, t)[0] for t in targets]
-            return [(atoms(g), n, name, 0) for g, n in zip(groups, each, strict=True)]
+            return [(_axes_of_target(t), n, name, 0) for t, n in zip(targets, each, strict=True)]
         if param.rank:
             self.ranks[param.rank] = value
         elif not param.axis:

@@ -48,7 +48,7 @@ def lines() -> Iterator[Line]:
 def calls(line: Line) -> Iterator[Case]:
     """Yield calls of the forms that state a line, where its condition holds: small ones, empty ones, distinct sizes."""
     op = load(line.op)
-    small = [c for c in cases.scope(op)[0] if c.form in line.forms and holds(line.entry.when, c)]
+    small = [c for c in cases.scope(op, cases.SCOPE_LIMIT)[0] if c.form in line.forms and holds(line.entry.when, c)]
     step = max(1, len(small) // (JAX_SCOPE if line.entry.package == "jax" else SCOPE))
     yield from small[::-step]
     bank = [c for c in cases.bank(op) if c.form in line.forms and holds(line.entry.when, c)]

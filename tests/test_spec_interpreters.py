@@ -44,7 +44,7 @@ def spread(found: list[Case], count: int) -> list[Case]:
 def chosen(op: Op) -> Iterator[Case]:
     """Yield calls of every form, with empty axes and without, and those of distinct sizes."""
     for form in op.forms.values():
-        own = [c for c in cases.scope(op)[0] if c.form is form and work(c) <= MOST_WORK]
+        own = [c for c in cases.scope(op, cases.SCOPE_LIMIT)[0] if c.form is form and work(c) <= MOST_WORK]
         yield from spread([c for c in own if not c.empty], FULL)
         yield from spread([c for c in own if c.empty], EMPTY)
     yield from (c for c in cases.bank(op) if work(c) <= MOST_WORK)
@@ -95,7 +95,7 @@ def test_oracle_equals_pointwise_on_special_values(name: str) -> None:
 
 def few(name: str) -> list[Case]:
     """Return three calls of an op: one of distinct sizes, one small one and one with an empty axis."""
-    small = [c for c in cases.scope(load(name))[0] if c.elements <= 24]
+    small = [c for c in cases.scope(load(name), cases.SCOPE_LIMIT)[0] if c.elements <= 24]
     full, empty = [c for c in small if not c.empty], [c for c in small if c.empty]
     return [cases.bank(load(name))[-1], full[len(full) // 2], empty[len(empty) // 2]]
 

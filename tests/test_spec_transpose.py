@@ -26,8 +26,12 @@ def small(op: Op) -> list[Case]:
     """Return a few calls of every form, with and without empty axes, whose matrix can be found column by column."""
     found = []
     for form in op.forms.values():
-        own = [c for c in cases.scope(op)[0] if c.form is form and 0 < c.elements <= MOST_ELEMENTS and not c.empty]
-        empty = [c for c in cases.scope(op)[0] if c.form is form and c.empty]
+        own = [
+            c
+            for c in cases.scope(op, cases.SCOPE_LIMIT)[0]
+            if c.form is form and 0 < c.elements <= MOST_ELEMENTS and not c.empty
+        ]
+        empty = [c for c in cases.scope(op, cases.SCOPE_LIMIT)[0] if c.form is form and c.empty]
         found += [*own[:: max(1, len(own) // 4)], *own[-1:], *empty[:: max(1, len(empty) // 2)]]
     return found
 
