@@ -8,7 +8,6 @@ import os
 import platform
 import sys
 import time
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
@@ -176,7 +175,6 @@ def _last_words(name: str, code: int | None, current: list[Result], finished: bo
 
 def work(name: str, request: Request, share: slice, out: Connection) -> None:
     """Judge one name in a process of its own; everything said goes through the pipe."""
-    warnings.simplefilter("ignore")  # what a framework warns of while it is judged is no news
     from einspec.conformance.targets import TargetError, find
 
     try:

@@ -182,7 +182,7 @@ def test_an_average_in_half_precision_is_caught() -> None:
                 total = (total + x[:, :, i, j]).astype(x.dtype)
         return (total / np.asarray(x.shape[2] * x.shape[3], x.dtype)).astype(x.dtype)
 
-    assert "global_avg_pool/dtype.bfloat16" in bad(judged({"global_avg_pool": pool}))
+    assert "global_avg_pool/dtype.float16" in bad(judged({"global_avg_pool": pool}))
 
 
 def test_a_maximum_that_drops_nan_is_caught() -> None:
