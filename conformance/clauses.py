@@ -54,14 +54,22 @@ def _one(context: Context, clause: str) -> Iterator[Result]:
         yield Result(context.id(clause), tier_of(clause), "unsupported", 0, entry)
         return
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what a framework warns of while it is judged is no news
-            results = list(_check(context, clause))
-        yield from results
+        yield from _quietly(_check(context, clause))
     except Exception as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
         reason = f"{type(error).__name__}: {error} ({place.filename.rsplit('/', 1)[-1]}, line {place.lineno})"
         yield Result(context.id(clause), tier_of(clause), "errored", 0, reason[:500])
+
+
+def _quietly(results: Iterator[Result]) -> Iterator[Result]:
+    """Yield results without the warnings that a framework gives while it is judged, which are no news."""
+    while True:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            result = next(results, None)
+        if result is None:
+            return
+        yield result
 
 
 def _check(context: Context, clause: str) -> Iterator[Result]:

@@ -126,10 +126,10 @@ def _ops(arguments: argparse.Namespace) -> int:
 
 
 def _schema(arguments: argparse.Namespace) -> int:
-    from einspec import card
+    from einspec import tables
     from einspec.conformance import report
 
-    print(json.dumps(card.schema() if arguments.what == "card" else report.schema(), indent=2))
+    print(json.dumps(tables.schema() if arguments.what == "card" else report.schema(), indent=2))
     return 0
 
 

@@ -7,11 +7,12 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from einspec.card import Form, Op, Param, load, paths
+from einspec.card import Form, Op, load, paths
 from einspec.classes import OpClass
 from einspec.conformance.cases import Case
 from einspec.conformance.example import evaluated, example, nested
 from einspec.render import einops_call, latex_definition
+from einspec.tables import Param
 
 WIDTH = 100
 

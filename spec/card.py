@@ -9,12 +9,13 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import msgspec
 
 from einspec.classes import OpClass, classify
 from einspec.dtypes import ALL as DTYPES
+from einspec.dtypes import GROUPS
 from einspec.formula import (
     Axis,
     Binary,
@@ -38,153 +39,15 @@ from einspec.formula import (
     Param as ParamNode,
 )
 from einspec.shapes import ParameterError, Signature, integer, parse_signature
+from einspec.tables import Card, Laws, Param, SameAs, Variant
 
 OPS = Path(__file__).parent / "ops"
-DtypeGroup = Literal["any", "ordered", "number", "inexact"]
 LAW_HELPERS = frozenset({"len", "ones_like"})
 """What a law may call besides ops."""
 
 
 class CardError(ValueError):
     """A card that cannot be used: names the file and the place."""
-
-
-class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Base of every table of a card: an unknown key is an error."""
-
-
-class Param(Table, frozen=True):
-    """A keyword parameter of an op.
-
-    Exactly one of ``size``, ``int``, ``axis``, ``rank``, ``sizes`` says what it sets; with none of them and no ``choices``
-    it is an integer that formulas read by its own name.
-    """
-
-    doc: str
-    size: str = ""
-    """The axes whose size it gives, or one composition in parentheses: several are one size, or one each with ``tuple``."""
-    names: str = msgspec.field(default="", name="int")
-    """The names under which formulas read it, when they are not its own name."""
-    axis: str = ""
-    """``n in x``: the position of axis n among the axes of x; negative counts from the end."""
-    rank: str = ""
-    """The rest whose number of axes it gives."""
-    sizes: str = ""
-    """The rest whose sizes it lists; one of them may be -1 and is inferred."""
-    number: bool = False
-    """Takes a float as well as an integer."""
-    choices: tuple[str, ...] = ()
-    default: int | float | str | tuple[int, ...] | msgspec.UnsetType = msgspec.UNSET
-    min: int | msgspec.UnsetType = msgspec.UNSET
-    several: bool = msgspec.field(default=False, name="tuple")
-    """Takes one integer for all its targets, or a tuple with one each."""
-    values: tuple[int, ...] = ()
-    """The values that the judge tries, where the smallest legal ones do not tell enough."""
-
-    def targets(self, name: str) -> list[str]:
-        """Return the axes or formula names that the parameter sets."""
-        if self.size:
-            return re.findall(r"\([^)]*\)|\S+", self.size)
-        return (self.names or name).split()
-
-    @property
-    def is_number(self) -> bool:
-        """Whether formulas read it as a number; all others set sizes, ranks, an axis or the form."""
-        return not (self.choices or self.size or self.sizes or self.rank or self.axis)
-
-    @property
-    def required(self) -> bool:
-        """Whether a call must give it."""
-        return self.default is msgspec.UNSET
-
-
-class AxisRule(Table, frozen=True):
-    """A bound on the size of an axis."""
-
-    min: int
-
-
-class Laws(Table, frozen=True):
-    """What follows from the definition and is checked besides it. Calls are written in the names of cards."""
-
-    inverse: str = ""
-    """A call that gives the first input back."""
-    involution: bool = False
-    """Applied twice with the same parameters, it gives the input back."""
-    order: str = ""
-    """``N: x[i]``: applied as often as the size expression says, it gives the input back."""
-    adjoint: str = ""
-    """A call g of the output with <f(x), y> == <x, g(y)>."""
-    equivariant: str = ""
-    """Axes of which a permutation of the input permutes the output likewise."""
-    invariant: str = ""
-    """Axes of which a permutation of the input leaves the output as it is."""
-    conserves: Literal["", "multiset", "sum"] = ""
-    """What input and output have in common: every element, or the sum over all elements."""
-    idempotent: bool = False
-    """Applied to its own output, it changes nothing."""
-    equation: dict[str, str] = {}
-    """``name = "left == right"``, both sides calls over the inputs, outputs and parameters."""
-
-
-class SameAs(Table, frozen=True):
-    """A name under which others ship the op. ``call`` is run by a test where ``package`` is a framework of the suite."""
-
-    package: str
-    call: str
-    when: str = ""
-
-
-class Differs(Table, frozen=True):
-    """Who computes something else under the same name, and how."""
-
-    who: str
-    how: str
-    see: str = ""
-
-
-class Reference(Table, frozen=True):
-    """Where a definition comes from."""
-
-    title: str
-    url: str = ""
-
-
-class Variant(Table, frozen=True):
-    """What a card says for one value of its string parameter."""
-
-    signature: str = ""
-    definition: str = ""
-    sizes: dict[str, str] = {}
-    require: dict[str, str] = {}
-    laws: Laws = Laws()
-    same_as: tuple[SameAs, ...] = ()
-
-
-class Card(Table, frozen=True):
-    """The normative text of one op."""
-
-    summary: str
-    since: str
-    signature: str = ""
-    definition: str = ""
-    notes: str = ""
-    aliases: tuple[str, ...] = ()
-    params: dict[str, Param] = {}
-    axes: dict[str, AxisRule] = {}
-    sizes: dict[str, str] = {}
-    require: dict[str, str] = {}
-    """Named conditions on sizes and parameters, each an error of its own when it does not hold."""
-    unspecified: tuple[str, ...] = ()
-    """Ids of errors that an implementation need not raise, such as ``axes.h`` or ``list.xs``."""
-    dtype: dict[str, str] = {}
-    """For an input the group of dtypes that it takes; for an output ``same as x`` or a dtype."""
-    when: dict[str, dict[str, Variant]] = {}
-    """One string parameter, and for each of its values what differs."""
-    laws: Laws = Laws()
-    same_as: tuple[SameAs, ...] = ()
-    differs: tuple[Differs, ...] = ()
-    references: tuple[Reference, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -395,7 +258,7 @@ def _check_read(where: str, read: Read, equation: Equation, declared: Mapping[st
 def _check_dtypes(where: str, card: Card, inputs: list[str], outputs: set[str]) -> None:
     for tensor, rule in card.dtype.items():
         if tensor in inputs:
-            allowed, expected = rule in get_args(DtypeGroup), f"one of {', '.join(get_args(DtypeGroup))}"
+            allowed, expected = rule in GROUPS, f"one of {', '.join(GROUPS)}"
         elif tensor in outputs:
             allowed = rule.removeprefix("same as ") in inputs if rule.startswith("same as ") else rule in DTYPES
             expected = "'same as' and an input, or a dtype"
@@ -479,8 +342,3 @@ def resolve(name: str) -> str:
     close = difflib.get_close_matches(plain, [*paths(), *aliases()], n=3, cutoff=0.5)
     hint = f"; did you mean {' or '.join(close)}?" if close else "; einspec ops lists them all"
     raise KeyError(f"no op {name!r}{hint}")
-
-
-def schema() -> dict[str, Any]:
-    """Return the JSON Schema of a card."""
-    return msgspec.json.schema(Card)

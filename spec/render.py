@@ -32,7 +32,8 @@ from einspec.formula import (
 )
 
 if TYPE_CHECKING:
-    from einspec.card import Card, Form
+    from einspec.card import Form
+    from einspec.tables import Card
 
 ATOM, NEGATION, PRODUCT, SUM, COMPARISON = 5, 4, 3, 2, 1
 """How tightly a term binds, as in Python."""

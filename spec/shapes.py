@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from einspec.formula import Axis, Group, Index, Rest, base, walk
 
 if TYPE_CHECKING:
-    from einspec.card import Form, Op, Param
+    from einspec.card import Form, Op
+    from einspec.tables import Param
 
 TOKEN = re.compile(r"\s*(\.\.\.|->|\*?[a-z]+\d*(?![A-Za-z_])|[A-Za-z_][A-Za-z_0-9]*|[()\[\],:])")
 

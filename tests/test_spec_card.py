@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 import einspec
-from einspec.card import Card, CardError, Op, aliases, compile_card, load, paths, read_card, resolve, schema
+from einspec.card import CardError, Op, aliases, compile_card, load, paths, read_card, resolve
 from einspec.classes import OpClass
 from einspec.formula import FormulaError
 from einspec.shapes import parse_signature
+from einspec.tables import Card, schema
 
 OPS = einspec.ops()
 PLAIN = """

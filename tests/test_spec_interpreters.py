@@ -14,12 +14,13 @@ import pytest
 
 import einspec
 from einspec import oracle, pointwise
-from einspec.card import Card, Op, compile_card, load
+from einspec.card import Op, compile_card, load
 from einspec.conformance import cases
 from einspec.conformance.cases import Case
 from einspec.conformance.definition import ramps
 from einspec.formula import FUNCTIONS, MACROS, Reduce, walk
 from einspec.shapes import Solution, solve
+from einspec.tables import Card
 
 Array = np.ndarray[Any, Any]
 OPS = einspec.ops()

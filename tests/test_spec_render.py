@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import einspec
 from einspec import oracle, render
-from einspec.card import Card, Op, compile_card, load
+from einspec.card import Op, compile_card, load
 from einspec.conformance import cases, show
 from einspec.conformance.definition import ramps
 from einspec.conformance.example import MOST_ELEMENTS, evaluated, example
@@ -39,6 +39,7 @@ from einspec.formula import (
     Tuple,
     parse,
 )
+from einspec.tables import Card
 
 OPS = einspec.ops()
 PARAMS = frozenset({"left", "pad_value"})

@@ -10,11 +10,12 @@ import pytest
 
 import einspec
 from einspec import oracle
-from einspec.card import Card, Op, compile_card, load
+from einspec.card import Op, compile_card, load
 from einspec.classes import OpClass, transpose
 from einspec.conformance import cases
 from einspec.conformance.cases import Case
 from einspec.shapes import solve
+from einspec.tables import Card
 
 Array = np.ndarray[Any, Any]
 OPS = einspec.ops()
