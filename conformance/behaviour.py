@@ -12,7 +12,7 @@ import numpy as np
 
 from einspec.card import Op
 from einspec.conformance import cases
-from einspec.conformance.cases import Case
+from einspec.conformance.calls import Case, spaces
 from einspec.conformance.definition import filled, ramps, trial
 from einspec.conformance.expect import expected
 from einspec.conformance.judge import Context, Result
@@ -233,7 +233,7 @@ def _other_params(case: Case) -> Iterator[dict[str, Any]]:
 def _search(found: dict[str, Misfit], op: Op, constraint: str) -> None:
     """Find a call that violates a named requirement, among all small ones."""
     rng = random.Random(op.name)
-    for space in cases.spaces(op, sizes=(1, 2, 3, 4, 5)):
+    for space in spaces(op, sizes=(1, 2, 3, 4, 5)):
         for number in rng.sample(range(space.count), min(space.count, SEARCHED)):
             params, shapes = space.call(space.assignment(number))
             try:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from einspec.classes import OpClass
 from einspec.conformance import cases
-from einspec.conformance.cases import Case, Space
+from einspec.conformance.calls import Case, Space, make_case, spaces
 from einspec.conformance.compare import Expected
 from einspec.conformance.expect import EXACT, Map, expected, index_maps
 from einspec.conformance.judge import Context, Result
@@ -174,7 +174,7 @@ class _Search:
 
     def drawn(self) -> st.SearchStrategy[tuple[Trial, int]]:
         """Draw sizes, parameters, a dtype, a stratum and a seed; one axis is a batch of independent inputs."""
-        found = cases.spaces(self.context.op, most_rank=2, sizes=(1, 2, 3, 4, 5, 6))
+        found = spaces(self.context.op, most_rank=2, sizes=(1, 2, 3, 4, 5, 6))
 
         @st.composite
         def example(draw: st.DrawFn) -> tuple[Trial, int]:
@@ -252,7 +252,7 @@ def _single(found: Trial, outcome: Outcome) -> Trial | None:
     for spec in case.form.signature.inputs:
         along = spec.axes(case.solution.ranks).index((axis,))
         arrays[spec.name] = np.take(found.arrays[spec.name], [at], axis=along)
-    smaller = cases.make_case(case.op, case.params, [a.shape for a in arrays.values()])
+    smaller = make_case(case.op, case.params, [a.shape for a in arrays.values()])
     return trial(smaller, arrays) if smaller is not None else None
 
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from einspec.conformance.cases import Case, Space, batch_axis, spaces
+from einspec.conformance.calls import Case, Space, spaces
+from einspec.conformance.cases import batch_axis
 from einspec.formula import Axis, Bracket, Group, Reduce, axes_of, walk
 
 if TYPE_CHECKING:

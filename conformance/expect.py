@@ -13,7 +13,7 @@ import numpy as np
 from einspec import oracle
 from einspec.card import Form
 from einspec.classes import OpClass, transpose
-from einspec.conformance.cases import Case
+from einspec.conformance.calls import Case
 from einspec.conformance.compare import Expected
 from einspec.dtypes import finfo, numpy_dtype
 from einspec.formula import Apply, Binary, Read, Reduce, terms, walk

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from einspec.card import Op
 from einspec.conformance import cases
-from einspec.conformance.cases import Case
+from einspec.conformance.calls import Case
 from einspec.conformance.session import Outcome, Session, Trial, WrongKind
 from einspec.conformance.witness import witness
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from einspec.card import Op, load, paths, term
 from einspec.conformance import cases
-from einspec.conformance.cases import Case
+from einspec.conformance.calls import Case
 from einspec.conformance.compare import Expected
 from einspec.conformance.definition import ramps, scope_result, trial
 from einspec.conformance.expect import expected, gradient

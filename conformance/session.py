@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from einspec.conformance.cases import Case
+from einspec.conformance.calls import Case
 from einspec.conformance.compare import Difference, Expected, difference
 from einspec.conformance.targets import Target
 from einspec.dtypes import numpy_dtype

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from einspec.card import Form, Op, load, paths
 from einspec.classes import OpClass
-from einspec.conformance.cases import Case
+from einspec.conformance.calls import Case
 from einspec.conformance.example import evaluated, example, nested
 from einspec.render import einops_call, latex_definition
 from einspec.tables import Param

@@ -10,7 +10,7 @@ import numpy as np
 
 from einspec import oracle
 from einspec.classes import OpClass
-from einspec.conformance.cases import Case
+from einspec.conformance.calls import Case
 from einspec.conformance.compare import Expected
 from einspec.conformance.definition import batched, ramps, trial
 from einspec.conformance.expect import EXACT, gradient, index_maps

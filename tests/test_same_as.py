@@ -14,7 +14,7 @@ import einspec
 from einspec import oracle
 from einspec.card import Form, load
 from einspec.conformance import cases
-from einspec.conformance.cases import Case
+from einspec.conformance.calls import Case
 from einspec.conformance.definition import ramps
 from einspec.tables import SameAs
 

@@ -16,7 +16,7 @@ import einspec
 from einspec import oracle, pointwise
 from einspec.card import Op, compile_card, load
 from einspec.conformance import cases
-from einspec.conformance.cases import Case
+from einspec.conformance.calls import Case
 from einspec.conformance.definition import ramps
 from einspec.formula import FUNCTIONS, MACROS, Reduce, walk
 from einspec.shapes import Solution, solve

@@ -13,7 +13,7 @@ from einspec import oracle
 from einspec.card import Op, compile_card, load
 from einspec.classes import OpClass, transpose
 from einspec.conformance import cases
-from einspec.conformance.cases import Case
+from einspec.conformance.calls import Case
 from einspec.shapes import solve
 from einspec.tables import Card
 
