@@ -13,10 +13,10 @@ import numpy as np
 from einspec.card import Op
 from einspec.conformance import cases
 from einspec.conformance.calls import Case, spaces
-from einspec.conformance.definition import filled, ramps, trial
 from einspec.conformance.expect import expected
 from einspec.conformance.judge import Context, Result
 from einspec.conformance.session import Outcome, Trial
+from einspec.conformance.trials import filled, plain_trial, ramps
 from einspec.conformance.witness import witness
 from einspec.dtypes import ALL, GROUPS
 from einspec.shapes import ShapeError, solve
@@ -32,7 +32,7 @@ def check_conduct(context: Context) -> Iterator[Result]:
     case = context.bank[0]
     session, adapter = context.session, context.session.adapter
     arrays = filled(case, "float32", "gauss", 7)
-    found = trial(case, arrays)
+    found = plain_trial(case, arrays)
     call = session.plain(case)
     if session.compiles and context.op.name not in session.not_traceable:
         call = adapter.transforms["jit"](call)
@@ -120,7 +120,7 @@ def check_layout(context: Context, layout: str) -> Iterator[Result]:
     if layout not in sample:
         yield context.not_run(clause, "scope", f"{context.session.target.framework} has no {layout} arrays")
         return
-    prepared = [trial(c, ramps(c), prepare=lambda x: adapter.layouts(x)[layout], how=f"{layout} input") for c in few]
+    prepared = [plain_trial(c, ramps(c), prepare=lambda x: adapter.layouts(x)[layout], how=f"{layout} input") for c in few]
     yield context.trials(clause, "scope", prepared)
 
 
@@ -142,7 +142,7 @@ def _expanded(context: Context, case: Case) -> Iterator[Trial]:
                 arrays[spec.name] = np.repeat(first, arrays[spec.name].shape[along], axis=along)
         if any(s.listed for s in case.form.signature.inputs):
             return
-        yield trial(
+        yield plain_trial(
             case,
             arrays,
             prepare=lambda x, a=axis: expand(x, min(a, x.ndim - 1), x.shape[min(a, x.ndim - 1)]),

@@ -18,7 +18,8 @@ from einspec.conformance.compare import Expected
 from einspec.conformance.expect import EXACT, Map, expected, index_maps
 from einspec.conformance.judge import Context, Result
 from einspec.conformance.session import Outcome, Trial
-from einspec.conformance.values import fill, ramp
+from einspec.conformance.trials import filled, plain_trial, ramps
+from einspec.conformance.values import fill
 from einspec.conformance.witness import witness
 from einspec.dtypes import ALL, FLOAT8, GROUPS, INTEGERS
 
@@ -35,27 +36,6 @@ BATCH = 512
 """Independent inputs that one example of the property tier judges."""
 COMPILED_BATCH = 128
 """The same for a framework that compiles, where the batch goes through vmap."""
-
-
-def ramps(case: Case, dtype: str = "float32") -> dict[str, Array]:
-    """Return inputs whose elements are all different: 1, 2, 3, ... across all inputs."""
-    inputs, start = {}, 1
-    for spec, shape in zip(case.form.signature.inputs, case.shapes, strict=True):
-        inputs[spec.name] = ramp(shape, start, dtype)
-        start += inputs[spec.name].size
-    return inputs
-
-
-def filled(case: Case, dtype: str, stratum: str, seed: int, subnormals: bool = True) -> dict[str, Array]:
-    """Return inputs of a stratum."""
-    rng = np.random.default_rng(seed)
-    inputs = zip(case.form.signature.inputs, case.shapes, strict=True)
-    return {spec.name: fill(shape, dtype, stratum, rng, subnormals) for spec, shape in inputs}
-
-
-def trial(case: Case, arrays: Mapping[str, Array], **more: Any) -> Trial:
-    """Return the plain call of a case with what it must give."""
-    return Trial(case, arrays, expected(case, arrays), **more)
 
 
 def native(context: Context, dtype: str) -> bool:
@@ -77,7 +57,7 @@ def check_definition(context: Context) -> Iterator[Result]:
     if "property" in context.tiers:
         yield property_result(context)
     if "big" in context.tiers:
-        found = [trial(c, ramps(c)) for c in cases.big(context.op)]
+        found = [plain_trial(c, ramps(c)) for c in cases.big(context.op)]
         yield context.trials("def", "big", found) if found else context.not_run("def", "big", "no axis can grow")
 
 
@@ -97,7 +77,7 @@ def scope_result(context: Context, clause: str, empty: bool) -> Result:
         chosen = spread(chosen, COMPILED_SCOPE // 4 if empty else COMPILED_SCOPE)
     if not chosen:
         return context.not_run(clause, "scope", "the card allows no such sizes")
-    result = context.trials(clause, "scope", [trial(c, ramps(c)) for c in chosen])
+    result = context.trials(clause, "scope", [plain_trial(c, ramps(c)) for c in chosen])
     if result.verdict == "holds" and (len(chosen) < legal or total > cases.SCOPE_LIMIT):
         result.reason = f"{len(chosen)} of the calls of the scope ({total} assignments of sizes and parameters)"
     return result
@@ -186,7 +166,7 @@ class _Search:
             stratum = draw(st.sampled_from(strata(case, dtype)))
             arrays = filled(case, dtype, stratum, draw(st.integers(0, 2**32 - 1)), self.context.subnormals)
             axis = cases.batch_axis(case.form, case.solution.ranks)
-            return trial(case, arrays), case.solution.sizes[axis] if axis else 1
+            return plain_trial(case, arrays), case.solution.sizes[axis] if axis else 1
 
         return example()
 
@@ -236,7 +216,7 @@ class _Search:
 
 def _plain_values(found: Trial, _: Outcome) -> Trial | None:
     """Return the same call on a ramp."""
-    return trial(found.case, ramps(found.case)) if found.call is None else None
+    return plain_trial(found.case, ramps(found.case)) if found.call is None else None
 
 
 def _single(found: Trial, outcome: Outcome) -> Trial | None:
@@ -253,7 +233,7 @@ def _single(found: Trial, outcome: Outcome) -> Trial | None:
         along = spec.axes(case.solution.ranks).index((axis,))
         arrays[spec.name] = np.take(found.arrays[spec.name], [at], axis=along)
     smaller = make_case(case.op, case.params, [a.shape for a in arrays.values()])
-    return trial(smaller, arrays) if smaller is not None else None
+    return plain_trial(smaller, arrays) if smaller is not None else None
 
 
 def batched(case: Case, arrays: Mapping[str, Array], maps: Mapping[str, Map] | None, call: Any) -> Trial:
@@ -305,7 +285,9 @@ def check_dtypes(context: Context) -> dict[str, Result]:
             continue
         kinds = strata(few[0], dtype)[: 1 if context.session.compiles else None]
         tried[dtype] = [
-            trial(c, filled(c, dtype, s, i, context.subnormals), how=f"{dtype} input") for c in few for i, s in enumerate(kinds)
+            plain_trial(c, filled(c, dtype, s, i, context.subnormals), how=f"{dtype} input")
+            for c in few
+            for i, s in enumerate(kinds)
         ]
     outcomes = ran_together(context, tried) if context.session.compiles else {}
     for dtype, trials in tried.items():
@@ -337,7 +319,7 @@ def check_nan(context: Context) -> Iterator[Result]:
             arrays = ramps(case)
             name, position = place
             arrays[name].reshape(-1)[position] = np.nan
-            trials.append(trial(case, arrays, how=f"with NaN at flat position {position} of {name}"))
+            trials.append(plain_trial(case, arrays, how=f"with NaN at flat position {position} of {name}"))
     yield (context.trials("nan", "scope", trials) if trials else context.not_run("nan", "scope", "the op takes no tensors"))
 
 

@@ -12,10 +12,11 @@ from einspec.card import Op, load, paths, term
 from einspec.conformance import cases
 from einspec.conformance.calls import Case
 from einspec.conformance.compare import Expected
-from einspec.conformance.definition import ramps, scope_result, trial
+from einspec.conformance.definition import scope_result
 from einspec.conformance.expect import expected, gradient
 from einspec.conformance.judge import Context, Result
 from einspec.conformance.session import Trial
+from einspec.conformance.trials import plain_trial, ramps
 from einspec.conformance.values import fill
 from einspec.formula import Binary, walk
 from einspec.shapes import atoms, expand
@@ -237,7 +238,7 @@ def conserves(context: Context, case: Case, _: str) -> Iterator[Trial]:
     )
     if not kept:
         raise AssertionError(f"{case.op.name}: the card's own definition does not conserve the {case.form.laws.conserves}")
-    yield trial(case, arrays)
+    yield plain_trial(case, arrays)
 
 
 def equation(context: Context, case: Case, name: str) -> Iterator[Trial]:

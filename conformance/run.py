@@ -111,6 +111,9 @@ def _missing(run: Run) -> Iterator[str]:
     for op in run.request.ops:
         if not any(r.op == op for r in run.results):
             yield f"{op}: none of {', '.join(run.backends) or 'the targets'} defines it"
+    for name, backend in run.backends.items():
+        if run.request.ops and not set(run.request.ops) & set(backend["ops"]):
+            yield f"{name}: unsupported, it does not define {', '.join(run.request.ops)}"
     for device in run.request.devices:
         if not any(device in (r.device, r.device.partition(":")[0]) for r in run.results):
             have = "; ".join(f"{n} has {', '.join(b['available'])}" for n, b in run.backends.items())

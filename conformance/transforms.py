@@ -12,10 +12,11 @@ from einspec import oracle
 from einspec.classes import OpClass
 from einspec.conformance.calls import Case
 from einspec.conformance.compare import Expected
-from einspec.conformance.definition import batched, ramps, trial
+from einspec.conformance.definition import batched
 from einspec.conformance.expect import EXACT, gradient, index_maps
 from einspec.conformance.judge import Context, Result
 from einspec.conformance.session import Trial
+from einspec.conformance.trials import plain_trial, ramps
 from einspec.conformance.values import fill
 from einspec.dtypes import GROUPS
 
@@ -51,14 +52,14 @@ def _transformed(context: Context, name: str, few: list[Case]) -> Iterator[Trial
     session = context.session
     if name == "eager":
         case = min(few, key=lambda c: c.elements)
-        yield trial(case, ramps(case), call=session.plain(case), direct=True, how="without jit")
+        yield plain_trial(case, ramps(case), call=session.plain(case), direct=True, how="without jit")
         return
     change: Callable[..., Any] = session.adapter.transforms[name]
     for case in few[:1] if name == "compile" or session.compiles else few:
         if name == "vmap":
             yield _mapped(case, change(session.plain(case)))
         else:
-            yield trial(case, ramps(case), call=change(session.plain(case)), direct=True, how=f"under {name}")
+            yield plain_trial(case, ramps(case), call=change(session.plain(case)), direct=True, how=f"under {name}")
 
 
 def _mapped(case: Case, call: Callable[..., Any]) -> Trial:

@@ -14,12 +14,14 @@ from einspec.formula import (
     Bracket,
     Equation,
     Node,
+    Number,
     Read,
     Reduce,
     axes_of,
     base,
     factors,
     free_axes,
+    rename_axis,
     terms,
     walk,
 )
@@ -117,8 +119,6 @@ def _reads(node: Node, inputs: set[str]) -> bool:
 
 
 def _one() -> Node:
-    from einspec.formula import Number
-
     return Number(1)
 
 
@@ -155,8 +155,6 @@ def _transpose_term(equation: Equation, term: Term, index: tuple[object, ...]) -
 
 def _align(equation: Equation, term: Term, index: tuple[object, ...]) -> tuple[Equation, Term]:
     """Rename axes so that the input is read exactly as its signature writes it (``x[t,e1]`` as ``x[t,e]``)."""
-    from einspec.formula import rename_axis
-
     want, got = axes_of(index), axes_of(term.read.index)  # type: ignore[arg-type]  # an index
     pairs = [(old, new) for old, new in zip(got, want, strict=True) if old != new]
     aside = [(old, f"{base(old)}{900 + i}") for i, (old, _) in enumerate(pairs)]
