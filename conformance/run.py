@@ -133,7 +133,7 @@ def _messages(request: Request) -> Iterator[tuple[str, Message]]:
     finished: set[Connection] = set()
     try:
         while waiting or running:
-            while waiting and len(running) < limit:
+            while waiting and len(running) <= limit:  # one more than processors, so that none waits for the slowest
                 (name, share), (ours, theirs) = waiting.pop(0), context.Pipe(duplex=False)
                 process = context.Process(target=work, args=(name, request, share, theirs), daemon=True)
                 process.start()

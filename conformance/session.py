@@ -111,7 +111,11 @@ class Session:
                     args = [self.arguments(t.case, t.arrays, t.prepare) for t in trials]
                     results = self.adapter.many([t.call or self.plain(t.case) for t in trials], args)
             except (Exception, SystemExit):
-                yield from (self.one(trial) for trial in trials)
+                half = len(trials) // 2
+                for part in (trials[:half], trials[half:]) if half else ():
+                    yield from self.chunk(part)
+                if not half:
+                    yield self.one(trials[0])
                 return
             for trial, result in zip(trials, results, strict=True):
                 yield self.outcome(trial, result)

@@ -45,6 +45,8 @@ class Target:
     load: str
     """Python that defines the functions in a stand-alone script."""
     bare: bool = False
+    positional: set[str] = field(default_factory=set)
+    """Ops whose functions take any keyword by their signature and yet not those of the card."""
     unsupported: list[tuple[str, str, str, str, str]] = field(default_factory=list)
 
     @property
@@ -54,10 +56,12 @@ class Target:
 
     def call(self, op: Op) -> Callable[..., Any]:
         """Return the function of an op, taking its parameters by the names of the card."""
-        return _adapted(self.functions[op.name], op) if self.bare else self.functions[op.name]
+        return _adapted(self.functions[op.name], op, self.positional) if self.bare else self.functions[op.name]
 
     def arguments(self, op: Op, params: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         """Return the parameters of a call as the function takes them: by position, and by name."""
+        if op.name in self.positional:
+            return _in_order(op, params), {}
         return _arguments(self.functions[op.name], op, params) if self.bare else ([], dict(params))
 
 
@@ -115,9 +119,9 @@ def _from_file(path: Path) -> list[Target]:
     if not path.is_file():
         raise TargetError(f"no file {path}")
     try:
-        imported = _imported_names(ast.parse(path.read_text(encoding="utf-8")))
+        imported = _imported_names(ast.parse(path.read_text(encoding="utf-8"), str(path)))
     except (SyntaxError, UnicodeDecodeError) as error:
-        raise TargetError(f"{path} is not a Python file: {error}") from error
+        raise TargetError(f"{path} cannot be read as Python: {error}") from error
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
         raise TargetError(f"{path} is not a Python file")
@@ -149,6 +153,8 @@ def _targets(name: str, module: ModuleType, here: str, imported: frozenset[str])
                 raise TargetError(f"{name} defines {functions[op][0]} and {label}, two functions for the op {op}: keep one")
             functions[op] = label, function
     if not functions:
+        if any(_op_named(n) for n, v in vars(module).items() if isinstance(v, type)):
+            raise TargetError(f"{name} defines a class under the name of an op: write a function that calls it")
         hint = " (names that a file only imports do not count: wrap them)" if {n for n in imported if _op_named(n)} else ""
         raise TargetError(f"{name} defines no function named after an op{hint}; einspec ops lists the names")
     found: dict[str, Target] = {}
@@ -175,7 +181,7 @@ def _backend(name: str, module: ModuleType, here: str = "") -> Target:
     if not functions:
         raise TargetError(f"backend {name} defines no op")
     here = here or f"from {module.__name__} import *"
-    return Target(name, module, functions, here, False, _declared(name, getattr(module, "unsupported", [])))
+    return Target(name, module, functions, here, False, unsupported=_declared(name, getattr(module, "unsupported", [])))
 
 
 def _declared(name: str, entries: Iterable[Any]) -> list[tuple[str, str, str, str, str]]:
@@ -225,15 +231,31 @@ def _works_on(framework: str, op: Op, function: Callable[..., Any]) -> bool:
     return bool(adapter.is_array(first))
 
 
-def _adapted(function: Callable[..., Any], op: Op) -> Callable[..., Any]:
+def _adapted(function: Callable[..., Any], op: Op, positional_ops: set[str] | None = None) -> Callable[..., Any]:
     """Return the function taking the card's parameter names, whatever it calls them itself."""
 
     @functools.wraps(function, assigned=("__name__", "__doc__"), updated=())
     def call(*args: Any, **params: Any) -> Any:
         positional, named = _arguments(function, op, params)
-        return function(*args, *positional, **named)
+        try:
+            return function(*args, *positional, **named)
+        except TypeError as error:
+            if positional or "keyword argument" not in str(error) or _slots(function, op) is not None:
+                raise
+        result = function(*args, *_in_order(op, params))
+        if positional_ops is not None:
+            positional_ops.add(op.name)
+        return result
 
     return call
+
+
+def _in_order(op: Op, params: Mapping[str, Any]) -> list[Any]:
+    """Return the parameters by position in the order of the card, the last of them left out where they are the defaults."""
+    names = list(op.card.params)
+    while names and params.get(names[-1], op.card.params[names[-1]].default) == op.card.params[names[-1]].default:
+        names.pop()
+    return [params.get(n, op.card.params[n].default) for n in names]
 
 
 def _arguments(function: Callable[..., Any], op: Op, params: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:

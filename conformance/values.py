@@ -11,7 +11,7 @@ from einspec.dtypes import COMPLEX, finfo, numpy_dtype
 
 Array = np.ndarray[Any, Any]
 
-STRATA = ("bits", "special", "small", "gauss")
+STRATA = ("bits", "special", "small", "gauss", "low")
 
 
 def ramp(shape: tuple[int, ...], start: int = 1, dtype: Any = np.int64) -> Array:
@@ -26,7 +26,8 @@ def fill(shape: tuple[int, ...], dtype: str, stratum: str, rng: np.random.Genera
         shape: the shape.
         dtype: the name of the dtype.
         stratum: ``bits``, any bit pattern (NaN payloads, subnormals); ``special``, few values that go wrong, many ties;
-            ``small``, integers whose sums are exact in every dtype; ``gauss``, ordinary numbers.
+            ``small``, integers whose sums are exact in every dtype; ``gauss``, ordinary numbers; ``low``, numbers near
+            the least of the dtype, below whatever a maximum may be started with.
         rng: where the values come from.
         subnormals: whether the values may be subnormal; some compilers flush those to zero.
     """
@@ -41,6 +42,9 @@ def fill(shape: tuple[int, ...], dtype: str, stratum: str, rng: np.random.Genera
     if stratum == "small":
         low = 0 if dtype.startswith("uint") else -3
         return rng.integers(low, 4, shape).astype(target)
+    if stratum == "low":
+        least = float(np.iinfo(target).min if target.kind in "iu" else finfo(target).min)
+        return (least * rng.uniform(0.25, 0.5, shape)).astype(target)
     values = rng.standard_normal(shape)
     if dtype in COMPLEX:
         values = values + 1j * rng.standard_normal(shape)
