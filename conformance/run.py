@@ -85,7 +85,7 @@ def check(request: Request, listen: Callable[[str, Any], None] = lambda kind, da
     run, started = Run(request), time.perf_counter()
     samples: dict[str, dict[str, Any]] = {}
     try:
-        for name, (kind, data) in _messages(request):
+        for kind, data in _messages(request):
             if kind == "backend":
                 known = run.backends.setdefault(data["name"], data)
                 known["ops"] = sorted({*known["ops"], *data["ops"]}, key=list(paths()).index)
@@ -95,7 +95,8 @@ def check(request: Request, listen: Callable[[str, Any], None] = lambda kind, da
                 run.problems.append(data)
             elif kind == "sample":
                 samples.setdefault(data["op"], {})[data["backend"]] = data
-            listen(kind, data if kind != "died" else name)
+            listen(kind, data)
+        run.backends = dict(sorted(run.backends.items(), key=lambda item: asked_at(request, item[0])))
         run.results.sort(key=lambda r: (list(run.backends).index(r.backend), r.device, list(paths()).index(r.op)))
         run.results += agreements(samples)
         run.problems += _missing(run)
@@ -104,6 +105,12 @@ def check(request: Request, listen: Callable[[str, Any], None] = lambda kind, da
         run.problems.append("interrupted: the results so far are kept")
     run.seconds = round(time.perf_counter() - started, 2)
     return run
+
+
+def asked_at(request: Request, backend: str) -> int:
+    """Return the place of a backend among the names that were asked for."""
+    names = [name if backend == name else Path(name).name for name in request.names]
+    return next((i for i, name in enumerate(names) if backend == name or backend.startswith(f"{name} (")), len(names))
 
 
 def _missing(run: Run) -> Iterator[str]:
@@ -120,7 +127,7 @@ def _missing(run: Run) -> Iterator[str]:
             yield f"{device}: not run, no backend has this device here ({have})"
 
 
-def _messages(request: Request) -> Iterator[tuple[str, Message]]:
+def _messages(request: Request) -> Iterator[Message]:
     """Yield what the processes say, as many of them at once as there are processors."""
     context = multiprocessing.get_context("spawn")
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
@@ -147,14 +154,14 @@ def _messages(request: Request) -> Iterator[tuple[str, Message]]:
                 except EOFError:
                     process.join()
                     del running[connection]
-                    yield from ((name, m) for m in _last_words(name, process.exitcode, current, connection in finished))
+                    yield from _last_words(name, process.exitcode, current, connection in finished)
                     continue
                 if message[0] == "start":
                     current[:] = [message[1]]
                 elif message[0] in ("done", "problem"):
                     current.clear()
                     finished.add(connection)
-                yield name, message
+                yield message
     finally:
         for _, process, _ in running.values():
             process.kill()
