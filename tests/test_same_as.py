@@ -15,7 +15,7 @@ from einspec import oracle
 from einspec.card import Form, load
 from einspec.conformance import cases
 from einspec.conformance.calls import Case
-from einspec.conformance.definition import ramps
+from einspec.conformance.trials import ramps
 from einspec.tables import SameAs
 
 Array = np.ndarray[Any, Any]

@@ -16,8 +16,8 @@ import einspec
 from einspec import oracle, render
 from einspec.card import Op, compile_card, load
 from einspec.conformance import cases, show
-from einspec.conformance.definition import ramps
 from einspec.conformance.example import MOST_ELEMENTS, evaluated, example
+from einspec.conformance.trials import ramps
 from einspec.formula import (
     COMPARISONS,
     FUNCTIONS,
