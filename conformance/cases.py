@@ -6,11 +6,11 @@ import functools
 import itertools
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from einspec.card import Form, Op
-from einspec.conformance.calls import MOST_RANK, Case, Space, spaces
+from einspec.conformance.calls import MOST_RANK, SCOPE, Case, Space, spaces
 from einspec.formula import Axis, Bracket, Reduce, Size, walk
 from einspec.shapes import expand
 
@@ -22,9 +22,9 @@ BIG_WORK = 1_500_000
 
 @functools.lru_cache(maxsize=256)
 def scope(op: Op, limit: int) -> tuple[tuple[Case, ...], int]:
-    """Return the calls of the small scope, smallest first, and how many assignments the whole scope has.
+    """Return the calls of the small scope, smallest first, and how many assignments of sizes and parameters there are.
 
-    All of them, where they are no more than the limit; otherwise a fixed sample.
+    Every size up to 3, beside an empty axis up to 2: all of them where there are no more than the limit, else a fixed sample.
     """
     all_spaces = spaces(op)
     total = sum(s.count for s in all_spaces)
@@ -35,9 +35,15 @@ def scope(op: Op, limit: int) -> tuple[tuple[Case, ...], int]:
         rng = random.Random(op.name)
         share = max(limit // len(all_spaces), 1)
         picks = [(s, i) for s in all_spaces for i in sorted(rng.sample(range(s.count), min(s.count, share)))]
-    cases = [c for n, (s, i) in enumerate(picks) if (c := s.case(s.assignment(i), n)) is not None]
+    chosen = [(s, values) for s, i in picks if _in_scope(s, values := s.assignment(i))]
+    cases = [c for n, (s, values) in enumerate(chosen) if (c := s.case(values, n)) is not None]
     cases.sort(key=lambda c: (c.elements, sum(c.solution.sizes.values()), len(c.params), str(c)))
     return tuple(cases), total
+
+
+def _in_scope(space: Space, values: Sequence[Any]) -> bool:
+    sizes = {v for names, v in zip(space.variables, values, strict=True) if not names[0].startswith("=")}
+    return not {0, SCOPE} <= sizes
 
 
 @functools.lru_cache(maxsize=256)

@@ -34,7 +34,7 @@ EXTENSION = ("bfloat16", *FLOAT8)
 """Dtypes that NumPy has from ml_dtypes."""
 BATCH = 256
 """Independent inputs that one example of the property tier judges."""
-COMPILED_BATCH = 128
+COMPILED_BATCH = 256
 """The same for a framework that compiles, where the batch goes through vmap."""
 
 

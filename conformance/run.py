@@ -168,7 +168,12 @@ def _messages(request: Request) -> Iterator[Message]:
 
 
 def shares(name: str, request: Request, limit: int) -> list[slice]:
-    """Return how the ops of a name are dealt out to processes: one each for several names, all processors for one."""
+    """Return how the ops of a name are dealt out to processes.
+
+    One each for several names, all processors for a single one and for JAX, which compiles longest; one for a file.
+    """
+    if "jax" in name and not name.endswith(".py"):
+        return [slice(i, None, limit) for i in range(limit)]
     parts = 1 if name.endswith(".py") or Path(name).is_file() else max(limit // len(request.names), 1)
     return [slice(i, None, parts) for i in range(parts)]
 
