@@ -82,7 +82,9 @@ def check_conduct(context: Context) -> Iterator[Result]:
 
 
 def _equal(one: Outcome, other: Outcome) -> bool:
-    pairs = zip(one.outputs.values(), other.outputs.values(), strict=False)
+    if one.error is not None or other.error is not None:
+        return False
+    pairs = zip(one.outputs.values(), other.outputs.values(), strict=True)
     return all(np.ascontiguousarray(a).tobytes() == np.ascontiguousarray(b).tobytes() for a, b in pairs)
 
 

@@ -109,6 +109,8 @@ def property_result(context: Context) -> Result:
             context.summary(found, outcome),
             witness(context, "def", found, outcome),
         )
+    if not search.instances:
+        return Result(context.id("def"), "property", "refused", 0, "every drawn call was refused")
     return Result(context.id("def"), "property", "holds", search.instances)
 
 
@@ -122,7 +124,6 @@ class _Search:
     def __init__(self, context: Context) -> None:
         self.context, self.instances = context, 0
         self.failure: tuple[Trial, Outcome] | None = None
-        self.compiled: dict[str, tuple[Case, Any]] = {}
         names = [d for d in _dtypes(context) if d in context.session.adapter.dtypes and native(context, d)]
         self.dtypes = names[:1] if context.session.compiles else names
 

@@ -124,6 +124,8 @@ class Context:
                 )
             elif trial.dtypes <= {"float32"}:
                 self.accepted.add(trial.case.options)
+        if not ran:
+            return self.not_run(clause, tier, "no call can show it")
         for trial, outcome in refused:
             if not refusable and trial.dtypes <= {"float32"} and (trial.case.options in self.accepted or not self.accepted):
                 reason, data = self.summary(trial, outcome), witness(self, clause, trial, outcome)

@@ -60,10 +60,16 @@ def check_law(context: Context, law: str) -> Iterator[Result]:
     if result.verdict == "refused":
         yield context.not_run(clause, "scope", f"a call of the law is refused: {result.reason}")
         return
-    if result.verdict == "wrong" and others and scope_result(context, "def", empty=False).verdict in ("holds", "refused"):
-        yield context.not_run(clause, "scope", f"{', '.join(sorted(others))} does not compute what its card says")
+    guilty = sorted(op for op in others if _fails(context, op)) if result.verdict == "wrong" else []
+    if guilty:
+        yield context.not_run(clause, "scope", f"{', '.join(guilty)} does not compute what its card says")
         return
     yield result
+
+
+def _fails(context: Context, op: str) -> bool:
+    """Whether another op of the target is wrong by its own definition, so that a law with it tells nothing of this op."""
+    return scope_result(Context(context.session, load(op)), "def", empty=False).verdict == "wrong"
 
 
 def _few(context: Context) -> list[Case]:
