@@ -46,7 +46,7 @@ def check_conduct(context: Context) -> Iterator[Result]:
         first = session.outcome(found, raw)
         first.outputs = {name: np.array(array) for name, array in first.outputs.items()}
         again = [session.outcome(found, call(*args)) for _ in range(2)]
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         for clause in ("pure", "repeat", "device"):
             yield Result(
                 context.id(clause),
@@ -261,16 +261,19 @@ def check_error(context: Context, constraint: str) -> Iterator[Result]:
         yield context.not_run(clause, "scope", f"the function refuses {', '.join(sorted(misfit.case.options))}")
         return
     session = context.session
+    if misfit.dtype not in session.adapter.dtypes:
+        yield context.not_run(clause, "scope", f"{session.target.framework} has no {misfit.dtype}")
+        return
     inputs = zip(misfit.case.form.signature.inputs, misfit.shapes, strict=True)
     arrays = {s.name: np.arange(1, 1 + int(np.prod(shape))).reshape(shape).astype(misfit.dtype) for s, shape in inputs}
     call = session.target.call(context.op)
+    args = session.arguments(misfit.case, arrays)
+    if misfit.last is not None:
+        args[0] = [*args[0][:-1], session.adapter.asarray(np.ones(misfit.last, np.float32), session.device)]
     try:
-        args = session.arguments(misfit.case, arrays)
-        if misfit.last is not None:
-            args[0] = [*args[0][:-1], session.adapter.asarray(np.ones(misfit.last, np.float32), session.device)]
         result = call(*args, **misfit.params)
         got = {str(getattr(p, "shape", p)) for p in _flat(result)}
-    except Exception:
+    except (Exception, SystemExit):
         yield Result(context.id(clause), "scope", "holds", 1)
         return
     shapes = ", ".join(

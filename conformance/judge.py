@@ -127,7 +127,8 @@ class Context:
         if not ran:
             return self.not_run(clause, tier, "no call can show it")
         for trial, outcome in refused:
-            if not refusable and trial.dtypes <= {"float32"} and (trial.case.options in self.accepted or not self.accepted):
+            unfounded = not self.accepted and trial.dtypes <= {"float32"}
+            if not refusable and (unfounded or not self.refuses(trial, outcome)):
                 reason, data = self.summary(trial, outcome), witness(self, clause, trial, outcome)
                 return Result(self.id(clause), tier, "wrong", ran, reason, data)
         if refused:
@@ -140,6 +141,12 @@ class Context:
         if isinstance(outcome.error, WrongKind):
             return False
         return bool(trial.dtypes - {"float32"}) or (self.bare and bool(trial.case.options))
+
+    def refuses(self, trial: Trial, outcome: Outcome) -> bool:
+        """Whether an exception is a refusal, given what the target has been seen to take so far."""
+        if not self.may_refuse(trial, outcome):
+            return False
+        return bool(trial.dtypes - {"float32"}) or trial.case.options not in self.accepted
 
     def summary(self, trial: Trial, outcome: Outcome) -> str:
         """Return in one line what went wrong."""

@@ -70,7 +70,6 @@ def layouts(x: torch.Tensor) -> dict[str, torch.Tensor]:
         "permuted": x.movedim(0, -1).contiguous().movedim(-1, 0) if x.ndim else x,
         "strided": wide[..., 0],
         "offset": storage[3:].view(x.shape),
-        "expanded": x.unsqueeze(0).expand(1, *x.shape)[0],
     }
 
 
