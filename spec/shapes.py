@@ -341,7 +341,14 @@ class _Solver:
             return self.fail(f"{where} {problem}", f"{kind}.{where.partition('[')[0]}")
         if where.listed and i == 0:
             return self.fail(f"the length of {where.name} {problem}", f"{kind}.{where.name}.length")
-        return self.fail(f"dimension {i - where.listed} of {where.name} {problem}", f"{kind}.{where.name}.{i - where.listed}")
+        return self.fail(
+            f"dimension {i - where.listed} of {where.name} {problem}", f"{kind}.{where.name}.{self.declared(where, i)}"
+        )
+
+    def declared(self, spec: TensorSpec, i: int) -> int:
+        """Return the dimension of the signature that a dimension of a tensor belongs to: an id does not depend on ranks."""
+        owners = [d for d, part in enumerate(spec.index) for _ in range(self.ranks[part.name] if isinstance(part, Rest) else 1)]
+        return owners[i] - spec.listed
 
     def settle(self, names: tuple[str, ...], total: int, where: TensorSpec | str, i: int) -> bool:
         """Check an equation, or solve it for its one unknown axis; False when it has to wait for others."""

@@ -68,7 +68,7 @@ def test_a_second_axis_of_a_name_has_the_size_of_the_first() -> None:
 
 
 MISFITS: list[tuple[str, list[Shape], dict[str, Any], str, str]] = [
-    ("pixel_shuffle", [(10, 4, 4)], {"upscale_factor": 2}, "divides.x.0", "dimension 0 of x must be a multiple of 4"),
+    ("pixel_shuffle", [(10, 4, 4)], {"upscale_factor": 2}, "divides.x.1", "dimension 0 of x must be a multiple of 4"),
     ("pixel_shuffle", [(4, 4)], {"upscale_factor": 2}, "rank.x", "x must have at least 3 axes, not 2"),
     ("split_heads", [(2, 3, 4, 5)], {"num_heads": 2}, "rank.x", "x must have 3 axes, not 4"),
     ("split_heads", [(2, 3, 5)], {"num_heads": 2}, "divides.x.2", "dimension 2 of x must be a multiple of 2, not 5"),
