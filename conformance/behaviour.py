@@ -197,14 +197,14 @@ def _add(found: dict[str, Misfit], op: Op, case: Case, shapes: tuple[tuple[int, 
     except ShapeError as error:
         found.setdefault(error.constraint, Misfit(error.constraint, case, shapes, params))
     except (ValueError, TypeError) as error:
-        changed = [k for k in op.card.params if params.get(k) != case.params.get(k)]
+        changed = [k for k in op.card.params if repr(params.get(k)) != repr(case.params.get(k))]
         kind = "type" if isinstance(error, TypeError) else "param"
         for name in changed[:1]:
             found.setdefault(f"{kind}.{name}", Misfit(f"{kind}.{name}", case, shapes, params))
 
 
 def _other_shapes(case: Case) -> Iterator[tuple[tuple[int, ...], ...]]:
-    """Yield the shapes with one dimension longer, one empty, one missing or one more."""
+    """Yield the shapes with one dimension longer, one empty, one or more missing, or one more."""
     for i, (spec, shape) in enumerate(zip(case.form.signature.inputs, case.shapes, strict=True)):
         for d in range(len(shape)):
             if d == 0 and spec.listed:
@@ -214,7 +214,9 @@ def _other_shapes(case: Case) -> Iterator[tuple[tuple[int, ...], ...]]:
                 changed.append((*shape[:d], *shape[d + 1 :]))
             for other in changed:
                 yield (*case.shapes[:i], other, *case.shapes[i + 1 :])
-        yield (*case.shapes[:i], (*shape, 2), *case.shapes[i + 1 :])
+        fewer = (shape[: spec.listed + kept] for kept in range(len(shape) - spec.listed))
+        for other in (*fewer, (*shape, 2)):
+            yield (*case.shapes[:i], other, *case.shapes[i + 1 :])
 
 
 def _other_params(case: Case) -> Iterator[dict[str, Any]]:

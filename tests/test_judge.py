@@ -224,6 +224,13 @@ def test_wrong_under_jit_only_is_caught() -> None:
     assert "matrix_transpose/transform.eager" not in found
 
 
+def test_every_kind_of_misfit_has_its_clause() -> None:
+    """Divisors, ranks, least values and types of parameters are all asked of a backend."""
+    found = clauses(load("pixel_shuffle"))
+    for clause in ("err.divides.x.1", "err.rank.x", "err.param.upscale_factor", "err.type.upscale_factor"):
+        assert clause in found, found
+
+
 def test_clause_ids_are_unique_and_cover_every_promise() -> None:
     """Every op has its definition, dtypes, errors and laws among its clauses, each once."""
     found = clauses(load("unfold"))
