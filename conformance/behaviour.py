@@ -16,9 +16,10 @@ from einspec.conformance.calls import Case, spaces
 from einspec.conformance.expect import expected
 from einspec.conformance.judge import Context, Result
 from einspec.conformance.session import Outcome, Trial
+from einspec.conformance.targets import USUAL
 from einspec.conformance.trials import filled, plain_trial, ramps
 from einspec.conformance.witness import witness
-from einspec.dtypes import ALL, GROUPS
+from einspec.dtypes import ALL, GROUPS, numpy_dtype
 from einspec.shapes import ShapeError, solve
 
 LAYOUTS = ("transposed", "permuted", "strided", "reversed", "offset", "read_only", "expanded")
@@ -34,7 +35,7 @@ def check_conduct(context: Context) -> Iterator[Result]:
     arrays = filled(case, "float32", "gauss", 7)
     found = plain_trial(case, arrays)
     call = session.plain(case)
-    if session.compiles and context.op.name not in session.not_traceable:
+    if session.compiles and context.op.name not in session.not_traceable and not found.direct:
         call = adapter.transforms["jit"](call)
     args = session.arguments(case, arrays)
     others = session.arguments(case, filled(case, "float32", "gauss", 8))
@@ -164,7 +165,8 @@ class Misfit:
     case: Case
     shapes: tuple[tuple[int, ...], ...]
     params: dict[str, Any]
-    dtype: str = "float32"
+    dtype: tuple[str, str] = ("", "float32")
+    """The input that is of a dtype which the card does not allow, and this dtype."""
     last: tuple[int, ...] | None = None
     """The shape of the last tensor of a list, where it is not that of the others."""
 
@@ -184,8 +186,9 @@ def misfits(op: Op) -> dict[str, Misfit]:
                     constraint, last = f"{kind}.{spec.name}", (*shape[1:-1], size)
                     found.setdefault(constraint, Misfit(constraint, case, case.shapes, case.params, last=last))
             for dtype in ALL:
-                if dtype not in GROUPS[op.card.dtype.get(spec.name, "any")]:
-                    found.setdefault(f"dtype.{spec.name}", Misfit(f"dtype.{spec.name}", case, case.shapes, case.params, dtype))
+                if dtype not in GROUPS[case.form.group(spec.name)]:
+                    constraint = f"dtype.{spec.name}"
+                    found.setdefault(constraint, Misfit(constraint, case, case.shapes, case.params, (spec.name, dtype)))
     for name in dict.fromkeys(n for f in op.forms.values() for n in f.require):
         _search(found, op, f"require.{name}")
     return {k: v for k, v in found.items() if k not in op.card.unspecified and not k.startswith("open.")}
@@ -263,11 +266,14 @@ def check_error(context: Context, constraint: str) -> Iterator[Result]:
         yield context.not_run(clause, "scope", f"the function refuses {', '.join(sorted(misfit.case.options))}")
         return
     session = context.session
-    if misfit.dtype not in session.adapter.dtypes:
-        yield context.not_run(clause, "scope", f"{session.target.framework} has no {misfit.dtype}")
+    if misfit.dtype[1] not in session.adapter.dtypes:
+        yield context.not_run(clause, "scope", f"{session.target.framework} has no {misfit.dtype[1]}")
         return
-    inputs = zip(misfit.case.form.signature.inputs, misfit.shapes, strict=True)
-    arrays = {s.name: np.arange(1, 1 + int(np.prod(shape))).reshape(shape).astype(misfit.dtype) for s, shape in inputs}
+    arrays = {}
+    for spec, shape in zip(misfit.case.form.signature.inputs, misfit.shapes, strict=True):
+        own = USUAL.get(misfit.case.form.group(spec.name), "float32")
+        dtype = misfit.dtype[1] if spec.name == misfit.dtype[0] else own
+        arrays[spec.name] = np.arange(1, 1 + int(np.prod(shape))).reshape(shape).astype(numpy_dtype(dtype))
     call = session.target.call(context.op)
     args = session.arguments(misfit.case, arrays)
     if misfit.last is not None:
@@ -305,7 +311,10 @@ def error_text(misfit: Misfit) -> str:
         solve(misfit.case.op, misfit.shapes, misfit.params)
     except (ValueError, TypeError) as error:
         return str(error).splitlines()[0]
-    return "tensors of unequal shapes in the list" if misfit.last is not None else f"dtype {misfit.dtype} is not allowed"
+    if misfit.last is not None:
+        return "tensors of unequal shapes in the list"
+    name, dtype = misfit.dtype
+    return f"{name} may not be {dtype}"
 
 
 def agreement(context: Context) -> dict[str, Any] | None:

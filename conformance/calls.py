@@ -7,6 +7,7 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from einspec.card import Form, Op
@@ -116,7 +117,11 @@ class Space:
 
     def call(self, values: Sequence[Any], variant: int = 0) -> tuple[dict[str, Any], tuple[tuple[int, ...], ...]]:
         """Return the parameters and shapes of an assignment, legal or not."""
-        sizes = {axis: value for names, value in zip(self.variables, values, strict=True) for axis in names}
+        sizes: dict[str, Any] = {}
+        for names, value in zip(self.variables, values, strict=True):
+            exact = isinstance(value, Fraction)
+            each = (value.numerator, value.denominator) if exact else (value,) * len(names)
+            sizes.update(zip(names, each, strict=True))
         numbers = {name[1:]: value for name, value in sizes.items() if name.startswith("=")}
         sizes = {name: value for name, value in sizes.items() if not name.startswith("=")}
         for axis, term in self.form.sizes.items():
@@ -152,6 +157,8 @@ def _parameters(op: Op, draft: Solution, variant: int) -> dict[str, Any]:
             params[name] = draft.ranks[param.rank]
         elif param.axis:
             params[name] = _axis(draft, param.axis, negative=variant % 2 == 1)
+        elif param.rational:
+            params[name] = Fraction(*(int(draft.values[t]) for t in param.targets(name)))
         else:
             numbers = tuple(draft.values[t] for t in param.targets(name))
             params[name] = numbers if param.several and len(set(numbers)) > 1 else numbers[0]
@@ -210,7 +217,7 @@ def _space(op: Op, form: Form, ranks: dict[str, int], sizes: tuple[int, ...]) ->
     free = [a for a in dict.fromkeys(axes) if a not in form.sizes]
     tied: dict[str, tuple[str, ...]] = {a: (a,) for a in free}
     least = {a: op.card.axes[a].min if a in op.card.axes else 0 for a in free}
-    numbers: list[tuple[str, tuple[Any, ...]]] = []
+    numbers: list[tuple[tuple[str, ...], tuple[Any, ...]]] = []
     for name, param in op.card.params.items():
         if param.size and "(" not in param.size:
             targets = [t for t in param.targets(name) if t in tied]
@@ -220,8 +227,12 @@ def _space(op: Op, form: Form, ranks: dict[str, int], sizes: tuple[int, ...]) ->
                     tied[target] = tuple(targets)
         elif not (param.size or param.sizes or param.rank or param.axis or param.choices):
             low = param.min if isinstance(param.min, int) else 0
-            numbers += [(f"={t}", param.values or (low, low + 1)) for t in param.targets(name)]
+            if param.rational:
+                exact = tuple(Fraction(v) for v in param.values or (low, low + 1))
+                numbers.append((tuple(f"={t}" for t in param.targets(name)), exact))
+            else:
+                numbers += [((f"={t}",), param.values or (low, low + 1)) for t in param.targets(name)]
     groups = list(dict.fromkeys(tied.values()))
     floors = tuple(max(least[a] for a in g) for g in groups) + tuple(0 for _ in numbers)
     choices = tuple(tuple(n for n in sizes if n >= low) for low in floors[: len(groups)])
-    return Space(op, form, ranks, (*groups, *((n,) for n, _ in numbers)), floors, (*choices, *(v for _, v in numbers)))
+    return Space(op, form, ranks, (*groups, *(n for n, _ in numbers)), floors, (*choices, *(v for _, v in numbers)))

@@ -8,23 +8,20 @@ from collections.abc import Iterable, Iterator
 
 from einspec.card import Op
 from einspec.conformance.behaviour import LAYOUTS, check_conduct, check_error, check_layout, misfits
-from einspec.conformance.definition import check_definition, check_dtypes, check_empty, check_nan
+from einspec.conformance.definition import check_definition, check_dtypes, check_empty, check_nan, dtype_clauses
 from einspec.conformance.judge import Context, Result, timed
 from einspec.conformance.laws import check_law, laws_of
 from einspec.conformance.transforms import TRANSFORMS, check_gradient, check_transform, gradients_of
-from einspec.dtypes import ALL, GROUPS
 
 CONDUCT = ("pure", "repeat", "device")
 
 
 def clauses(op: Op) -> list[str]:
     """Return the ids of the clauses of an op within it, such as ``def`` and ``law.inverse``; the same for every backend."""
-    groups = [GROUPS[op.card.dtype.get(s.name, "any")] for f in op.forms.values() for s in f.signature.inputs]
-    dtypes = [d for d in ALL if groups and all(d in g for g in groups)]
     return [
         "def",
         "empty",
-        *(f"dtype.{d}" for d in dtypes),
+        *dtype_clauses(op),
         "nan",
         *CONDUCT,
         *(f"layout.{layout}" for layout in LAYOUTS),
@@ -79,7 +76,7 @@ def _check(context: Context, clause: str) -> Iterator[Result]:
             yield from check_definition(context)
         case "empty":
             yield from check_empty(context)
-        case "dtype":
+        case "dtype" | "index":
             if "dtypes" not in context.cache:
                 context.cache["dtypes"] = check_dtypes(context)
             yield context.cache["dtypes"][clause]

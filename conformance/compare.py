@@ -25,7 +25,7 @@ class Expected:
 
     @property
     def dtype_name(self) -> str:
-        """The dtype that the result must have."""
+        """The dtype that the result must have, ``int`` for a Python integer."""
         return self.dtype or self.array.dtype.name
 
 
@@ -43,7 +43,7 @@ def difference(got: Array, expected: Expected) -> Difference | None:
     want = expected.array
     if got.shape != want.shape:
         return Difference(f"shape {list(got.shape)} instead of {list(want.shape)}")
-    if got.dtype.name != expected.dtype_name:
+    if got.dtype.name != expected.dtype_name and expected.dtype_name != "int":
         return Difference(f"dtype {got.dtype.name} instead of {expected.dtype_name}")
     if expected.how == "bound":
         wrong = _outside(got, want, expected.bound)

@@ -11,17 +11,20 @@ import hypothesis
 import numpy as np
 from hypothesis import strategies as st
 
+from einspec.card import Op
 from einspec.classes import OpClass
 from einspec.conformance import cases
 from einspec.conformance.calls import Case, Space, make_case, spaces
 from einspec.conformance.compare import Expected
-from einspec.conformance.expect import EXACT, Map, expected, index_maps
+from einspec.conformance.exhaustive import Block, assignments, rankings
+from einspec.conformance.expect import EXACT, Map, expected, index_maps, traits_of, widen
 from einspec.conformance.judge import Context, Result
 from einspec.conformance.session import Outcome, Trial
-from einspec.conformance.trials import filled, plain_trial, ramps
+from einspec.conformance.trials import INDEX, filled, plain_trial, ramps
 from einspec.conformance.values import fill
 from einspec.conformance.witness import witness
 from einspec.dtypes import ALL, FLOAT8, GROUPS, INTEGERS
+from einspec.oracle import evaluate
 
 Array = np.ndarray[Any, Any]
 COMPILED_SCOPE = 24
@@ -32,6 +35,10 @@ EXAMPLES = 16
 COMPILED_EXAMPLES = 8
 EXTENSION = ("bfloat16", *FLOAT8)
 """Dtypes that NumPy has from ml_dtypes."""
+ASSIGNMENTS = 1500
+"""How many assignments of tokens to experts are tried where all of them would be more."""
+COMPILED_ASSIGNMENTS, COMPILED_BLOCKS = 1024, 4
+"""The same for a framework that compiles, and of how many sizes."""
 BATCH = 256
 """Independent inputs that one example of the property tier judges; through vmap in a framework that compiles."""
 
@@ -47,7 +54,9 @@ def strata(case: Case, dtype: str = "float32") -> tuple[str, ...]:
         return ("bits", "special")
     if case.form.kind is OpClass.NONLINEAR:
         return ("small", "low", "gauss", "special")
-    return ("small",) if dtype in INTEGERS else ("small", "gauss", "special")
+    if dtype in INTEGERS:
+        return ("small",)
+    return ("small", "gauss", "special", "bits") if traits_of(case.form).brackets else ("small", "gauss", "special")
 
 
 def check_definition(context: Context) -> Iterator[Result]:
@@ -80,7 +89,32 @@ def scope_result(context: Context, clause: str, empty: bool) -> Result:
     result = context.trials(clause, "scope", [plain_trial(c, ramps(c)) for c in chosen])
     if result.verdict == "holds" and (len(chosen) < legal or total > cases.SCOPE_LIMIT):
         result.reason = f"{len(chosen)} of the calls of the scope ({total} assignments of sizes and parameters)"
+    return routed_result(context, result) if clause == "def" and result.verdict == "holds" else result
+
+
+def routed_result(context: Context, result: Result) -> Result:
+    """Return the verdict over every assignment of a few tokens to experts and every ranking of special values as well."""
+    session = context.session
+    limit, most = (COMPILED_ASSIGNMENTS, COMPILED_BLOCKS) if session.compiles else (ASSIGNMENTS, ASSIGNMENTS)
+    blocks, count, total = assignments(context.op, limit, most)
+    found = rankings(context.op, context.subnormals)
+    for block in blocks:
+        found += [under_vmap(context, block)] if session.compiles else block.trials()
+    if not found:
+        return result
+    routed = context.trials("def", "scope", found)
+    if routed.verdict != "holds":
+        return routed
+    result.instances += len(found) - len(blocks) * session.compiles + count
+    if count < total:
+        result.reason = f"{result.reason}; ".removeprefix("; ") + f"{count} of {total} assignments of up to 4 tokens"
     return result
+
+
+def under_vmap(context: Context, block: Block) -> Trial:
+    """Return the calls of a block as one, mapped over its first axis."""
+    call = context.session.adapter.transforms["vmap"](context.session.plain(block.case))
+    return Trial(block.case, block.inputs, block.outputs, call, how="on a batch of inputs under vmap", direct=True)
 
 
 def spread(chosen: Sequence[Case], count: int) -> list[Case]:
@@ -122,7 +156,7 @@ class _Search:
     def __init__(self, context: Context) -> None:
         self.context, self.instances = context, 0
         self.failure: tuple[Trial, Outcome] | None = None
-        names = [d for d in _dtypes(context) if d in context.session.adapter.dtypes and native(context, d)]
+        names = [d for d in dtypes_of(context.op) or [INDEX] if d in context.session.adapter.dtypes and native(context, d)]
         self.dtypes = names[:1] if context.session.compiles else names
 
     def run(self) -> None:
@@ -146,7 +180,7 @@ class _Search:
             if outcome.error is not None and self.context.refuses(found, outcome):
                 return
             self.instances += instances
-            if outcome.error is not None or outcome.difference(found.expected) is not None:
+            if outcome.error is not None or outcome.difference(found) is not None:
                 self.failure = found, outcome
                 raise _Found
 
@@ -183,19 +217,14 @@ class _Search:
         """Draw a stratum and a seed for one compiled call: a framework that compiles cannot afford fresh shapes."""
         case = self.context.bank[0]
         mapped = self.context.session.adapter.transforms["vmap"](self.context.session.plain(case))
-        maps = index_maps(case) if case.form.kind in EXACT else None
-        kinds = strata(case) if case.form.kind in EXACT else ("small", "gauss")
+        maps = fixed_maps(case)
+        kinds = strata(case) if maps is not None else [s for s in strata(case) if s in ("small", "gauss", "special")]
         size = BATCH if maps is not None else BATCH // 16
 
         @st.composite
         def example(draw: st.DrawFn) -> tuple[Trial, int]:
-            rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-            stratum = draw(st.sampled_from(kinds))
-            arrays = {
-                s.name: fill((size, *shape), "float32", stratum, rng, self.context.subnormals)
-                for s, shape in zip(case.form.signature.inputs, case.shapes, strict=True)
-            }
-            return batched(case, arrays, maps, mapped), size
+            seed, stratum = draw(st.integers(0, 2**32 - 1)), draw(st.sampled_from(kinds))
+            return batched(case, several(case, size, stratum, seed, self.context.subnormals), maps, mapped), size
 
         return example()
 
@@ -208,7 +237,7 @@ class _Search:
             if smaller is None:
                 continue
             outcome = next(iter(self.context.session.run([smaller])))
-            if outcome.error is not None or outcome.difference(smaller.expected) is not None:
+            if outcome.error is not None or outcome.difference(smaller) is not None:
                 best = smaller, outcome
         return best
 
@@ -222,7 +251,7 @@ def _single(found: Trial, outcome: Outcome) -> Trial | None:
     """Return the call on the one input of the batch that goes wrong."""
     case = found.case
     axis = cases.batch_axis(case.form, case.solution.ranks)
-    place = outcome.difference(found.expected) if outcome.error is None else None
+    place = outcome.difference(found) if outcome.error is None else None
     if found.call is not None or axis is None or place is None or place[1].position is None:
         return None
     output = next(s for s in case.form.signature.outputs if s.name == place[0])
@@ -233,6 +262,22 @@ def _single(found: Trial, outcome: Outcome) -> Trial | None:
         arrays[spec.name] = np.take(found.arrays[spec.name], [at], axis=along)
     smaller = make_case(case.op, case.params, [a.shape for a in arrays.values()])
     return plain_trial(smaller, arrays) if smaller is not None else None
+
+
+def fixed_maps(case: Case) -> dict[str, Map] | None:
+    """Return the index maps of a call that do not depend on what it is given."""
+    plain = case.form.kind in EXACT and set(case.form.data) == {s.name for s in case.form.signature.inputs}
+    return index_maps(case, ramps(case)) if plain else None
+
+
+def several(case: Case, size: int, stratum: str, seed: int, subnormals: bool = True) -> dict[str, Array]:
+    """Return so many independent inputs of a stratum along a new first axis."""
+    if fixed_maps(case) is not None:
+        rng = np.random.default_rng(seed)
+        inputs = zip(case.form.signature.inputs, case.shapes, strict=True)
+        return {s.name: fill((size, *shape), "float32", stratum, rng, subnormals) for s, shape in inputs}
+    rows = [filled(case, "float32", stratum, seed + i, subnormals) for i in range(size)]
+    return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 
 
 def batched(case: Case, arrays: Mapping[str, Array], maps: Mapping[str, Map] | None, call: Any) -> Trial:
@@ -258,47 +303,64 @@ def _stack(rows: Sequence[Expected]) -> Expected:
     return Expected(np.stack([r.array for r in rows]), how, bound, rows[0].dtype_name)
 
 
-def _dtypes(context: Context) -> list[str]:
-    """Return the dtypes that every tensor input of the op takes, float32 first."""
-    groups = [GROUPS[context.op.card.dtype.get(s.name, "any")] for f in context.op.forms.values() for s in f.signature.inputs]
-    return [d for d in ALL if all(d in g for g in groups)]
+def dtypes_of(op: Op) -> list[str]:
+    """Return the dtypes that the values of an op may have, float32 first; none where all its inputs are indices."""
+    groups = [GROUPS[f.group(f.lead)] for f in op.forms.values() if f.lead]
+    return [d for d in ALL if groups and all(d in g for g in groups)]
+
+
+def index_dtypes_of(op: Op) -> list[str]:
+    """Return the dtypes that indices may have besides the usual one."""
+    given = any(f.group(s.name) == "index" for f in op.forms.values() for s in f.signature.inputs)
+    return [d for d in INTEGERS if given and d in GROUPS["index"] and d != INDEX]
 
 
 def check_dtypes(context: Context) -> dict[str, Result]:
     """Judge ``dtype.<name>`` for every dtype that the card allows, by clause."""
     results = {}
     adapter = context.session.adapter
-    wanted = _dtypes(context)
-    if not any(f.signature.inputs for f in context.op.forms.values()):
-        return {}
     tried: dict[str, list[Trial]] = {}
     few = context.bank[: 1 if context.session.compiles else 3]
-    for dtype in wanted:
+    for clause in dtype_clauses(context.op):
+        kind, _, dtype = clause.partition(".")
         if dtype not in adapter.dtypes:
             reason = f"{context.session.target.framework} has no {dtype}"
-            results[f"dtype.{dtype}"] = Result(context.id(f"dtype.{dtype}"), "scope", "unsupported", 0, reason)
-            continue
-        if not native(context, dtype):
+            results[clause] = Result(context.id(clause), "scope", "unsupported", 0, reason)
+        elif not native(context, dtype):
             reason = "NumPy has this dtype from ml_dtypes only; --strict asks for it"
-            results[f"dtype.{dtype}"] = context.not_run(f"dtype.{dtype}", "scope", reason)
-            continue
-        most = 2 if few[0].form.kind is OpClass.NONLINEAR else 1
-        kinds = strata(few[0], dtype)[: most if context.session.compiles else None]
-        tried[dtype] = [
-            plain_trial(c, filled(c, dtype, s, i, context.subnormals), how=f"{dtype} input")
-            for c in few
-            for i, s in enumerate(kinds)
-        ]
+            results[clause] = context.not_run(clause, "scope", reason)
+        elif kind == "index":
+            found = [filled(c, "float32", "small", i, index=dtype) for i, c in enumerate(few)]
+            tried[clause] = [plain_trial(c, a, how=f"{dtype} indices") for c, a in zip(few, found, strict=True)]
+        else:
+            tried[clause] = list(_in_dtype(context, few, dtype))
     outcomes = ran_together(context, tried) if context.session.compiles else {}
-    for dtype, trials in tried.items():
-        results[f"dtype.{dtype}"] = context.trials(f"dtype.{dtype}", "scope", trials, outcomes.get(dtype))
+    for clause, trials in tried.items():
+        results[clause] = context.trials(clause, "scope", trials, outcomes.get(clause))
     return results
+
+
+def dtype_clauses(op: Op) -> list[str]:
+    """Return the ids of the clauses about dtypes: of values, and of indices."""
+    return [*(f"dtype.{d}" for d in dtypes_of(op)), *(f"index.{d}" for d in index_dtypes_of(op))]
+
+
+def _in_dtype(context: Context, few: Sequence[Case], dtype: str) -> Iterator[Trial]:
+    """Yield calls on values of a dtype; where another input may differ from the first, also with that in float32."""
+    most = 2 if few[0].form.kind is OpClass.NONLINEAR else 1
+    kinds = strata(few[0], dtype)[: most if context.session.compiles else None]
+    for case in few:
+        free = any(not case.form.dtype[n].startswith("same as") for n in case.form.data[1:])
+        for i, stratum in enumerate(kinds):
+            for mixed in (False, True) if free and dtype != "float32" else (False,):
+                arrays = filled(case, dtype, stratum, i, context.subnormals, mixed=mixed)
+                yield plain_trial(case, arrays, how=f"{dtype} input" + ", the other values float32" * mixed)
 
 
 def ran_together(context: Context, tried: Mapping[str, Sequence[Trial]]) -> dict[str, list[Outcome]]:
     """Return the outcomes of all dtypes, compiled together: those that fit the framework's default mode, then the wide ones."""
     outcomes: dict[str, list[Outcome]] = {}
-    wide = [d for d in tried if d in ("int64", "uint64", "float64", "complex128")]
+    wide = [d for d in tried if d.partition(".")[2] in ("int64", "uint64", "float64", "complex128")]
     for group in ([d for d in tried if d not in wide], wide):
         ran = context.session.run([t for d in group for t in tried[d]])
         for dtype in group:
@@ -312,23 +374,41 @@ def check_nan(context: Context) -> Iterator[Result]:
     if context.bare and lossy and any(f.kind is OpClass.NONLINEAR for f in context.op.forms.values()):
         yield context.not_run("nan", "scope", f"maxima of {context.session.target.framework} may lose NaN by themselves")
         return
-    floats = [c for c in context.bank[:3] if c.form.signature.inputs]
+    floats = [c for c in context.bank[:3] if c.form.data]
     trials = []
     for case in floats[: 2 if context.session.compiles else 3]:
-        for place in planted(case):
-            arrays = ramps(case)
-            name, position = place
-            arrays[name].reshape(-1)[position] = np.nan
-            trials.append(plain_trial(case, arrays, how=f"with NaN at flat position {position} of {name}"))
-    yield (context.trials("nan", "scope", trials) if trials else context.not_run("nan", "scope", "the op takes no tensors"))
+        arrays = ramps(case)
+        for name in case.form.data:
+            size = arrays[name].size
+            places = {f"flat position {p} of {name}": [p] for p in sorted({0, size // 2}) if p < size}
+            hidden = unread(case, arrays, name)
+            if hidden:
+                places[f"every place of {name} that the definition does not read"] = hidden
+            for where, flat in places.items():
+                spoiled = {k: v.copy() for k, v in arrays.items()}
+                spoiled[name].reshape(-1)[flat] = np.nan
+                trials.append(plain_trial(case, spoiled, how=f"with NaN at {where}"))
+    yield (context.trials("nan", "scope", trials) if trials else context.not_run("nan", "scope", "the op takes no values"))
 
 
-def planted(case: Case) -> list[tuple[str, int]]:
-    """Return places for a NaN: one that is not read if there is one, the first and one in the middle."""
-    sizes = {s.name: int(np.prod(shape)) for s, shape in zip(case.form.signature.inputs, case.shapes, strict=True)}
-    name, size = next(iter(sizes.items()))
-    places = {0, size // 2}
-    if case.form.kind in EXACT and len(sizes) == 1:
-        used = np.unique(np.concatenate([m.index.reshape(-1) for m in index_maps(case).values()]))
-        places |= set((np.setdiff1d(np.arange(1, size + 1), used)[:1] - 1).tolist())
-    return [(name, p) for p in sorted(places) if p < size]
+MOST_PLACES = 96
+"""How many elements of an input are asked one by one whether they are read."""
+
+
+def unread(case: Case, arrays: Mapping[str, Array], name: str) -> list[int]:
+    """Return the flat positions of an input at which a NaN does not come out by the definition."""
+    form, size = case.form, arrays[name].size
+    if fixed_maps(case) is not None and len(form.data) == 1:
+        used = np.unique(np.concatenate([m.index.reshape(-1) for m in index_maps(case, arrays).values()]))
+        return (np.setdiff1d(np.arange(1, size + 1), used) - 1).tolist()
+    if len(form.data) == len(form.signature.inputs):
+        return []
+    hidden = []
+    for place in range(0, size, max(1, size // MOST_PLACES)):
+        spoiled = {k: widen(v) for k, v in arrays.items()}
+        spoiled[name] = spoiled[name].copy()
+        spoiled[name].reshape(-1)[place] = np.nan
+        found = evaluate(case.solution, spoiled)
+        if not any(np.isnan(found[s.name]).any() for s in case.form.signature.outputs if found[s.name].dtype.kind == "f"):
+            hidden.append(place)
+    return hidden

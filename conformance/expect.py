@@ -12,11 +12,12 @@ import numpy as np
 
 from einspec import oracle
 from einspec.card import Form
-from einspec.classes import OpClass, transpose
+from einspec.classes import OpClass, reads, split, transpose
 from einspec.conformance.calls import Case
 from einspec.conformance.compare import Expected
-from einspec.dtypes import finfo, numpy_dtype
-from einspec.formula import Apply, Binary, Read, Reduce, terms, walk
+from einspec.conformance.rounding import FUNCTION_ULPS, Tensor, analyse, storing
+from einspec.dtypes import COMPLEX, WIDE, finfo, numpy_dtype
+from einspec.formula import Apply, Binary, Bracket, Read, Reduce, terms, walk
 
 Array = np.ndarray[Any, Any]
 EXACT = (OpClass.PERMUTATION, OpClass.GATHER)
@@ -37,20 +38,41 @@ class Map:
         return np.where(self.index == 0, self.constant.astype(flat.dtype), source[..., self.index])
 
 
-def index_maps(case: Case) -> dict[str, Map]:
-    """Return the map of every output of a permutation or gather, found by the oracle on an integer ramp."""
-    inputs, start = {}, 1
-    for spec, shape in zip(case.form.signature.inputs, case.shapes, strict=True):
-        inputs[spec.name] = np.arange(start, start + math.prod(shape), dtype=np.float64).reshape(shape)
-        start += math.prod(shape)
-    found = oracle.evaluate(case.solution, inputs)
+def index_maps(case: Case, inputs: Mapping[str, Array]) -> dict[str, Map]:
+    """Return the map of every output of an op that moves elements, found by the oracle on an integer ramp.
+
+    Args:
+        case: the call.
+        inputs: the inputs, of which only the indices matter.
+    """
+    ramps, start = dict(inputs), 1
+    for name in case.form.data:
+        size = inputs[name].size
+        ramps[name] = np.arange(start, start + size, dtype=np.float64).reshape(inputs[name].shape)
+        start += size
+    found = oracle.evaluate(case.solution, ramps)
     outputs = [spec.name for spec in case.form.signature.outputs]
     if traits_of(case.form).plain:
         return {name: Map(found[name].astype(np.int64), None) for name in outputs}
     if not traits_of(case.form).constants:
         return {name: Map(np.rint(found[name]).astype(np.int64), np.zeros(1)) for name in outputs}
-    fills = oracle.evaluate(case.solution, {k: np.zeros_like(v) for k, v in inputs.items()})
+    fills = oracle.evaluate(case.solution, {k: np.zeros_like(v) if k in case.form.data else v for k, v in ramps.items()})
     return {name: Map(np.rint(found[name] - fills[name]).astype(np.int64), fills[name]) for name in outputs}
+
+
+def moves(case: Case, inputs: Mapping[str, Array]) -> bool:
+    """Whether each element of the outputs is one element of the inputs or a constant.
+
+    A sum over brackets is looked at: it moves elements where one bracket at most holds. Then -0 may come out as 0.
+    """
+    form = case.form
+    if form.kind in EXACT:
+        return True
+    if form.kind is not OpClass.LINEAR or not traits_of(form).brackets:
+        return False
+    ones = {k: np.ones(v.shape) if k in form.data else v for k, v in inputs.items()}
+    found = oracle.evaluate(case.solution, ones)
+    return all(np.max(found[s.name], initial=0) <= 1 for s in form.signature.outputs)
 
 
 def expected(case: Case, inputs: Mapping[str, Array], maps: Mapping[str, Map] | None = None) -> dict[str, Expected]:
@@ -62,25 +84,57 @@ def expected(case: Case, inputs: Mapping[str, Array], maps: Mapping[str, Map] | 
         maps: the index maps of the case where they are known already.
     """
     form, outputs = case.form, case.form.signature.outputs
-    if traits_of(form).plain:
+    if traits_of(form).plain and all(s.name in form.data for s in form.signature.inputs):
         return {name: Expected(array) for name, array in oracle.evaluate(case.solution, inputs).items()}
-    if form.kind in EXACT:
-        maps = maps or index_maps(case)
-        flat = np.concatenate([np.asarray(inputs[s.name]).reshape(-1) for s in form.signature.inputs])
-        return {s.name: Expected(maps[s.name].apply(flat)) for s in outputs}
-    result = oracle.evaluate(case.solution, {k: widen(v) for k, v in inputs.items()})
+    if moves(case, inputs):
+        maps = maps or index_maps(case, inputs)
+        flat = np.concatenate([np.asarray(inputs[name]).reshape(-1) for name in form.data])
+        how = "bits" if form.kind in EXACT else "values"
+        return {s.name: Expected(maps[s.name].apply(flat), how) for s in outputs}
+    wide = {k: widen(v) for k, v in inputs.items()}
     kinds = {s.name: output_dtype(case, s.name, inputs) for s in outputs}
     if form.kind is OpClass.SELECTION or is_exact(case, inputs, kinds):
+        result = oracle.evaluate(case.solution, wide)
         how = "bits" if form.kind is OpClass.SELECTION else "values"
-        return {s.name: Expected(_cast(result[s.name], kinds[s.name]), how) for s in outputs}
-    bounds = error_bounds(case, inputs, result, kinds)
-    return {s.name: Expected(result[s.name], "bound", bounds[s.name], kinds[s.name]) for s in outputs}
+        return {s.name: Expected(_cast(result[s.name], kinds[s.name]), how, dtype=kinds[s.name]) for s in outputs}
+    return bounded(case, inputs)
+
+
+def bounded(case: Case, inputs: Mapping[str, Array], given: Mapping[str, Array] | None = None) -> dict[str, Expected]:
+    """Return what every output must be within the error that rounding may make, exact where there is none.
+
+    Args:
+        case: the call.
+        inputs: the inputs.
+        given: tensors of the definition that are taken as they are.
+    """
+    found = analysed(case, inputs, given)
+    result = {}
+    for spec in case.form.signature.outputs:
+        tensor, dtype = found[spec.name], output_dtype(case, spec.name, inputs)
+        own = numpy_dtype("int64" if dtype == "int" else dtype)
+        bound = tensor.error + storing(tensor, own)
+        if not bound.any():
+            result[spec.name] = Expected(_cast(tensor.array, dtype), "values", dtype=dtype)
+        else:
+            result[spec.name] = Expected(tensor.array, "bound", bound, dtype)
+    return result
+
+
+def analysed(case: Case, inputs: Mapping[str, Array], given: Mapping[str, Array] | None = None) -> dict[str, Tensor]:
+    """Return every tensor of the definition with its errors, in the precision in which an op computes these inputs."""
+    lead = inputs[case.form.lead].dtype.name if case.form.lead else "float32"
+    double, complex_ = lead in ("float64", "complex128"), lead in COMPLEX
+    working = ("complex128" if double else "complex64") if complex_ else "float64" if double else "float32"
+    stored = lead if case.op.card.stores else ""
+    return analyse(case.solution, {k: widen(v) for k, v in inputs.items()}, working, stored, given)
 
 
 def output_dtype(case: Case, output: str, inputs: Mapping[str, Array]) -> str:
-    """Return the dtype that the card gives to an output: by default that of the first input."""
-    first = next((s.name for s in case.form.signature.inputs), "")
-    rule = case.op.card.dtype.get(output, f"same as {first}")
+    """Return the dtype that the card gives to an output: a name, or ``int`` for a Python integer."""
+    rule = case.form.dtype[output]
+    if rule.startswith(WIDE):
+        return np.promote_types(inputs[rule.removeprefix(WIDE)].dtype, np.float32).name
     return inputs[rule.removeprefix("same as ")].dtype.name if rule.startswith("same as ") else rule
 
 
@@ -95,42 +149,49 @@ def widen(array: Array) -> Array:
 
 def _cast(array: Array, dtype: str) -> Array:
     with np.errstate(all="ignore"):
-        return array.astype(numpy_dtype(dtype))
+        return array.astype(numpy_dtype("int64" if dtype == "int" else dtype))
 
 
 def is_exact(case: Case, inputs: Mapping[str, Array], kinds: Mapping[str, str]) -> bool:
     """Whether no order of summation can round on these inputs.
 
-    So it is for maxima, for integer dtypes, and for whole numbers whose absolute sum the mantissa of the output can hold.
+    So it is for maxima, for integer dtypes, and for sums of products of whole numbers or fractions of a power of two whose
+    absolute sum the mantissa of the output can hold.
     """
     traits = traits_of(case.form)
-    if traits.applies:
+    if not traits.multilinear or any(v != int(v) for v in case.solution.values.values() if np.isfinite(v)):
         return False
     if not traits.sums:
         return not traits.arithmetic
     if traits.divides and not _is_power_of_two(summands(case)):
         return False
-    if not all(_whole(v) for v in inputs.values()):
+    digits = [_fraction_digits(inputs[name]) for name in case.form.data]
+    if any(d is None for d in digits):
         return False
-    size = _sizes_of_terms(case, inputs)
-    return all(_holds(dtype, size[name] * summands(case)) for name, dtype in kinds.items())
+    most = _sizes_of_terms(case, inputs)
+    scale = 2.0 ** (sum(d for d in digits if d) * traits.reads) * summands(case)
+    return all(_holds(dtype, most[name] * scale) for name, dtype in kinds.items())
 
 
-def _whole(array: Array) -> bool:
+def _fraction_digits(array: Array) -> int | None:
+    """Return how many binary digits the numbers have behind the point; None where they are too many, or not finite."""
     wide = widen(array)
     with np.errstate(all="ignore"):
-        return bool(np.all(np.isfinite(wide) & (wide == np.rint(wide))))
+        if not np.isfinite(wide).all():
+            return None
+        return next((n for n in (0, 1, 2, 4, 8) if np.all(wide * 2**n == np.rint(wide * 2**n))), None)
 
 
 def _holds(dtype: str, sizes: Array) -> bool:
     """Whether a dtype holds all whole numbers up to the largest of these; integers wrap and are exact always."""
-    if numpy_dtype(dtype).kind in "iu":
+    if dtype == "int" or numpy_dtype(dtype).kind in "iub":
         return True
     return bool(np.max(np.abs(sizes), initial=0) <= 2.0 ** finfo(numpy_dtype(dtype)).nmant)
 
 
 def _sizes_of_terms(case: Case, inputs: Mapping[str, Array]) -> dict[str, Array]:
-    return oracle.evaluate(case.solution, {k: np.abs(widen(v)) for k, v in inputs.items()})
+    data = case.form.data
+    return oracle.evaluate(case.solution, {k: np.abs(widen(v)) if k in data else v for k, v in inputs.items()})
 
 
 def _is_power_of_two(n: int) -> bool:
@@ -147,12 +208,19 @@ def summands(case: Case) -> int:
 class Traits:
     """What a definition is made of, as far as rounding goes."""
 
-    applies: bool
     arithmetic: bool
     divides: bool
     plain: bool
     constants: bool
     """Whether a term of an output reads nothing: what it adds is a fill other than zero."""
+    brackets: bool
+    """Whether every term of an output is one read of an input and brackets."""
+    multilinear: bool
+    """Whether values of the inputs are only multiplied and added."""
+    reads: int
+    """How many tensors are read."""
+    operations: int
+    """How many operations and functions there are."""
     sums: tuple[tuple[str, ...], ...]
     """The axes of every sum."""
 
@@ -161,41 +229,54 @@ class Traits:
 def traits_of(form: Form) -> Traits:
     """Return the traits of a form."""
     nodes = [n for e in form.equations for n in walk(e.body)]
+    outputs = [form.equation(s.name) for s in form.signature.outputs]
+    parts = [part for e in outputs for part in split(e.body, set(form.data))]
     return Traits(
-        any(isinstance(n, Apply) for n in nodes),
         any(isinstance(n, Binary) for n in nodes),
         any(isinstance(n, Binary) and n.op == "/" for n in nodes),
         all(isinstance(e.body, Read) for e in form.equations),
-        any(not any(isinstance(n, Read) for n in walk(t)) for e in form.equations for t in terms(e.body)),
+        any(not any(isinstance(n, Read) and n.tensor in form.data for n in walk(t)) for e in outputs for t in terms(e.body)),
+        all(p is not None and all(isinstance(c, Bracket) for c in p.coefficients) for p in parts),
+        _multilinear(form),
+        sum(isinstance(n, Read) for n in nodes),
+        sum(1 if isinstance(n, Binary) else FUNCTION_ULPS if isinstance(n, Apply) else 0 for n in nodes),
         tuple(n.axes for n in nodes if isinstance(n, Reduce) and n.kind == "sum"),
     )
 
 
-def error_bounds(
-    case: Case, inputs: Mapping[str, Array], exact: Mapping[str, Array], kinds: Mapping[str, str]
-) -> dict[str, Array]:
-    """Return how far each element of a linear op may be from the exact value.
-
-    ``n * eps * sum|terms|`` of an accumulation in at least float32, plus one rounding to the dtype of the output.
-    """
-    size = _sizes_of_terms(case, inputs)
-    bounds = {}
-    for name, dtype in kinds.items():
-        own = finfo(numpy_dtype(dtype))
-        accumulated = np.finfo(np.float64 if dtype in ("float64", "complex128") else np.float32)
-        with np.errstate(all="ignore"):
-            rounding = (summands(case) + 2) * float(accumulated.eps) * size[name]
-            storing = float(own.eps) * np.abs(exact[name]) + float(own.smallest_normal)
-            bounds[name] = np.asarray(rounding + storing, np.float64)
-    return bounds
+def _multilinear(form: Form) -> bool:
+    valued = set(form.data)
+    for equation in form.equations:
+        for node in walk(equation.body):
+            match node:
+                case Binary("*" | "+"):
+                    continue
+                case Binary("/", _, divisor) if not reads(divisor, valued):
+                    continue
+                case Binary() | Bracket() | Apply() if reads(node, valued):
+                    return False
+        if reads(equation.body, valued):
+            valued.add(equation.tensor)
+    return True
 
 
 def gradient(case: Case, inputs: Mapping[str, Array], cotangents: Mapping[str, Array], wrt: str) -> Array | None:
-    """Return the gradient of a linear op by its derived transpose, in float64; None where the op is not linear."""
-    equations = transpose(case.form.signature, case.form.equations, wrt)
+    """Return the gradient of a linear op by its derived transpose, in float64; None where the op is not linear.
+
+    Args:
+        case: the call.
+        inputs: the inputs.
+        cotangents: the gradients of the outputs, of those that hold values.
+        wrt: the input whose gradient is asked for.
+    """
+    form = case.form
+    without = frozenset(s.name for s in form.signature.outputs) - cotangents.keys()
+    equations = transpose(form.signature, form.equations, wrt, without)
     if equations is None:
         return None
-    wide = {k: widen(v) for k, v in inputs.items() if k != wrt}
-    found = oracle.evaluate(case.solution, {**wide, **{k: widen(v) for k, v in cotangents.items()}}, equations=equations)
+    wide = {k: widen(v) for k, v in inputs.items()}
+    known = oracle.evaluate(case.solution, wide) if len(form.equations) > len(form.signature.outputs) else {}
+    outer = {k: widen(v) for k, v in cotangents.items()}
+    found = oracle.evaluate(case.solution, {**wide, **known, **outer}, equations=equations)
     result: Array = found[wrt]
     return result

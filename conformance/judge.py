@@ -113,7 +113,7 @@ class Context:
             ran += 1
             if outcome.error is not None and (refusable or self.may_refuse(trial, outcome)):
                 refused.append((trial, outcome))
-            elif outcome.error is not None or outcome.difference(trial.expected) is not None:
+            elif outcome.error is not None or outcome.difference(trial) is not None:
                 return Result(
                     self.id(clause),
                     tier,
@@ -122,12 +122,12 @@ class Context:
                     self.summary(trial, outcome),
                     witness(self, clause, trial, outcome),
                 )
-            elif trial.dtypes <= {"float32"}:
+            elif not trial.unusual:
                 self.accepted.add(trial.case.options)
         if not ran:
             return self.not_run(clause, tier, "no call can show it")
         for trial, outcome in refused:
-            unfounded = not self.accepted and trial.dtypes <= {"float32"}
+            unfounded = not self.accepted and not trial.unusual
             if not refusable and (unfounded or not self.refuses(trial, outcome)):
                 reason, data = self.summary(trial, outcome), witness(self, clause, trial, outcome)
                 return Result(self.id(clause), tier, "wrong", ran, reason, data)
@@ -140,13 +140,13 @@ class Context:
         """Whether an exception is a refusal: a dtype other than float32, or what a bare file need not offer."""
         if isinstance(outcome.error, WrongKind):
             return False
-        return bool(trial.dtypes - {"float32"}) or (self.bare and bool(trial.case.options))
+        return bool(trial.unusual) or (self.bare and bool(trial.case.options))
 
     def refuses(self, trial: Trial, outcome: Outcome) -> bool:
         """Whether an exception is a refusal, given what the target has been seen to take so far."""
         if not self.may_refuse(trial, outcome):
             return False
-        return bool(trial.dtypes - {"float32"}) or trial.case.options not in self.accepted
+        return bool(trial.unusual) or trial.case.options not in self.accepted
 
     def summary(self, trial: Trial, outcome: Outcome) -> str:
         """Return in one line what went wrong."""
@@ -155,7 +155,7 @@ class Context:
         if outcome.error is not None:
             text = (str(outcome.error).strip().splitlines() or [""])[0]
             return f"raised {type(outcome.error).__name__}: {text}"[:300]
-        found = outcome.difference(trial.expected)
+        found = outcome.difference(trial)
         return f"{found[0]}: {found[1].problem}" if found else ""
 
 

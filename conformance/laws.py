@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from einspec.card import Op, load, paths, term
 from einspec.conformance import cases
-from einspec.conformance.calls import Case
-from einspec.conformance.compare import Expected
+from einspec.conformance.calls import Case, make_case
+from einspec.conformance.compare import Difference, Expected
 from einspec.conformance.definition import scope_result
-from einspec.conformance.expect import expected, gradient
+from einspec.conformance.expect import expected, gradient, summands, traits_of
 from einspec.conformance.judge import Context, Result
 from einspec.conformance.session import Trial
-from einspec.conformance.trials import plain_trial, ramps
+from einspec.conformance.trials import filled, plain_trial, ramps
 from einspec.conformance.values import fill
-from einspec.formula import Binary, walk
 from einspec.shapes import atoms, expand
 
 Array = np.ndarray[Any, Any]
@@ -36,7 +36,7 @@ def laws_of(op: Op) -> list[str]:
         for kind in ("inverse", "involution", "order", "adjoint", "idempotent", "conserves"):
             if getattr(laws, kind):
                 found[kind] = None
-        for kind in ("equivariant", "invariant"):
+        for kind in ("equivariant", "invariant", "distinct", "bijection", "prefix"):
             found.update({f"{kind}.{axis}": None for axis in getattr(laws, kind).split()})
         found.update({f"equation.{name}": None for name in laws.equation})
     return list(found)
@@ -247,12 +247,63 @@ def conserves(context: Context, case: Case, _: str) -> Iterator[Trial]:
     yield plain_trial(case, arrays)
 
 
+def _relation(context: Context, case: Case, seed: int, check: Callable[[Array], str], output: str, how: str) -> Trial:
+    """Return a plain call of which an output must have a property, whatever else it holds."""
+    arrays = filled(case, "float32", "special", seed, context.subnormals)
+    wants = dict(expected(case, arrays))
+    places = [s.name for s in case.form.signature.outputs]
+    loose = {n: Expected(w.array, "bound", np.full(w.array.shape, np.inf), w.dtype_name) for n, w in wants.items()}
+    relation = lambda outputs: Difference(check(outputs[output])) if check(outputs[output]) else None  # noqa: E731
+    return Trial(case, arrays, {n: loose[n] for n in places}, how=how, relation=(output, relation))
+
+
+def distinct(context: Context, case: Case, output: str) -> Iterator[Trial]:
+    """The entries along the last axis of an output that are not negative differ from each other, on any input."""
+
+    def check(found: Array) -> str:
+        for row in found.reshape(-1, found.shape[-1]) if found.size else ():
+            chosen = row[row >= 0]
+            if len(set(chosen.tolist())) < len(chosen):
+                return f"{chosen.tolist()} holds one number twice"
+        return ""
+
+    for seed in range(3):
+        yield _relation(context, case, seed, check, output, f"on special values; {output} must not repeat itself")
+
+
+def bijection(context: Context, case: Case, output: str) -> Iterator[Trial]:
+    """An output holds each of 0, 1, ..., n-1 once, on any input."""
+
+    def check(found: Array) -> str:
+        whole = np.array_equal(np.sort(found.reshape(-1)), np.arange(found.size))
+        return "" if whole else f"{found.reshape(-1).tolist()[:20]} are not the numbers below {found.size}, each once"
+
+    for seed in range(3):
+        yield _relation(context, case, seed, check, output, f"on special values; {output} must be a bijection")
+
+
+def prefix(context: Context, case: Case, axis: str) -> Iterator[Trial]:
+    """A call with the axis one shorter gives the first part of the outputs."""
+    name = next(n for n, p in case.op.card.params.items() if axis in p.targets(n) and p.size)
+    size = case.solution.sizes[axis]
+    fewer = make_case(case.op, {**case.params, name: size - 1}, case.shapes) if size else None
+    if fewer is None:
+        return
+    arrays = ramps(case)
+    wants = {}
+    for spec in case.form.signature.outputs:
+        want, axes = expected(case, arrays)[spec.name], spec.axes(case.solution.ranks)
+        at = axes.index((axis,)) if (axis,) in axes else None
+        cut = lambda a, at=at: a if at is None else np.take(a, np.arange(size - 1), axis=at)  # noqa: E731
+        wants[spec.name] = replace(want, array=cut(want.array), bound=None if want.bound is None else cut(want.bound))
+    yield Trial(fewer, arrays, wants, how=f"with {name} one less, the outputs must be the first part of what {name} gives")
+
+
 def equation(context: Context, case: Case, name: str) -> Iterator[Trial]:
     """Both sides, calls of the target's own functions, give the same."""
     left, right = (side.strip() for side in case.form.laws.equation[name].split("=="))
     names = _scope(context, case)
-    inputs = zip(case.form.signature.inputs, case.shapes, strict=True)
-    arrays = {s.name: fill(shape, "float32", "small", np.random.default_rng(11)) for s, shape in inputs}
+    arrays = filled(case, "float32", "small", 11)
 
     def side(text: str) -> Callable[..., Any]:
         return lambda *a: _evaluate(text, names | _bound(context, case, a))
@@ -263,15 +314,11 @@ def equation(context: Context, case: Case, name: str) -> Iterator[Trial]:
         yield _gives(case, arrays, Expected(np.zeros(0)), side(right), how)
         return
     value = found.outputs[RESULT]
-    rounded = any(
-        isinstance(n, Binary) and n.op == "/"
-        for op in _ops_in(f"({left}, {right})") | {case.op.name}
-        for form in load(op).forms.values()
-        for e in form.equations
-        for n in walk(e)
-    )
-    if rounded:
-        bound = 16 * np.finfo(np.float32).eps * np.maximum(np.abs(value), 4)
+    forms = [f for op in _ops_in(f"({left}, {right})") | {case.op.name} for f in load(op).forms.values()]
+    traits = [traits_of(f) for f in forms]
+    if value.dtype.kind == "f" and not all(t.multilinear and not t.divides for t in traits):
+        operations = sum(t.operations for t in traits) + summands(case)
+        bound = np.full(value.shape, operations * np.finfo(np.float32).eps * np.max(np.abs(value), initial=0))
         yield _gives(case, arrays, Expected(value.astype(np.float64), "bound", bound, value.dtype.name), side(left), how)
     else:
         yield _gives(case, arrays, Expected(value, "values"), side(left), how)
@@ -286,5 +333,8 @@ KINDS: dict[str, Callable[[Context, Case, str], Iterator[Trial]]] = {
     "equivariant": equivariant,
     "invariant": invariant,
     "conserves": conserves,
+    "distinct": distinct,
+    "bijection": bijection,
+    "prefix": prefix,
     "equation": equation,
 }

@@ -11,7 +11,7 @@ import numpy as np
 
 from einspec.conformance.calls import Case
 from einspec.conformance.compare import Difference, Expected, difference
-from einspec.conformance.targets import Target
+from einspec.conformance.targets import USUAL, Target
 from einspec.dtypes import numpy_dtype
 
 Array = np.ndarray[Any, Any]
@@ -36,11 +36,19 @@ class Trial:
     """In what way the call is not the plain one, in words for the failure."""
     direct: bool = False
     """The call is compiled already, or must not be."""
+    relation: tuple[str, Callable[[Mapping[str, Array]], Difference | None]] | None = None
+    """An output and what it must be besides: where more than one result is right, or a law is about results alone."""
 
     @property
     def dtypes(self) -> set[str]:
         """The dtypes of the inputs."""
         return {a.dtype.name for a in self.arrays.values()}
+
+    @property
+    def unusual(self) -> set[str]:
+        """The dtypes that a target may refuse: those of values other than float32, of indices other than int32."""
+        form = self.case.form
+        return {a.dtype.name for n, a in self.arrays.items() if a.dtype.name != USUAL.get(form.group(n), "float32")}
 
 
 @dataclass
@@ -50,10 +58,15 @@ class Outcome:
     outputs: dict[str, Array] = field(default_factory=dict)
     error: BaseException | None = None
 
-    def difference(self, expected: Mapping[str, Expected]) -> tuple[str, Difference] | None:
-        """Return the first output that is not as expected, and how."""
-        for name, want in expected.items():
+    def difference(self, trial: Trial) -> tuple[str, Difference] | None:
+        """Return the first output that is not as a trial expects, and how."""
+        for name, want in trial.expected.items():
             found = difference(self.outputs[name], want)
+            if found is not None:
+                return name, found
+        if trial.relation is not None:
+            name, check = trial.relation
+            found = check(self.outputs)
             if found is not None:
                 return name, found
         return None
@@ -163,9 +176,17 @@ class Session:
         for name, part in zip(names, parts, strict=True):
             if isinstance(part, tuple | list) and (name not in specs or specs[name].listed):
                 outputs[name] = self.stacked(name, part, trial.expected[name])
+            elif trial.expected[name].dtype_name == "int":
+                outputs[name] = self.integer(name, part)
             else:
                 outputs[name] = self.array(name, part)
         return outputs
+
+    def integer(self, name: str, part: Any) -> Array:
+        """Return a result that must be a Python integer."""
+        if not isinstance(part, int) or isinstance(part, bool):
+            raise WrongKind(f"returned {type(part).__name__} for {name}, not a Python integer")
+        return np.asarray(part)
 
     def stacked(self, name: str, parts: Sequence[Any], expected: Expected) -> Array:
         """Return a listed output as one array."""

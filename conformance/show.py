@@ -200,10 +200,10 @@ def _sizes(op: Op) -> list[str]:
 
 def _dtypes(op: Op) -> list[str]:
     words = {"ordered": "any but complex", "number": "integer, float or complex", "inexact": "float or complex"}
+    words |= {"index": "integer", "int": "a Python integer"}
     form = next(iter(op.forms.values()))
-    inputs = [f"{s.name}: {words.get(rule := op.card.dtype.get(s.name, 'any'), rule)}" for s in form.signature.inputs]
-    first = form.signature.inputs[0].name if form.signature.inputs else ""
-    outputs = [f"{s.name}: {op.card.dtype.get(s.name, f'same as {first}')}" for s in form.signature.outputs]
+    inputs = [f"{s.name}: {words.get(rule := form.dtype[s.name], rule)}" for s in form.signature.inputs]
+    outputs = [f"{s.name}: {form.dtype[s.name]}" for s in form.signature.outputs]
     return [f"  {', '.join(inputs)} -> {', '.join(outputs)}".replace("   ->", "  ->")]
 
 

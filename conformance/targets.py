@@ -21,6 +21,8 @@ from einspec.card import Op, aliases, load, paths
 from einspec.conformance.cases import bank
 
 GROUP = "einspec.backends"
+USUAL = {"index": "int32", "bool": "bool"}
+"""The dtype that everything must take, by group, where it is not float32."""
 FRAMEWORKS = {"torch": "einspec.impls.torch", "jax": "einspec.impls.jax", "numpy": "einspec.impls.numpy"}
 """The adapter that a bare file borrows, by framework."""
 ADAPTER = ("devices", "asarray", "to_numpy", "dtypes")
@@ -220,8 +222,9 @@ def _works_on(framework: str, op: Op, function: Callable[..., Any]) -> bool:
     except ImportError:
         return False
     case = bank(op)[0]
-    arrays = [adapter.asarray(np.zeros(s, np.float32), "cpu") for s in case.shapes]
     inputs = case.form.signature.inputs
+    kinds = [USUAL.get(case.form.group(s.name), "float32") for s in inputs]
+    arrays = [adapter.asarray(np.zeros(s, k), "cpu") for s, k in zip(case.shapes, kinds, strict=True)]
     args = [[a[i] for i in range(len(a))] if spec.listed else a for spec, a in zip(inputs, arrays, strict=True)]
     try:
         result = _adapted(function, op)(*args, **case.params)

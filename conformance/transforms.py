@@ -9,16 +9,17 @@ from typing import Any
 import numpy as np
 
 from einspec import oracle
+from einspec.card import Form
 from einspec.classes import OpClass
 from einspec.conformance.calls import Case
 from einspec.conformance.compare import Expected
-from einspec.conformance.definition import batched
-from einspec.conformance.expect import EXACT, gradient, index_maps
+from einspec.conformance.definition import batched, fixed_maps, several
+from einspec.conformance.expect import gradient, moves, output_dtype, summands, traits_of
 from einspec.conformance.judge import Context, Result
 from einspec.conformance.session import Trial
 from einspec.conformance.trials import plain_trial, ramps
 from einspec.conformance.values import fill
-from einspec.dtypes import GROUPS
+from einspec.dtypes import COMPLEX, FLOAT8, FLOATS, GROUPS, WIDE
 
 Array = np.ndarray[Any, Any]
 TRANSFORMS = ("jit", "eager", "compile", "vmap")
@@ -63,10 +64,7 @@ def _transformed(context: Context, name: str, few: list[Case]) -> Iterator[Trial
 
 
 def _mapped(case: Case, call: Callable[..., Any]) -> Trial:
-    rng = np.random.default_rng(2)
-    inputs = zip(case.form.signature.inputs, case.shapes, strict=True)
-    arrays = {s.name: fill((3, *shape), "float32", "small", rng) for s, shape in inputs}
-    return batched(case, arrays, index_maps(case) if case.form.kind in EXACT else None, call)
+    return batched(case, several(case, 3, "small", 2), fixed_maps(case), call)
 
 
 def check_gradient(context: Context, wrt: str) -> Iterator[Result]:
@@ -84,32 +82,57 @@ def check_gradient(context: Context, wrt: str) -> Iterator[Result]:
 def _gradients(context: Context, case: Case, wrt: str) -> Iterator[Trial]:
     adapter, session = context.session.adapter, context.session
     signature, arrays = case.form.signature, _distinct(case)
+    if wrt not in case.form.data:
+        return
     rng = np.random.default_rng(4)
-    outer = {s.name: fill(case.solution.shape(s), "float32", "small", rng) for s in signature.outputs}
+    valued = [s for s in signature.outputs if differentiable(output_dtype(case, s.name, arrays))]
+    outer = {s.name: fill(case.solution.shape(s), output_dtype(case, s.name, arrays), "small", rng) for s in valued}
     wanted = gradient(case, arrays, outer, wrt)
     if wanted is None:
         wanted = _differentiated(context, case, arrays, outer, wrt)
-    spec = next(s for s in signature.inputs if s.name == wrt)
-    position = signature.inputs.index(spec)
     plain = session.plain(case)
+    position = case.form.data.index(wrt)
+    places = [signature.outputs.index(s) for s in valued]
 
     def call(*args: Any) -> Any:
-        flat, rebuild = _flattened(args)
-        leaves = [a for s in signature.outputs for a in (outer[s.name] if s.listed else [outer[s.name]])]
+        named = dict(zip((s.name for s in signature.inputs), args, strict=True))
+        flat, rebuild = _flattened([named[name] for name in case.form.data])
+        leaves = [a for s in valued for a in (outer[s.name] if s.listed else [outer[s.name]])]
         cotangents = [adapter.asarray(np.asarray(a), session.device) for a in leaves]
-        grads = adapter.transforms["vjp"](lambda *parts: _unlisted(plain(*rebuild(parts))), flat, cotangents)
-        return rebuild(grads)[position]
 
-    exact = case.form.kind in EXACT
-    bound = None if exact else _gradient_bound(case, wanted)
+        def values(*parts: Any) -> Any:
+            given = {**named, **dict(zip(case.form.data, rebuild(parts), strict=True))}
+            result = plain(*given.values())
+            return _unlisted(result) if len(signature.outputs) == len(places) else _picked(result, places)
+
+        return rebuild(adapter.transforms["vjp"](values, flat, cotangents))[position]
+
+    exact = moves(case, arrays)
+    bound = None if exact else _gradient_bound(case, wanted, outer)
     want = Expected(wanted.astype(np.float32), "values") if exact else Expected(wanted, "bound", bound, "float32")
     yield Trial(case, arrays, {"gradient": want}, call, direct=True, how=f"the gradient of {wrt}, given those of the outputs")
+
+
+def differentiable(dtype: str) -> bool:
+    """Whether an output of this dtype has a gradient."""
+    return dtype in (*FLOATS, *FLOAT8, *COMPLEX)
+
+
+def _picked(result: Any, places: list[int]) -> Any:
+    """Return the outputs that have a gradient: one by itself, several as a tuple."""
+    found = tuple(result[i] for i in places)
+    return found if len(found) > 1 else found[0]
 
 
 def _distinct(case: Case) -> dict[str, Array]:
     """Return inputs without ties, in an order that is not that of memory: a maximum has one place."""
     rng, arrays = np.random.default_rng(6), ramps(case)
-    return {k: rng.permutation(v.reshape(-1)).reshape(v.shape) for k, v in arrays.items()}
+    scale = 1.0 if traits_of(case.form).multilinear else max(1.0, sum(arrays[n].size for n in case.form.data) / 4)
+    free = [n for n in case.form.data if n not in case.form.values]
+    return {
+        k: (rng.permutation(v.reshape(-1)).reshape(v.shape) / np.float32(scale)).astype(v.dtype) if k in free else v
+        for k, v in arrays.items()
+    }
 
 
 def _unlisted(result: Any) -> Any:
@@ -135,30 +158,43 @@ def _differentiated(context: Context, case: Case, arrays: dict[str, Array], oute
     """Return the gradient of the oracle itself, computed by the framework in float64."""
     adapter, session = context.session.adapter, context.session
     xp = importlib.import_module(NAMESPACES[session.target.framework])
-    names = [s.name for s in case.form.signature.inputs]
-    outputs = [s.name for s in case.form.signature.outputs]
+    names = list(case.form.data)
+    fixed = {k: v.astype(np.int64) for k, v in arrays.items() if k not in names}
 
     def run(*leaves: Any) -> Any:
         device = session.device if session.target.framework == "torch" else None
-        found = oracle.evaluate(case.solution, dict(zip(names, leaves, strict=True)), xp, device=device, finite=True)
-        return tuple(found[o] for o in outputs) if len(outputs) > 1 else found[outputs[0]]
+        given = dict(zip(names, leaves, strict=True))
+        constants = {k: adapter.asarray(v, session.device) for k, v in fixed.items()}
+        found = oracle.evaluate(case.solution, {**constants, **given}, xp, device=device, finite=True)
+        return tuple(found[o] for o in outer) if len(outer) > 1 else found[next(iter(outer))]
 
     with session.holding({"float64"}):
         leaves = [adapter.asarray(arrays[n].astype(np.float64), session.device) for n in names]
-        cotangents = [adapter.asarray(outer[o].astype(np.float64), session.device) for o in outputs]
+        cotangents = [adapter.asarray(array.astype(np.float64), session.device) for array in outer.values()]
         grads = adapter.transforms["vjp"](run, leaves, cotangents)
         return np.asarray(adapter.to_numpy(grads[names.index(wrt)]))
 
 
-def _gradient_bound(case: Case, wanted: Array) -> Array:
+def _gradient_bound(case: Case, wanted: Array, outer: dict[str, Array]) -> Array:
+    """Return how far a gradient may be off: one rounding of the largest number in it for each operation of the definition.
+
+    What is exactly zero because nothing reaches it must be so.
+    """
     eps = float(np.finfo(np.float32).eps)
-    return np.asarray(8 * eps * np.maximum(np.abs(wanted), 4.0))
+    operations = traits_of(case.form).operations + summands(case)
+    largest = max((float(np.max(np.abs(a), initial=0)) for a in (wanted, *outer.values())), default=0.0)
+    bound = np.full(wanted.shape, operations * eps * largest)
+    return np.where(wanted == 0, 0.0, bound) if traits_of(case.form).multilinear else bound
 
 
 def gradients_of(op: Any) -> list[str]:
     """Return the inputs of an op that have a gradient."""
-    forms = list(op.forms.values())
-    if all(f.kind is OpClass.SELECTION for f in forms):
-        return []
-    names = dict.fromkeys(s.name for f in forms for s in f.signature.inputs)
-    return [n for n in names if "float32" in GROUPS[op.card.dtype.get(n, "any")]]
+    forms = [f for f in op.forms.values() if f.kind is not OpClass.SELECTION and _has_values(f)]
+    names = dict.fromkeys(name for f in forms for name in f.data)
+    return [n for n in names if any("float32" in GROUPS[f.group(n)] for f in forms if n in f.dtype)]
+
+
+def _has_values(form: Form) -> bool:
+    """Whether some output has a gradient."""
+    rules = (form.dtype[s.name] for s in form.signature.outputs)
+    return any(rule.startswith(("same as", WIDE)) or differentiable(rule) for rule in rules)

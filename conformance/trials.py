@@ -2,35 +2,124 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
+from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from einspec.conformance.calls import Case
-from einspec.conformance.expect import expected
+from einspec.conformance.choice import Choice, loosened
+from einspec.conformance.expect import expected, moves
 from einspec.conformance.session import Trial
-from einspec.conformance.values import fill, ramp
+from einspec.conformance.targets import USUAL
+from einspec.conformance.values import fill, made_up, ramp
+from einspec.dtypes import GROUPS, numpy_dtype
 
 Array = np.ndarray[Any, Any]
+free_ties: ContextVar[bool] = ContextVar("free_ties", default=False)
+"""Whether what is judged promises any valid choice among equal values, not the first."""
+INDEX = USUAL["index"]
+"""The dtype in which indices are given where another is not asked for."""
 
 
-def ramps(case: Case, dtype: str = "float32") -> dict[str, Array]:
-    """Return inputs whose elements are all different: 1, 2, 3, ... across all inputs."""
-    inputs, start = {}, 1
-    for spec, shape in zip(case.form.signature.inputs, case.shapes, strict=True):
-        inputs[spec.name] = ramp(shape, start, dtype)
-        start += inputs[spec.name].size
-    return inputs
+def ramps(case: Case, dtype: str = "float32", index: str = INDEX) -> dict[str, Array]:
+    """Return inputs whose elements are all different, 1, 2, 3, ... across all inputs, as far as the card leaves that open."""
+    start, found = 1, {}
+    for name, array in _shaped(case, np.random.default_rng(zlib.crc32(str(case).encode())), index).items():
+        own = own_dtype(case, name, dtype)
+        open_ = isinstance(array, tuple)
+        found[name] = ramp(array, start, own) if open_ else array.astype(numpy_dtype(own or array.dtype.name))
+        start += found[name].size
+    return found
 
 
-def filled(case: Case, dtype: str, stratum: str, seed: int, subnormals: bool = True) -> dict[str, Array]:
-    """Return inputs of a stratum."""
+def filled(
+    case: Case,
+    dtype: str,
+    stratum: str,
+    seed: int,
+    subnormals: bool = True,
+    index: str = INDEX,
+    mixed: bool = False,
+    known: Mapping[str, Array] | None = None,
+) -> dict[str, Array]:
+    """Return inputs of a stratum.
+
+    Args:
+        case: the call.
+        dtype: the dtype of the first input that holds values, and of those that follow it.
+        stratum: see :func:`einspec.conformance.values.fill`.
+        seed: where the values come from.
+        subnormals: whether the values may be subnormal.
+        index: the dtype of indices.
+        mixed: inputs that may be of a dtype of their own are float32.
+        known: inputs that are given, to which the others are to fit.
+    """
     rng = np.random.default_rng(seed)
-    inputs = zip(case.form.signature.inputs, case.shapes, strict=True)
-    return {spec.name: fill(shape, dtype, stratum, rng, subnormals) for spec, shape in inputs}
+    found = {}
+    for name, array in _shaped(case, rng, index, known or {}).items():
+        own = own_dtype(case, name, "float32" if mixed and _own(case, name) else dtype)
+        if isinstance(array, tuple):
+            found[name] = fill(array, own, stratum, rng, subnormals)
+        else:
+            found[name] = array.astype(numpy_dtype(own or array.dtype.name))
+    if stratum == "bits" and not moves(case, found):
+        return filled(case, dtype, "special", seed, subnormals, index, mixed)
+    return found
+
+
+def _own(case: Case, name: str) -> bool:
+    """Whether an input may be of another dtype than the first."""
+    return name != case.form.lead and not case.form.dtype[name].startswith("same as")
+
+
+def own_dtype(case: Case, name: str, dtype: str) -> str:
+    """Return the dtype of an input where others are of this one; ``""`` for indices and truth values."""
+    group = case.form.group(name)
+    if group in ("index", "bool"):
+        return ""
+    return dtype if dtype in GROUPS[group] else "float32"
+
+
+def _shaped(
+    case: Case, rng: np.random.Generator, index: str, known: Mapping[str, Array] = MappingProxyType({})
+) -> dict[str, Any]:
+    """Return for every input its shape, or what the card says that it holds."""
+    found: dict[str, Any] = {}
+    for spec, shape in zip(case.form.signature.inputs, case.shapes, strict=True):
+        group = case.form.group(spec.name)
+        if spec.name in known:
+            found[spec.name] = known[spec.name]
+        elif spec.name in case.form.values:
+            kind, term = case.form.values[spec.name]
+            bound = term.value(case.solution.sizes, case.solution.values)
+            found[spec.name] = made_up(kind, bound, shape, rng, found.get("index"))
+        elif group == "bool":
+            found[spec.name] = made_up("flag", 0, shape, rng)
+        elif group == "index":
+            found[spec.name] = rng.integers(-2, 5, shape).astype(np.int32)
+        else:
+            found[spec.name] = tuple(shape)
+        if group == "index":
+            found[spec.name] = fitted(found[spec.name], index)
+    return found
+
+
+def fitted(array: Array, dtype: str) -> Array:
+    """Return indices in a dtype; what an unsigned one cannot hold becomes its largest number, which is none as well."""
+    info = np.iinfo(numpy_dtype(dtype))
+    return np.where((array < info.min) | (array > info.max), info.max, array).astype(dtype)
 
 
 def plain_trial(case: Case, arrays: Mapping[str, Array], **more: Any) -> Trial:
     """Return the plain call of a case with what it must give."""
-    return Trial(case, arrays, expected(case, arrays), **more)
+    wants = expected(case, arrays)
+    if (case.form.selects and any(w.how == "bound" for w in wants.values())) or free_ties.get():
+        choice = Choice(case, arrays, free_ties.get()) if case.form.selects else None
+        if choice is not None and choice.open:
+            return Trial(case, arrays, loosened(wants), relation=(next(iter(case.form.selects)), choice.check), **more)
+    more.setdefault("direct", any(w.dtype_name == "int" for w in wants.values()))
+    return Trial(case, arrays, wants, **more)

@@ -11,8 +11,6 @@ from einspec.dtypes import COMPLEX, finfo, numpy_dtype
 
 Array = np.ndarray[Any, Any]
 
-STRATA = ("bits", "special", "small", "gauss", "low")
-
 
 def ramp(shape: tuple[int, ...], start: int = 1, dtype: Any = np.int64) -> Array:
     """Return start, start + 1, ... in the shape: every element tells where it came from."""
@@ -78,3 +76,60 @@ def smallest(dtype: str) -> Any:
     """Return the smallest positive number of a float dtype, a subnormal."""
     width = numpy_dtype(dtype).itemsize
     return np.array([1], f"u{width}").view(numpy_dtype(dtype))[0]
+
+
+def made_up(kind: str, bound: int, shape: tuple[int, ...], rng: np.random.Generator, index: Array | None = None) -> Array:
+    """Return an input of one of the kinds that a card names: int32, except for weights (float64) and flags (bool).
+
+    Args:
+        kind: a key of ``einspec.tables.KINDS``.
+        bound: the number that the card gives with it.
+        shape: the shape.
+        rng: where the values come from.
+        index: the ids that a place in a queue belongs to.
+    """
+    count = math.prod(shape)
+    match kind:
+        case "id":
+            found = rng.integers(0, max(bound, 1), shape)
+            if bound > 1 and rng.random() < 0.3:
+                found = np.where(rng.random(shape) < 0.7, rng.integers(0, bound), found)
+            strange = rng.choice([-1, -1, -1, bound, bound + 3, -7], shape)
+            return np.where((rng.random(shape) < (0.2 if bound else 1.0)), strange, found).astype(np.int32)
+        case "slot":
+            if index is None or index.shape != shape or rng.random() < 0.3:
+                return rng.integers(-1, bound + 2, shape).astype(np.int32)
+            return queue(index)
+        case "count":
+            cuts = np.sort(rng.integers(0, bound + 1, count))
+            found = np.diff(cuts, prepend=0) if count else cuts
+            spoiled = rng.random()
+            if count and spoiled < 0.15:
+                found[rng.integers(count)] += bound + 1
+            elif count and spoiled < 0.25:
+                found[rng.integers(count)] = -2
+            return found.reshape(shape).astype(np.int32)
+        case "route" | "row":
+            taken = rng.permutation(max(bound, count))[:count]
+            taken = np.where((taken < bound) & (rng.random(count) < 0.85), taken, -1)
+            if kind == "route":
+                taken = np.concatenate([taken[taken >= 0], taken[taken < 0]])
+            return taken.reshape(shape).astype(np.int32)
+        case "rank":
+            return rng.permutation(count).reshape(shape).astype(np.int32)
+        case "uniform":
+            return rng.random(shape)
+        case "weight":
+            return np.where(rng.random(shape) < 0.2, 0.0, rng.integers(0, 9, shape) / 4)
+        case "flag":
+            return rng.random(shape) < 0.75
+    raise AssertionError(kind)
+
+
+def queue(index: Array) -> Array:
+    """Return for each id how many equal ones come before it, -1 for a negative one."""
+    flat, found, seen = index.reshape(-1).tolist(), [], dict[int, int]()
+    for i in flat:
+        found.append(-1 if i < 0 else seen.get(i, 0))
+        seen[i] = seen.get(i, 0) + 1
+    return np.array(found, np.int32).reshape(index.shape)

@@ -25,7 +25,7 @@ def witness(context: Context, clause: str, trial: Trial, outcome: Outcome) -> di
     """Return everything that is needed to act on a failure, as plain data."""
     case, found = trial.case, None
     if outcome.error is None:
-        found = outcome.difference(trial.expected)
+        found = outcome.difference(trial)
     data: dict[str, Any] = {
         "summary": case.op.card.summary,
         "signature": str(case.form.signature),

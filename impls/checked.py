@@ -69,16 +69,21 @@ op = checker()
 
 
 def _check(name: str, shapes: tuple[tuple[int, ...], ...], dtypes: tuple[Any, ...], params: dict[str, Any]) -> None:
-    card = load(name)
-    for spec in next(iter(card.forms.values())).signature.inputs:
-        group = card.card.dtype.get(spec.name, "any")
-        for dtype in dtypes:
-            if dtype_name(dtype) not in GROUPS[group]:
-                allowed = ", ".join(sorted(GROUPS[group]))
+    form = solve(load(name), shapes, params).form
+    inputs = form.signature.inputs
+    each = {s.name: list(dtypes) if s.listed else [d] for s, d in zip(inputs, dtypes, strict=False)}
+    for spec in inputs:
+        rule = form.dtype[spec.name]
+        first = each.get(rule.removeprefix("same as "), [])
+        for dtype in each.get(spec.name, []):
+            if first and dtype != first[0]:
+                names = f"{dtype_name(dtype)} and {dtype_name(first[0])}"
+                raise TypeError(f"{name}: {spec.name} must have the {rule.replace('same as', 'dtype of')}, not {names}")
+            if dtype_name(dtype) not in GROUPS[form.group(spec.name)]:
+                allowed = ", ".join(sorted(GROUPS[form.group(spec.name)]))
                 raise TypeError(f"{name}: {spec.name} must be one of {allowed}, not {dtype_name(dtype)}")
-    if len(dtypes) > 1 and len(set(dtypes)) > 1:
-        raise TypeError(f"{name}: the tensors must have one dtype, not {', '.join(map(dtype_name, dtypes))}")
-    solve(card, shapes, params)
+        if len(set(each.get(spec.name, []))) > 1:
+            raise TypeError(f"{name}: the tensors must have one dtype, not {', '.join(map(dtype_name, dtypes))}")
 
 
 def _stacked(name: str, shapes: tuple[tuple[int, ...], ...]) -> tuple[int, ...]:

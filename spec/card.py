@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import functools
+import numbers
 import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ import msgspec
 
 from einspec.classes import OpClass, classify
 from einspec.dtypes import ALL as DTYPES
-from einspec.dtypes import GROUPS
+from einspec.dtypes import GROUPS, WIDE
 from einspec.formula import (
     Axis,
     Binary,
@@ -25,6 +27,7 @@ from einspec.formula import (
     Index,
     Node,
     Number,
+    OpCall,
     Read,
     Reduce,
     Rest,
@@ -38,8 +41,9 @@ from einspec.formula import (
 from einspec.formula import (
     Param as ParamNode,
 )
+from einspec.inline import inline
 from einspec.shapes import ParameterError, Signature, integer, parse_signature
-from einspec.tables import Card, Laws, Param, SameAs, Variant
+from einspec.tables import KINDS, Card, Laws, Param, SameAs, Variant
 
 OPS = Path(__file__).parent / "ops"
 LAW_HELPERS = frozenset({"len", "ones_like"})
@@ -66,7 +70,16 @@ class Form:
     """A card compiled for one value of its string parameter."""
 
     signature: Signature
+    stated: tuple[Equation | OpCall, ...]
+    """The definition as the card writes it."""
     equations: tuple[Equation, ...]
+    """The same with the definitions of other cards that it uses."""
+    dtype: dict[str, str]
+    """The rule of every tensor of the signature."""
+    values: dict[str, tuple[str, Term]]
+    """What an input holds, and the number that goes with it."""
+    selects: dict[str, tuple[str, str]]
+    """For an output that selects, the tensor of which it holds positions, and the one that says which may be taken."""
     sizes: dict[str, Term]
     require: dict[str, Term]
     laws: Laws
@@ -76,7 +89,22 @@ class Form:
     @functools.cached_property
     def kind(self) -> OpClass:
         """The class of the op, derived from its tree."""
-        return classify(self.signature, self.equations)
+        return classify(self.signature, self.equations, frozenset(self.data))
+
+    @functools.cached_property
+    def data(self) -> tuple[str, ...]:
+        """The inputs that hold values, not indices or truth values."""
+        return tuple(s.name for s in self.signature.inputs if self.group(s.name) not in ("index", "bool"))
+
+    def group(self, tensor: str) -> str:
+        """Return the group of dtypes that an input takes."""
+        rule = self.dtype[tensor]
+        return self.group(rule.removeprefix("same as ")) if rule.startswith("same as ") else rule
+
+    @property
+    def lead(self) -> str:
+        """The input whose dtype the others follow: the first that holds values, ``""`` where all are indices."""
+        return self.data[0] if self.data else ""
 
     def equation(self, tensor: str) -> Equation:
         """Return the equation that defines a tensor."""
@@ -124,8 +152,10 @@ class Op:
             if value not in param.choices:
                 raise ParameterError(f"{label} must be one of {', '.join(param.choices)}, not {value!r}")
             return value
-        if param.number and isinstance(value, float):
-            return value
+        if param.number and isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral):
+            return float(value)
+        if param.rational:
+            return _rational(label, value, param)
         if isinstance(value, (tuple, list)) and (param.sizes or param.several):
             value = tuple(integer(label, v) for v in value)
             if param.several and len(value) != len(param.targets(name)):
@@ -140,6 +170,19 @@ class Op:
         if isinstance(least, int) and any(v < least for v in (value if isinstance(value, tuple) else (value,))):
             raise ParameterError(f"{label} must be at least {least}, not {value!r}")
         return value
+
+
+def _rational(label: str, value: Any, param: Param) -> Fraction:
+    """Return a parameter as an exact fraction."""
+    if isinstance(value, bool | float):
+        raise TypeError(f"{label} must be exact: give Fraction({str(value)!r}) or {str(value)!r}, not the float {value!r}")
+    try:
+        exact = Fraction(value)
+    except (TypeError, ValueError, ZeroDivisionError):
+        raise TypeError(f"{label} must be an integer, a Fraction or a decimal string, not {value!r}") from None
+    if isinstance(param.min, int) and exact < param.min:
+        raise ParameterError(f"{label} must be at least {param.min}, not {value!r}")
+    return exact
 
 
 def compile_card(name: str, family: str, card: Card) -> Op:
@@ -163,15 +206,42 @@ def compile_card(name: str, family: str, card: Card) -> Op:
 def _form(where: str, card: Card, variant: Variant, choice: dict[str, str]) -> Form:
     signature = parse_signature(variant.signature or card.signature, where)
     names = frozenset(t for n, p in card.params.items() if p.is_number for t in p.targets(n))
-    equations = parse(variant.definition or card.definition, where, names)
+    stated = parse(variant.definition or card.definition, where, names)
+    equations, selects = inline(where, stated, load)
     sizes = {a: term(text, where, names) for a, text in {**card.sizes, **variant.sizes}.items()}
     require = {k: term(text, where, names) for k, text in {**card.require, **variant.require}.items()}
     own = {k: v for k, v in msgspec.structs.asdict(variant.laws).items() if v}
     own["equation"] = {**card.laws.equation, **variant.laws.equation}
     laws = msgspec.structs.replace(card.laws, **own)
-    form = Form(signature, equations, sizes, require, laws, card.same_as + variant.same_as, choice)
+    _check_dtypes(where, card, signature)
+    dtype = _dtypes(card, signature)
+    values = {s.name: _values(where, card.values[s.name], names) for s in signature.inputs if s.name in card.values}
+    for name, text in card.selects.items():
+        source, _, mask = text.partition(" where ")
+        selects[name] = source, mask
+    outputs = {s.name for s in signature.outputs}
+    selects = {k: v for k, v in selects.items() if k in outputs}
+    form = Form(
+        signature, stated, equations, dtype, values, selects, sizes, require, laws, card.same_as + variant.same_as, choice
+    )
     _check(where, card, form)
     return form
+
+
+def _dtypes(card: Card, signature: Signature) -> dict[str, str]:
+    """Return the dtype rule of every tensor: what the card says, else that of the first input that holds values."""
+    rules = {s.name: card.dtype[s.name] for s in (*signature.inputs, *signature.outputs) if s.name in card.dtype}
+    lead = next((s.name for s in signature.inputs if rules.get(s.name) not in ("index", "bool")), "")
+    first = lead or next((s.name for s in signature.inputs), "")
+    rest = {s.name: f"same as {first}" for s in (*signature.inputs, *signature.outputs) if s.name not in rules}
+    return {**rest, **({lead: "any"} if lead and lead not in rules else {}), **rules}
+
+
+def _values(where: str, text: str, names: frozenset[str]) -> tuple[str, Term]:
+    kind, _, size = text.partition(" ")
+    if kind not in KINDS:
+        raise CardError(f"{where}: values: {kind!r} is none of {', '.join(KINDS)}")
+    return kind, term(size or "0", where, names)
 
 
 def term(text: str, where: str, params: frozenset[str] = frozenset()) -> Term:
@@ -227,7 +297,9 @@ def _check(where: str, card: Card, form: Form) -> None:
     for axis in rules:
         if axis not in known and not card.when:
             raise CardError(f"{where}: axis {axis} stands in no tensor of the signature")
-    _check_dtypes(where, card, inputs, set(outputs))
+    for name, sources in form.selects.items():
+        if name not in outputs or not {t for t in sources if t} <= declared.keys():
+            raise CardError(f"{where}: selects.{name}: expected an output and tensors of the definition, 'x where mask'")
     _check_laws(where, card, form, known)
 
 
@@ -255,13 +327,18 @@ def _check_read(where: str, read: Read, equation: Equation, declared: Mapping[st
             raise FormulaError(f"{where}: {read.tensor} is read with other dimensions than it has: {equation.text}")
 
 
-def _check_dtypes(where: str, card: Card, inputs: list[str], outputs: set[str]) -> None:
+def _check_dtypes(where: str, card: Card, signature: Signature) -> None:
+    inputs, outputs = ([s.name for s in side] for side in (signature.inputs, signature.outputs))
     for tensor, rule in card.dtype.items():
+        same = rule.removeprefix(WIDE).removeprefix("same as ")
         if tensor in inputs:
-            allowed, expected = rule in GROUPS, f"one of {', '.join(GROUPS)}"
+            allowed = rule in GROUPS or (rule.startswith("same as ") and same in inputs)
+            expected = f"'same as' and an input, or one of {', '.join(GROUPS)}"
         elif tensor in outputs:
-            allowed = rule.removeprefix("same as ") in inputs if rule.startswith("same as ") else rule in DTYPES
-            expected = "'same as' and an input, or a dtype"
+            allowed = rule in (*DTYPES, "int") or (rule != same and same in inputs)
+            expected = f"'same as' or {WIDE.strip()!r} and an input, a dtype, or int"
+        elif card.when:
+            continue
         else:
             raise CardError(f"{where}: dtype.{tensor}: no such tensor")
         if not allowed:
@@ -283,7 +360,10 @@ def _check_laws(where: str, card: Card, form: Form, known: set[str]) -> None:
         unknown = called - paths().keys() - LAW_HELPERS - {where.rpartition("/")[2].removesuffix(".toml")}
         if unknown:
             raise CardError(f"{where}: laws.{law}: no op {sorted(unknown)[0]!r}: {text!r}")
-    for kind in ("equivariant", "invariant"):
+    for kind in ("distinct", "bijection"):
+        if getattr(laws, kind) and getattr(laws, kind) not in {s.name for s in form.signature.outputs}:
+            raise CardError(f"{where}: laws.{kind}: no output {getattr(laws, kind)!r}")
+    for kind in ("equivariant", "invariant", "prefix"):
         for axis in getattr(laws, kind).split():
             if axis not in known:
                 raise CardError(f"{where}: laws.{kind}: axis {axis} stands in no tensor of the signature")

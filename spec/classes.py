@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -45,18 +45,27 @@ class OpClass(StrEnum):
     """Everything else."""
 
 
-def classify(signature: Signature, equations: tuple[Equation, ...]) -> OpClass:
-    """Return the class of an op."""
+def classify(signature: Signature, equations: tuple[Equation, ...], data: frozenset[str]) -> OpClass:
+    """Return the class of an op.
+
+    Args:
+        signature: its inputs and outputs.
+        equations: its definition.
+        data: the inputs that hold values; the others are indices, on which an op may depend in any way.
+    """
     outputs = [e for spec in signature.outputs for e in equations if e.tensor == spec.name]
-    names = {spec.name for spec in signature.inputs}
-    if not any(isinstance(n, Read) and n.tensor in names for e in outputs for n in walk(e.body)):
+    names = set(data)
+    for equation in equations:
+        if reads(equation.body, names):
+            names.add(equation.tensor)
+    if not names & {spec.name for spec in signature.outputs}:
         return OpClass.SELECTION
-    if all(isinstance(e.body, Read) and e.body.tensor in names for e in outputs):
+    if all(isinstance(e.body, Read) and e.body.tensor in data for e in outputs):
         used = {a for e in outputs for a in axes_of(e.index)}
         read = {a for e in outputs for a in axes_of(e.body.index)}  # type: ignore[union-attr]  # all are reads
         return OpClass.PERMUTATION if used == read else OpClass.GATHER
     parts = [list(split(e.body, names)) for e in outputs]
-    if any(p is None for part in parts for p in part):
+    if any(p is None or p.read.tensor not in data for part in parts for p in part):
         return OpClass.NONLINEAR
     if all(len(part) <= 1 and all(p is None or p.pinned for p in part) for part in parts):
         return OpClass.GATHER
@@ -99,36 +108,62 @@ def split(body: Node, inputs: set[str]) -> Iterator[Term | None]:
 def _linear(term: Node, inputs: set[str], bound: tuple[str, ...]) -> Term | None:
     if isinstance(term, Reduce) and term.kind == "sum":
         return _linear(term.body, inputs, bound + term.axes)
-    if isinstance(term, Binary) and term.op == "/" and not _reads(term.right, inputs):
+    if isinstance(term, Binary) and term.op == "/" and not reads(term.right, inputs):
         inner = _linear(term.left, inputs, bound)
         return inner and Term(inner.read, [*inner.coefficients, Binary("/", _one(), term.right)], inner.bound)
-    reads = [f for f in factors(term) if _reads(f, inputs)]
-    if len(reads) != 1:
+    found = [f for f in factors(term) if reads(f, inputs)]
+    if len(found) != 1:
         return None
-    rest = [f for f in factors(term) if f is not reads[0]]
-    if isinstance(reads[0], Read):
-        return Term(reads[0], rest, bound)
-    if isinstance(reads[0], Bracket | Apply) or reads[0] == term:
+    rest = [f for f in factors(term) if f is not found[0]]
+    if isinstance(found[0], Read):
+        return Term(found[0], rest, bound)
+    if isinstance(found[0], Bracket | Apply) or found[0] == term:
         return None
-    inner = _linear(reads[0], inputs, bound)
+    inner = _linear(found[0], inputs, bound)
     return inner and Term(inner.read, rest + inner.coefficients, inner.bound)
 
 
-def _reads(node: Node, inputs: set[str]) -> bool:
+def reads(node: Node, inputs: set[str]) -> bool:
+    """Return whether a term reads one of these tensors."""
     return any(isinstance(n, Read) and n.tensor in inputs for n in walk(node))
+
+
+def _outside_brackets(node: Node) -> Iterator[Node]:
+    """Yield the reads of a term that no bracket holds."""
+    if isinstance(node, Read):
+        yield node
+    elif not isinstance(node, Bracket):
+        for field in fields(node):
+            value = getattr(node, field.name)
+            if is_dataclass(value):
+                yield from _outside_brackets(value)  # type: ignore[arg-type]  # a node
 
 
 def _one() -> Node:
     return Number(1)
 
 
-def transpose(signature: Signature, equations: tuple[Equation, ...], wrt: str) -> tuple[Equation, ...] | None:
+def transpose(
+    signature: Signature, equations: tuple[Equation, ...], wrt: str, exclude: frozenset[str] = frozenset()
+) -> tuple[Equation, ...] | None:
     """Return the definition of the gradient of a linear op: what the cotangents of the outputs give for one input.
 
     The cotangent of output ``y`` is read under the name ``y``; the result is defined under the name of the input. None
-    when the op is not linear in that input.
+    when the op is not linear in that input. A bracket is constant almost everywhere, whatever it compares.
+
+    Args:
+        signature: the inputs and outputs of the op.
+        equations: its definition.
+        wrt: the input.
+        exclude: outputs that have no gradient.
     """
-    outputs = {spec.name for spec in signature.outputs}
+    outputs = {spec.name for spec in signature.outputs} - exclude
+    carried = {wrt}
+    for equation in equations:
+        if equation.tensor in outputs and any(reads(n, carried - {wrt}) for n in _outside_brackets(equation.body)):
+            return None
+        if any(reads(n, carried) for n in _outside_brackets(equation.body)):
+            carried.add(equation.tensor)
     total: Node | None = None
     index = next(spec.index for spec in signature.inputs if spec.name == wrt)
     for equation in equations:

@@ -15,13 +15,19 @@ COMPLEX = ("complex64", "complex128")
 ALL = (*FLOATS, *INTEGERS, "bool", *COMPLEX, *FLOAT8)
 """Every dtype that the suite knows, the one that everything must support first."""
 
+WIDE = "at least float32 as "
+"""Before the name of an input: float32, or the dtype of the input where that is wider."""
+
 GROUPS = {
     "any": frozenset(ALL),
     "ordered": frozenset(ALL) - frozenset(COMPLEX),
     "number": frozenset((*FLOATS, *INTEGERS, *COMPLEX)),
     "inexact": frozenset((*FLOATS, *COMPLEX)),
+    "float": frozenset(FLOATS),
+    "index": frozenset(INTEGERS) - {"uint64"},
+    "bool": frozenset(("bool",)),
 }
-"""``ordered``: has a maximum; ``number``: can be summed; ``inexact``: has a mean."""
+"""``ordered``: has a maximum; ``number``: can be summed; ``inexact``: has a mean; ``index``: counts or points to something."""
 
 
 @functools.cache

@@ -19,7 +19,7 @@ MACROS = {
     "relu": "(u > 0) * u",
     "sigmoid": "1 / (1 + exp(-u))",
     "silu": "u / (1 + exp(-u))",
-    "softplus": "log(1 + exp(u))",
+    "softplus": "(u > 0) * u + log(1 + exp(-abs(u)))",
     "gelu": "u * (1 + erf(u / sqrt(2))) / 2",
 }
 """Functions that the language defines in itself, of one argument ``u``."""
@@ -141,6 +141,19 @@ class Equation:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class OpCall:
+    """``y[axes], z[axes] = op(x[axes], name=value)``: a definition that uses that of another card."""
+
+    targets: tuple[Read, ...]
+    op: str
+    inputs: tuple[Read, ...]
+    choices: tuple[tuple[str, str], ...]
+    """Parameters that are strings."""
+    numbers: tuple[tuple[str, Node], ...]
+    text: str
+
+
 def base(axis: str) -> str:
     """Return the axis without the digits that only distinguish: ``e1`` is an axis of the size of ``e``."""
     return axis if "." in axis else axis.rstrip("0123456789")
@@ -240,7 +253,7 @@ class _Parser:
                 continue
         return 1
 
-    def module(self) -> tuple[Equation, ...]:
+    def module(self) -> tuple[Equation | OpCall, ...]:
         try:
             tree = ast.parse(self.text)
         except SyntaxError as error:
@@ -250,10 +263,13 @@ class _Parser:
             raise self.error(None, "expected at least one equation")
         return tuple(self.equation(statement) for statement in tree.body)
 
-    def equation(self, statement: ast.stmt) -> Equation:
+    def equation(self, statement: ast.stmt) -> Equation | OpCall:
         if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
             raise self.error(statement, "expected an equation, name[axes] = expression")
         target = statement.targets[0]
+        match statement.value:
+            case ast.Call(func=ast.Name(id=name)) as call if name not in (*FUNCTIONS, *MACROS):
+                return self.op_call(statement, target, call, name)
         index: tuple[Index, ...] = ()
         if isinstance(target, ast.Subscript):
             index = self.index(target.slice)
@@ -272,6 +288,30 @@ class _Parser:
                 f"axis {sorted(free)[0]} stands only on the right: bind it with a reduction, as in sum[{sorted(free)[0]}](...)",
             )
         return equation
+
+    def op_call(self, statement: ast.stmt, target: ast.expr, call: ast.Call, name: str) -> OpCall:
+        """Return the use of another card; its parameters are strings, or terms over sizes and parameters."""
+        targets = target.elts if isinstance(target, ast.Tuple) else [target]
+        choices = [(k.arg, k.value.value) for k in call.keywords if _is_string(k.value)]
+        numbers = [(k.arg, self.term(k.value)) for k in call.keywords if not _is_string(k.value)]
+        text = " ".join((ast.get_source_segment(self.text, statement) or "").split())
+        return OpCall(
+            tuple(self.tensor(t) for t in targets),
+            name,
+            tuple(self.tensor(a) for a in call.args),
+            tuple((str(k), str(v)) for k, v in choices),
+            tuple((str(k), v) for k, v in numbers),
+            text,
+        )
+
+    def tensor(self, node: ast.expr) -> Read:
+        """Return a tensor with its axes, the only thing that another card takes and gives."""
+        match node:
+            case ast.Subscript(value=ast.Name(id=name)):
+                return Read(name, self.index(node.slice))
+            case ast.Name(id=name):
+                return Read(name, ())
+        raise self.error(node, "expected a tensor with its axes, as in x[t, e]; give what is computed a name first")
 
     def index(self, node: ast.expr) -> tuple[Index, ...]:
         if not isinstance(node, ast.Tuple) or (node.elts and self.in_parentheses(node)):
@@ -382,6 +422,10 @@ class _Parser:
         return Reduce(name, names, term)
 
 
+def _is_string(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
 @functools.cache
 def _macro(name: str) -> Node:
     return parse("y = sum[u](" + MACROS[name] + ")", name)[0].body.body  # type: ignore[union-attr]  # a Reduce
@@ -410,7 +454,7 @@ def _softmax_top(top: Reduce, fresh: list[str], used: set[str]) -> Reduce:
     return renamed
 
 
-def parse(text: str, card: str = "formula", params: frozenset[str] = frozenset()) -> tuple[Equation, ...]:
+def parse(text: str, card: str = "formula", params: frozenset[str] = frozenset()) -> tuple[Equation | OpCall, ...]:
     """Parse a definition.
 
     Args:

@@ -69,25 +69,29 @@ def evaluate(
     """
     if xp is None:
         import numpy as xp  # noqa: ICN001  # the framework is an argument
-    machine = _Oracle(solution, dict(inputs), xp, device, finite)
+    machine = Machine(solution, dict(inputs), xp, device, finite)
     with machine.quiet():
         for equation in equations or solution.form.equations:
             machine.define(equation)
     return {e.tensor: machine.tensors[e.tensor] for e in equations or solution.form.equations}
 
 
-class _Oracle:
+class Machine:
+    """Evaluates the terms of a definition as arrays with named axes."""
+
     def __init__(self, solution: Solution, tensors: dict[str, Array], xp: Any, device: Any, finite: bool) -> None:
         self.solution, self.tensors, self.xp = solution, tensors, xp
         self.options = {"device": device} if device is not None else {}
         self.torch, self.all_finite = xp.__name__ == "torch", finite
 
     def quiet(self) -> Any:
+        """Return a context without NumPy's warnings."""
         import numpy as np
 
         return np.errstate(all="ignore")
 
     def define(self, equation: Equation) -> None:
+        """Evaluate an equation and keep its tensor."""
         dims = expand(equation.index, self.solution.ranks)
         names = tuple(a for d in dims for a in atoms(d))
         value = self.spread(self.term(equation.body), names)
@@ -95,6 +99,7 @@ class _Oracle:
         self.tensors[equation.tensor] = value.array.reshape(shape)
 
     def term(self, node: Node) -> Labelled:
+        """Return the value of a term."""
         match node:
             case Number(value):
                 return Labelled(self.constant(value), ())
@@ -136,6 +141,7 @@ class _Oracle:
         return tuple(itertools.chain(*(([rest_axis(n, i) for i in range(ranks[n])] if n in ranks else [n]) for n in names)))
 
     def reduce(self, kind: str, names: tuple[str, ...], body: Node) -> Labelled:
+        """Return a sum, maximum or minimum over axes."""
         if kind == "sum":
             parts = list(factors(body))
             terms = [self.term(p) for p in parts]
@@ -149,10 +155,14 @@ class _Oracle:
         missing = [a for a in names if a not in inner.axes]
         inner = self.spread(inner, (*inner.axes, *missing)) if missing else inner
         where = tuple(inner.axes.index(a) for a in names)
+        if not math.prod(self.solution.size(a) for a in names):
+            axes = tuple(a for a in inner.axes if a not in names)
+            return self.spread(Labelled(self.constant(-math.inf if kind == "max" else math.inf), ()), axes)
         best = self.best(kind, inner.array, where)
         return Labelled(best, tuple(a for a in inner.axes if a not in names))
 
     def best(self, kind: str, array: Array, axes: tuple[int, ...]) -> Array:
+        """Return the greatest or least element along some dimensions, in the total order."""
         xp = self.xp
         if kind == "max":
             return xp.amax(array, axis=axes) if self.torch else xp.max(array, axis=axes)
@@ -184,6 +194,7 @@ class _Oracle:
         return self.spread(Labelled(summed, tuple(a for a in value_axes if a not in (bound or ()))), kept)
 
     def einsum(self, terms: list[Labelled], kept: tuple[str, ...]) -> Array:
+        """Return a sum of products of finite arrays."""
         letters = {
             a: chr(ord("a") + i) if i < 26 else chr(ord("A") + i - 26)
             for i, a in enumerate(dict.fromkeys(x for t in terms for x in t.axes))
@@ -213,11 +224,13 @@ class _Oracle:
         return [self.view(t, axes) for t in terms], axes
 
     def view(self, term: Labelled, axes: tuple[str, ...]) -> Array:
+        """Return the array of a term with these axes in this order, of size 1 where it lacks one."""
         order = tuple(term.axes.index(a) for a in axes if a in term.axes)
         array = self.permute(term.array, order)
         return array.reshape(tuple(self.solution.size(a) if a in term.axes else 1 for a in axes))
 
     def permute(self, array: Array, order: tuple[int, ...]) -> Array:
+        """Return the array with its dimensions in another order."""
         if order == tuple(range(len(order))):
             return array
         return array.permute(order) if self.torch else self.xp.transpose(array, order)
@@ -228,6 +241,7 @@ class _Oracle:
         return Labelled(self.xp.broadcast_to(self.view(term, axes), shape), axes)
 
     def bracket(self, op: str, left: Node, right: Node) -> Labelled:
+        """Return 1 where a comparison holds in the total order, else 0."""
         pairs = list(zip(_operands(left), _operands(right), strict=True))
         result: Array = None
         axes: tuple[str, ...] = ()
@@ -251,12 +265,14 @@ class _Oracle:
     def both(
         self, a: Array, a_axes: tuple[str, ...], b: Array | None, b_axes: tuple[str, ...]
     ) -> tuple[Array, tuple[str, ...]]:
+        """Return the conjunction of two arrays of truth values with named axes."""
         if b is None:
             return a, a_axes
         (x, y), axes = self.align(Labelled(a, a_axes), Labelled(b, b_axes))
         return x & y, axes
 
     def arithmetic(self, op: str, a: Array, b: Array) -> Array:
+        """Return the result of an operation on aligned arrays."""
         match op:
             case "+":
                 return a + b
@@ -270,6 +286,7 @@ class _Oracle:
                 return a % b
 
     def function(self, name: str, array: Array) -> Array:
+        """Return a function of each element."""
         array = array if name == "abs" else self.real(array)
         if name != "erf":
             return getattr(self.xp, name)(array)
@@ -282,28 +299,35 @@ class _Oracle:
         return erf(array)
 
     def constant(self, value: int | float) -> Array:
+        """Return a number as an array."""
         return self.xp.asarray(value, dtype=self.xp.float64 if isinstance(value, float) else self.xp.int64, **self.options)
 
     def whole(self, truth: Array) -> Array:
+        """Return truth values as integers."""
         return truth.to(self.xp.int64) if self.torch else self.xp.asarray(truth).astype(self.xp.int64)
 
     def real(self, array: Array) -> Array:
+        """Return the array in a dtype that has fractions."""
         if self.floating(array) or self.complex(array):
             return array
         return array.to(self.xp.float64) if self.torch else self.xp.asarray(array).astype(self.xp.float64)
 
     def floating(self, array: Array) -> bool:
+        """Whether an array holds real numbers."""
         return bool(array.is_floating_point()) if self.torch else array.dtype.kind == "f"
 
     def complex(self, array: Array) -> bool:
+        """Whether an array holds complex numbers."""
         return bool(array.is_complex()) if self.torch else array.dtype.kind == "c"
 
     def nan(self, array: Array) -> Array:
+        """Return where an array is NaN."""
         if self.floating(array) or self.complex(array):
             return self.xp.isnan(array)
         return self.xp.zeros_like(array, dtype=self.xp.bool if self.torch else bool)
 
     def finite(self, array: Array) -> bool:
+        """Whether an array holds no NaN and no infinity."""
         if self.all_finite or not (self.floating(array) or self.complex(array)):
             return True
         return bool(self.xp.isfinite(array).all())

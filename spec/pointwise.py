@@ -126,7 +126,8 @@ class _Point:
             for value in values:
                 total = total + value
             return total
-        return (max if node.kind == "max" else min)(values, key=lambda v: key((v,)))
+        least = -math.inf if node.kind == "max" else math.inf
+        return (max if node.kind == "max" else min)(values, key=lambda v: key((v,)), default=least)
 
 
 def key(values: tuple[Value, ...]) -> tuple[tuple[bool, Value], ...]:

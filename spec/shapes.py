@@ -268,11 +268,13 @@ class _Solver:
 
     def take_parameter(self, name: str, param: Param) -> list[_Product]:
         value = self.params[name]
-        if value is None or param.choices:
+        if param.choices:
             return []
         if param.sizes:
             return self.take_sizes(param.sizes, name, value)
         targets = param.targets(name)
+        if param.rational:
+            value = (value.numerator, value.denominator)
         each = value if isinstance(value, tuple) else (value,) * len(targets)
         if param.size:
             return [(_axes_of_target(t), n, name, 0) for t, n in zip(targets, each, strict=True)]

@@ -7,6 +7,19 @@ from typing import Any, Literal
 
 import msgspec
 
+KINDS = {
+    "id": "an index below the number that follows; any other integer is none",
+    "slot": "a place below the number that follows in the queue of the id in ``index``; any other integer is none",
+    "count": "numbers of rows, together at most the number that follows",
+    "route": "a permutation of some numbers below the one that follows, filled up with -1",
+    "row": "distinct rows below the number that follows, or -1",
+    "rank": "each of 0, 1, ..., n-1 once",
+    "uniform": "numbers in [0, 1)",
+    "weight": "numbers of which none is negative and some are 0",
+    "flag": "truth values",
+}
+"""What ``[values]`` may say of an input."""
+
 
 class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Base of every table of a card: an unknown key is an error."""
@@ -32,12 +45,14 @@ class Param(Table, frozen=True):
     """The rest whose sizes it lists; one of them may be -1 and is inferred."""
     number: bool = False
     """Takes a float as well as an integer."""
+    rational: bool = False
+    """Takes an integer, a Fraction or a decimal string; formulas read numerator and denominator under the names of ``int``."""
     choices: tuple[str, ...] = ()
     default: int | float | str | tuple[int, ...] | msgspec.UnsetType = msgspec.UNSET
     min: int | msgspec.UnsetType = msgspec.UNSET
     several: bool = msgspec.field(default=False, name="tuple")
     """Takes one integer for all its targets, or a tuple with one each."""
-    values: tuple[int, ...] = ()
+    values: tuple[int | float | str, ...] = ()
     """The values that the judge tries, where the smallest legal ones do not tell enough."""
 
     def targets(self, name: str) -> list[str]:
@@ -82,6 +97,12 @@ class Laws(Table, frozen=True):
     """What input and output have in common: every element, or the sum over all elements."""
     idempotent: bool = False
     """Applied to its own output, it changes nothing."""
+    distinct: str = ""
+    """An output whose entries along the last axis are distinct, those that are negative left out."""
+    bijection: str = ""
+    """An output that holds each of 0, 1, ..., n-1 once."""
+    prefix: str = ""
+    """Axes whose size a parameter gives: a smaller size gives the first part of what a larger one gives."""
     equation: dict[str, str] = {}
     """``name = "left == right"``, both sides calls over the inputs, outputs and parameters."""
 
@@ -137,7 +158,15 @@ class Card(Table, frozen=True):
     unspecified: tuple[str, ...] = ()
     """Ids of errors that an implementation need not raise, such as ``axes.h`` or ``list.xs``."""
     dtype: dict[str, str] = {}
-    """For an input the group of dtypes that it takes; for an output ``same as x`` or a dtype."""
+    """For an input the group of dtypes that it takes, or ``same as x``; for an output ``same as x``, a dtype,
+    ``at least float32 as x``, or ``int``: a Python integer. Inputs are by default of the dtype of the first one."""
+    values: dict[str, str] = {}
+    """What an input holds when the judge makes it up: a kind of ``KINDS`` and an expression over sizes and parameters."""
+    selects: dict[str, str] = {}
+    """For an output the tensor of which it holds positions in descending order, the lower first where equal:
+    ``x``, or ``x where mask`` if only some may be taken. Follows by itself where the output comes from another card."""
+    stores: bool = False
+    """Whether tensors that the definition names on the way may be rounded to the dtype of the outputs."""
     when: dict[str, dict[str, Variant]] = {}
     """One string parameter, and for each of its values what differs."""
     laws: Laws = Laws()

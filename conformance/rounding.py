@@ -1,0 +1,275 @@
+"""How far a rounded computation may be from the exact value: a running error analysis of the definition itself.
+
+Every term is evaluated in float64 together with a bound on the absolute error that any order of computing it in the
+working precision can have. Nothing is scaled by the size of an array, and no tolerance is typed in: a sum of n terms has
+``(n - 1) * eps * sum|terms|``, a product, a quotient and a function pass on what comes in and add one rounding of their own.
+A comparison that the errors of its sides could turn round is in doubt, and so is everything that depends on it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from einspec.dtypes import finfo, numpy_dtype
+from einspec.formula import (
+    Apply,
+    Axis,
+    Binary,
+    Bracket,
+    Equation,
+    Node,
+    Number,
+    Param,
+    Read,
+    Reduce,
+    Size,
+    Tuple,
+    factors,
+)
+from einspec.oracle import Labelled, Machine
+from einspec.shapes import Solution, atoms, expand
+
+Array = np.ndarray[Any, Any]
+FUNCTION_ULPS = 8
+"""How many units in the last place exp, log, tanh and erf of a framework may be off."""
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """An array with named axes and a bound on the error of each element; infinite where nothing can be said."""
+
+    value: Labelled
+    error: Array
+    """Of the shape of the array."""
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor of a definition and the bounds on its errors."""
+
+    array: Array
+    error: Array
+
+
+def analyse(
+    solution: Solution, inputs: Mapping[str, Array], working: str, stored: str = "", given: Mapping[str, Array] | None = None
+) -> dict[str, Tensor]:
+    """Return every tensor of a definition with the error that computing it may have.
+
+    Args:
+        solution: the sizes of the call.
+        inputs: the inputs as float64 or int64, exact.
+        working: the dtype in which everything is computed at least.
+        stored: the dtype to which tensors on the way may be rounded, if any.
+        given: tensors that are taken as they are, not by their equations.
+    """
+    run = _Analysis(solution, inputs, working, stored, given or {})
+    with np.errstate(all="ignore"):
+        for equation in solution.form.equations:
+            run.define(equation)
+    return run.tensors
+
+
+class _Analysis:
+    def __init__(
+        self, solution: Solution, inputs: Mapping[str, Array], working: str, stored: str, given: Mapping[str, Array]
+    ) -> None:
+        self.solution, self.given = solution, given
+        self.machine = Machine(solution, {}, np, None, False)
+        self.tensors = {name: Tensor(array, np.zeros(array.shape)) for name, array in inputs.items()}
+        self.dtype, self.limits = np.dtype(working), np.finfo(working)
+        self.stored = numpy_dtype(stored) if stored else None
+        self.outputs = {s.name for s in solution.form.signature.outputs}
+
+    def define(self, equation: Equation) -> None:
+        dims = expand(equation.index, self.solution.ranks)
+        shape = tuple(math.prod(self.solution.size(a) for a in atoms(d)) for d in dims)
+        if equation.tensor in self.given:
+            array = self.given[equation.tensor].reshape(shape)
+            self.tensors[equation.tensor] = Tensor(array, np.zeros(shape))
+            return
+        names = tuple(a for d in dims for a in atoms(d))
+        found = self.spread(self.term(equation.body), names)
+        tensor = Tensor(np.asarray(found.value.array).reshape(shape), found.error.reshape(shape))
+        if self.stored is not None and equation.tensor not in self.outputs:
+            tensor = Tensor(tensor.array, tensor.error + storing(tensor, self.stored))
+        self.tensors[equation.tensor] = tensor
+
+    def term(self, node: Node) -> Quantity:
+        match node:
+            case Number() | Size() | Param():
+                return self.rounded(self.machine.term(node), np.zeros(()))
+            case Axis():
+                return self.exact(self.machine.term(node))
+            case Read(tensor, index):
+                return self.read(self.tensors[tensor], index)
+            case Bracket(op, left, right):
+                return self.bracket(op, left, right)
+            case Binary("*"):
+                return self.contract([self.term(f) for f in factors(node)], None)
+            case Binary(op, left, right):
+                return self.arithmetic(op, self.term(left), self.term(right))
+            case Apply(function, argument):
+                return self.function(function, self.term(argument))
+            case Reduce("sum", names, body):
+                names = self.machine.open(names)
+                terms = [self.term(p) for p in factors(body)]
+                missing = [a for a in names if not any(a in t.value.axes for t in terms)]
+                count = math.prod(self.solution.size(a) for a in missing)
+                if missing:
+                    terms.append(self.exact(Labelled(np.asarray(count), (), mask=count == 0)))
+                return self.contract(terms, names)
+            case Reduce(kind, names, body):
+                return self.extreme(kind, self.machine.open(names), self.term(body))
+        raise AssertionError(node)
+
+    def exact(self, value: Labelled) -> Quantity:
+        return Quantity(value, np.zeros(np.shape(value.array)))
+
+    def read(self, tensor: Tensor, index: Any) -> Quantity:
+        names = tuple(a for d in expand(index, self.solution.ranks) for a in atoms(d))
+        shape = tuple(self.solution.size(a) for a in names)
+        value = self.machine.diagonal(tensor.array.reshape(shape), names)
+        return Quantity(value, np.asarray(self.machine.diagonal(tensor.error.reshape(shape), names).array))
+
+    def spread(self, quantity: Quantity, axes: tuple[str, ...]) -> Quantity:
+        error = self.machine.spread(Labelled(quantity.error, quantity.value.axes), axes).array
+        return Quantity(self.machine.spread(quantity.value, axes), error)
+
+    def aligned(self, left: Quantity, right: Quantity) -> tuple[list[Array], list[Array], tuple[str, ...]]:
+        values, axes = self.machine.align(left.value, right.value)
+        errors = [self.machine.view(Labelled(q.error, q.value.axes), axes) for q in (left, right)]
+        return values, errors, axes
+
+    def rounded(self, value: Labelled, error: Array, ulps: float = 1) -> Quantity:
+        """Return the result of one operation in the working precision: exact where that holds an exact result."""
+        array = np.asarray(value.array)
+        if array.dtype.kind in "iub":
+            return Quantity(value, np.broadcast_to(error, array.shape))
+        inexact = (error > 0) | (array.astype(self.dtype) != array)
+        step = ulps * float(self.limits.eps) * np.abs(array) + float(self.limits.smallest_normal)
+        total = np.where(inexact, error + step, error)
+        total = np.where(np.abs(array) > float(self.limits.max), np.inf, total)
+        return Quantity(value, np.where(np.isfinite(array), np.where(np.isnan(total), np.inf, total), 0.0))
+
+    def bracket(self, op: str, left: Node, right: Node) -> Quantity:
+        """Return the truth of a comparison; its error is infinite where the errors of its sides could turn it round."""
+        value = self.machine_bracket(op, left, right)
+        doubt, open_tie = np.zeros((), bool), np.ones((), bool)
+        axes: tuple[str, ...] = ()
+        for a, b in zip(_operands(left), _operands(right), strict=True):
+            (x, y), (ex, ey), own = self.aligned(self.term(a), self.term(b))
+            errors = ex + ey
+            near = (errors > 0) & (np.abs(x - y) <= errors) & ((x != y) | np.isinf(errors))
+            same = (x == y) | (np.isnan(x) & np.isnan(y)) if x.dtype.kind == "f" or y.dtype.kind == "f" else x == y
+            (d, o, n, s), axes = self.machine.align(
+                Labelled(doubt, axes), Labelled(open_tie, axes), Labelled(near, own), Labelled(np.asarray(same), own)
+            )
+            doubt, open_tie = d | (o & n), o & (s | n)
+        error = np.where(self.machine.spread(Labelled(doubt, axes), value.axes).array, np.inf, 0.0)
+        return Quantity(value, error)
+
+    def machine_bracket(self, op: str, left: Node, right: Node) -> Labelled:
+        """Return the bracket by the oracle, on the tensors as they are known here."""
+        self.machine.tensors = {name: t.array for name, t in self.tensors.items()}
+        return self.machine.bracket(op, left, right)
+
+    def contract(self, terms: list[Quantity], bound: Sequence[str] | None) -> Quantity:
+        """Return a product of terms, summed over the bound axes."""
+        machine = self.machine
+        terms = [t if t.value.mask and not t.error.any() else Quantity(_plain(t.value), t.error) for t in terms]
+        value = machine.contract([t.value for t in terms], bound)
+        masks = [t.value for t in terms if t.value.mask]
+        values = [t for t in terms if not t.value.mask]
+        if all(np.asarray(t.value.array).dtype.kind in "iub" and not t.error.any() for t in terms):
+            return self.exact(value)
+        sizes = [Labelled(np.abs(t.value.array).astype(float), t.value.axes) for t in values]
+        upper = [Labelled(s.array + t.error, s.axes) for s, t in zip(sizes, values, strict=True)]
+        most = self.like(machine.contract([*masks, *upper], bound), value)
+        least = self.like(machine.contract([*masks, *sizes], bound), value)
+        count = math.prod(self.solution.size(a) for a in bound or ()) if not masks else self.count(masks, bound, value)
+        roundings = len([v for v in values if np.asarray(v.value.array).dtype.kind == "f"]) - 1 + np.maximum(count - 1, 0)
+        passed = np.where(most == least, 0.0, most - least)
+        if not np.any(roundings > 1):
+            return self.rounded(value, passed) if np.any(roundings) or passed.any() else Quantity(value, passed)
+        step = np.maximum(roundings, 0) * (float(self.limits.eps) * most + float(self.limits.smallest_normal))
+        error = passed + np.where(most == 0, 0.0, step)
+        array = np.asarray(value.array)
+        error = np.where(most > float(self.limits.max), np.inf, np.where(np.isnan(error), np.inf, error))
+        return Quantity(value, np.where(np.isfinite(array), error, 0.0))
+
+    def count(self, masks: list[Labelled], bound: Sequence[str] | None, like: Labelled) -> Array:
+        """Return how many terms of each sum have all brackets true."""
+        axes = {a for m in masks for a in m.axes}
+        rest = math.prod(self.solution.size(a) for a in bound or () if a not in axes)
+        own = [a for a in bound or () if a in axes]
+        return self.like(self.machine.contract(masks, own), like) * rest
+
+    def like(self, found: Labelled, other: Labelled) -> Array:
+        array: Array = self.machine.spread(found, other.axes).array
+        return array
+
+    def arithmetic(self, op: str, left: Quantity, right: Quantity) -> Quantity:
+        (a, b), (ea, eb), axes = self.aligned(left, right)
+        value = Labelled(self.machine.arithmetic(op, a, b), axes)
+        if op in ("+", "-"):
+            return self.rounded(value, np.broadcast_to(ea + eb, value.array.shape))
+        if op == "/":
+            spread = np.where(eb < np.abs(b), (ea + np.abs(value.array) * eb) / (np.abs(b) - eb), np.inf)
+            return self.rounded(value, np.where((ea == 0) & (eb == 0), 0.0, spread))
+        unsure = np.broadcast_to(ea + eb, value.array.shape) > 0
+        return Quantity(value, np.where(unsure, np.inf, 0.0))
+
+    def function(self, name: str, inner: Quantity) -> Quantity:
+        x, e = np.asarray(inner.value.array), inner.error
+        value = Labelled(self.machine.function(name, inner.value.array), inner.value.axes)
+        y = np.asarray(value.array)
+        match name:
+            case "exp":
+                return self.rounded(value, np.where(e > 0, y * np.expm1(e), 0.0), FUNCTION_ULPS)
+            case "log":
+                return self.rounded(value, np.where(e > 0, np.where(e < x, e / (x - e), np.inf), 0.0), FUNCTION_ULPS)
+            case "sqrt":
+                return self.rounded(value, np.where(e > 0, np.sqrt(x + e) - np.sqrt(np.maximum(x - e, 0)), 0.0))
+            case "tanh" | "erf":
+                return self.rounded(value, e * 1.13, FUNCTION_ULPS)  # the steepest slope of either: 2 / sqrt(pi)
+            case "abs":
+                return Quantity(value, e)
+        step = np.floor if name == "floor" else np.ceil
+        return Quantity(value, np.where((e > 0) & (step(x - e) != step(x + e)), np.inf, 0.0))
+
+    def extreme(self, kind: str, names: tuple[str, ...], body: Quantity) -> Quantity:
+        axes = (*body.value.axes, *(a for a in names if a not in body.value.axes))
+        body = self.spread(body, axes)
+        where = tuple(axes.index(a) for a in names)
+        kept = tuple(a for a in axes if a not in names)
+        if not math.prod(self.solution.size(a) for a in names):
+            nothing = np.full([self.solution.size(a) for a in kept], -math.inf if kind == "max" else math.inf)
+            return self.exact(Labelled(nothing, kept))
+        value = Labelled(self.machine.best(kind, body.value.array, where), kept)
+        return Quantity(value, body.error.max(axis=where))
+
+
+def _operands(node: Node) -> tuple[Node, ...]:
+    return node.parts if isinstance(node, Tuple) else (node,)
+
+
+def _plain(value: Labelled) -> Labelled:
+    return Labelled(np.asarray(value.array).astype(float), value.axes) if value.mask else value
+
+
+def storing(tensor: Tensor, dtype: np.dtype[Any]) -> Array:
+    """Return the error of rounding a tensor to a dtype once: none where the dtype holds an exact value."""
+    if dtype.kind in "iub":
+        return np.zeros(tensor.array.shape)
+    limits = finfo(dtype)
+    with np.errstate(all="ignore"):
+        inexact = (tensor.error > 0) | (tensor.array.astype(dtype).astype(np.float64) != tensor.array)
+        step = float(limits.eps) * np.abs(tensor.array) + float(limits.smallest_normal)
+        over = np.abs(tensor.array) + tensor.error > float(limits.max) * (1 - float(limits.eps))
+    return np.where(np.isfinite(tensor.array), np.where(over & inexact, np.inf, np.where(inexact, step, 0.0)), 0.0)
