@@ -12,6 +12,7 @@ from einspec.conformance.definition import check_definition, check_dtypes, check
 from einspec.conformance.judge import Context, Result, timed
 from einspec.conformance.laws import check_law, laws_of
 from einspec.conformance.transforms import TRANSFORMS, check_gradient, check_transform, gradients_of
+from einspec.conformance.trials import free_ties
 
 CONDUCT = ("pure", "repeat", "device")
 
@@ -40,9 +41,13 @@ def tier_of(clause: str) -> str:
 def judge(context: Context, only: Iterable[str] | None = None) -> Iterator[Result]:
     """Yield the result of every clause of an op, or of those named, in order, with the time that each took."""
     wanted = list(only) if only is not None else clauses(context.op)
-    for clause in wanted:
-        if clause == "def" or tier_of(clause) in context.tiers:
-            yield from timed(_one(context, clause))
+    token = free_ties.set(context.ties == "any")
+    try:
+        for clause in wanted:
+            if clause == "def" or tier_of(clause) in context.tiers:
+                yield from timed(_one(context, clause))
+    finally:
+        free_ties.reset(token)
 
 
 def _one(context: Context, clause: str) -> Iterator[Result]:

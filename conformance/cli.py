@@ -48,6 +48,12 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="a refusal fails, and a file of functions must reject everything that the card forbids",
     )
+    check.add_argument(
+        "--ties",
+        choices=("first", "any"),
+        default="first",
+        help="what selections promise among equal values: the first, as the cards say, or any valid choice",
+    )
     check.add_argument("--report", type=Path, metavar="FILE.jsonl", help="write a report as JSON Lines")
 
     show = commands.add_parser("show", help="show the card of an op")
@@ -92,7 +98,7 @@ def _check(arguments: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 2
-    request = run.Request(names, ops, tuple(arguments.device), tuple(arguments.tier) or TIERS, arguments.strict)
+    request = run.Request(names, ops, tuple(arguments.device), tuple(arguments.tier) or TIERS, arguments.strict, arguments.ties)
     console = Console(soft_wrap=False) if sys.stdout.isatty() else Console(width=160, soft_wrap=False)
     watcher = terminal.Watcher(Console(stderr=True), sys.stderr.isatty())
     with watcher.progress:

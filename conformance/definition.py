@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from einspec.card import Op
 from einspec.classes import OpClass
 from einspec.conformance import cases
+from einspec.conformance.big import huge
 from einspec.conformance.calls import Case, Space, make_case, spaces
 from einspec.conformance.compare import Expected
 from einspec.conformance.exhaustive import Block, assignments, rankings
@@ -66,7 +67,7 @@ def check_definition(context: Context) -> Iterator[Result]:
     if "property" in context.tiers:
         yield property_result(context)
     if "big" in context.tiers:
-        found = [plain_trial(c, ramps(c)) for c in cases.big(context.op)]
+        found = [plain_trial(c, ramps(c)) for c in cases.big(context.op)] + huge(context.op)
         yield context.trials("def", "big", found) if found else context.not_run("def", "big", "no axis can grow")
 
 

@@ -53,6 +53,7 @@ class Context:
     op: Op
     strict: bool = False
     tiers: Sequence[str] = TIERS
+    ties: Literal["first", "any"] = "first"
     samples: dict[str, list[Any]] = field(default_factory=dict)
     """The outputs of each op on one fixed input, by which backends are compared with each other."""
     accepted: set[frozenset[str]] = field(default_factory=set)

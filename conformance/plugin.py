@@ -1,6 +1,7 @@
 """Options of ``pytest --pyargs einspec.conformance``: name this plugin with ``-p einspec.conformance.plugin``.
 
-Without it the same choices come from the environment: EINSPEC_BACKENDS, EINSPEC_OPS, EINSPEC_DEVICES, EINSPEC_STRICT.
+Without it the same choices come from the environment: EINSPEC_BACKENDS, EINSPEC_OPS, EINSPEC_DEVICES, EINSPEC_TIES and
+EINSPEC_STRICT.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--backend", action="append", default=[], help="a backend, dotted module or file to judge; may be repeated")
     group.addoption("--op", action="append", default=[], help="only this op; may be repeated")
     group.addoption("--device", action="append", default=[], help="only this device; may be repeated")
+    group.addoption("--ties", choices=("first", "any"), default="first", help="what selections promise among equal values")
     group.addoption("--strict-refusals", action="store_true", help="a refusal fails")
 
 
@@ -25,5 +27,6 @@ def pytest_configure(config: pytest.Config) -> None:
         values = config.getoption(option)
         if values:
             os.environ[variable] = os.pathsep.join(values)
+    os.environ["EINSPEC_TIES"] = config.getoption("ties")
     if config.getoption("strict_refusals"):
         os.environ["EINSPEC_STRICT"] = "1"

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -32,6 +32,7 @@ class Request:
     devices: tuple[str, ...] = ()
     tiers: tuple[str, ...] = TIERS
     strict: bool = False
+    ties: Literal["first", "any"] = "first"
 
 
 @dataclass
@@ -220,7 +221,7 @@ def judge_target(target: Any, request: Request, share: slice = slice(None)) -> I
         session = Session(target, device)
         for op in ops:
             yield "start", Result(f"{op}/def", "scope", "not run", backend=target.name, device=device)
-            context = Context(session, load(op), request.strict, request.tiers)
+            context = Context(session, load(op), request.strict, request.tiers, request.ties)
             for result in judge(context):
                 result.backend, result.device = target.name, device
                 yield "result", result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+from typing import Any
 
 import pytest
 
@@ -43,7 +44,8 @@ def parameters() -> list[object]:
 @functools.lru_cache(maxsize=4)
 def context(i: int, device: str, op: str) -> Context:
     """Return the context of an op, so that its clauses share what they have in common."""
-    return Context(session(i, device), load(op), bool(os.environ.get("EINSPEC_STRICT")))
+    ties: Any = os.environ.get("EINSPEC_TIES", "first")
+    return Context(session(i, device), load(op), bool(os.environ.get("EINSPEC_STRICT")), ties=ties)
 
 
 @functools.cache

@@ -43,14 +43,22 @@ def witness(context: Context, clause: str, trial: Trial, outcome: Outcome) -> di
         data["expected"] = {name: expected_text(trial.expected[name])}
         data["got"] = {name: literal(outcome.outputs[name])}
         data["difference"] = f"{name}: {how.problem}" + _where(name, how.position, trial.expected[name], outcome.outputs[name])
-    if trial.call is None and trial.prepare is None:
+    if (
+        trial.call is None
+        and trial.prepare is None
+        and trial.relation is None
+        and not any(e.at is not None for e in trial.expected.values())
+    ):
         data["script"] = script(context, trial)
     return data
 
 
 def _where(name: str, position: tuple[int, ...] | None, expected: Expected, got: Array) -> str:
-    if position is None:
+    if position is None or len(position) != expected.array.ndim:
         return ""
+    if expected.at is not None:
+        position = tuple(expected.at[position[0]].tolist())
+        return f"; first at {name}{list(position)}: expected {_value_at(expected, position)}, got {got[position]!s}"
     place = f"{name}[{', '.join(map(str, position))}]"
     text = f"; first at {place}: expected {expected.array[position]!s}, got {got[position]!s}"
     if expected.bound is not None:
@@ -58,6 +66,12 @@ def _where(name: str, position: tuple[int, ...] | None, expected: Expected, got:
     if str(expected.array[position]) == str(got[position]):
         text += f" (bits {_bits(expected.array[position])} and {_bits(got[position])})"
     return text
+
+
+def _value_at(expected: Expected, position: tuple[int, ...]) -> Any:
+    """Return the value of an output that is known at some coordinates alone."""
+    assert expected.at is not None
+    return expected.array[(expected.at == position).all(1).argmax()]
 
 
 def _bits(value: Any) -> str:

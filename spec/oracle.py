@@ -28,6 +28,7 @@ from einspec.formula import (
     Size,
     Tuple,
     factors,
+    walk,
 )
 from einspec.shapes import Solution, atoms, expand, rest_axis
 
@@ -35,6 +36,12 @@ STEPS = 20_000
 """Above this number of multiplications an einsum is broken into pairs."""
 Array = Any
 """An array of NumPy, PyTorch or JAX."""
+
+
+POINTS = "@"
+"""The axis that runs over the points of :func:`evaluate_at`."""
+MOST_WORK = 30_000_000
+"""How many terms :func:`evaluate_at` computes at most for one tensor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +83,32 @@ def evaluate(
     return {e.tensor: machine.tensors[e.tensor] for e in equations or solution.form.equations}
 
 
+def evaluate_at(solution: Solution, inputs: Mapping[str, Array], output: str, coordinates: Array) -> Array:
+    """Return an output at some coordinates alone, in NumPy, where the whole would be too much.
+
+    Args:
+        solution: the sizes of the call.
+        inputs: the input arrays by name.
+        output: the name of the output.
+        coordinates: one row a point, one column a dimension of the output.
+
+    Raises:
+        OverflowError: a tensor on the way would have to be evaluated as a whole and is too large for that.
+    """
+    import numpy as np
+
+    machine = Machine(solution, dict(inputs), np, None, False)
+    machine.count = len(coordinates)
+    equation = solution.form.equation(output)
+    fixed: dict[str, Array] = {}
+    for dimension, column in zip(expand(equation.index, solution.ranks), coordinates.T, strict=True):
+        names = atoms(dimension)
+        shape = tuple(solution.size(a) for a in names)
+        fixed |= dict(zip(names, np.unravel_index(column, shape), strict=True))
+    with machine.quiet():
+        return machine.at(equation, fixed).array
+
+
 class Machine:
     """Evaluates the terms of a definition as arrays with named axes."""
 
@@ -83,6 +116,12 @@ class Machine:
         self.solution, self.tensors, self.xp = solution, tensors, xp
         self.options = {"device": device} if device is not None else {}
         self.torch, self.all_finite = xp.__name__ == "torch", finite
+        self.points: dict[str, Array] = {}
+        self.count = 0
+
+    def size(self, axis: str) -> int:
+        """Return the size of an axis; ``@`` runs over the points of :func:`evaluate_at`."""
+        return self.count if axis == POINTS else self.solution.size(axis)
 
     def quiet(self) -> Any:
         """Return a context without NumPy's warnings."""
@@ -95,7 +134,7 @@ class Machine:
         dims = expand(equation.index, self.solution.ranks)
         names = tuple(a for d in dims for a in atoms(d))
         value = self.spread(self.term(equation.body), names)
-        shape = tuple(math.prod(self.solution.size(a) for a in atoms(d)) for d in dims)
+        shape = tuple(math.prod(self.size(a) for a in atoms(d)) for d in dims)
         self.tensors[equation.tensor] = value.array.reshape(shape)
 
     def term(self, node: Node) -> Labelled:
@@ -104,15 +143,19 @@ class Machine:
             case Number(value):
                 return Labelled(self.constant(value), ())
             case Size(axis):
-                return Labelled(self.constant(self.solution.size(axis)), ())
+                return Labelled(self.constant(self.size(axis)), ())
             case Param(name):
                 return Labelled(self.constant(self.solution.values[name]), ())
+            case Axis(name) if name in self.points:
+                return Labelled(self.points[name], (POINTS,))
             case Axis(name):
-                return Labelled(self.xp.arange(self.solution.size(name), **self.options), (name,))
+                return Labelled(self.xp.arange(self.size(name), **self.options), (name,))
             case Read(tensor, index):
                 dims = expand(index, self.solution.ranks)
                 names = tuple(a for d in dims for a in atoms(d))
-                return self.diagonal(self.tensors[tensor].reshape(tuple(self.solution.size(a) for a in names)), names)
+                if self.points and self.points.keys() & set(names):
+                    return self.gathered(tensor, names)
+                return self.diagonal(self.tensors[tensor].reshape(tuple(self.size(a) for a in names)), names)
             case Bracket(op, left, right):
                 return self.bracket(op, left, right)
             case Binary("*"):
@@ -126,6 +169,50 @@ class Machine:
             case Reduce(kind, names, body):
                 return self.reduce(kind, self.open(names), body)
         raise AssertionError(node)
+
+    def gathered(self, tensor: str, names: tuple[str, ...]) -> Labelled:
+        """Return a tensor at the points, where it is read with axes that are fixed there."""
+        if tensor not in self.tensors and set(names) <= self.points.keys():
+            return self.at(self.solution.form.equation(tensor), dict(zip(names, (self.points[n] for n in names), strict=True)))
+        self.need(tensor)
+        array = self.tensors[tensor].reshape(tuple(self.size(a) for a in names))
+        fixed = [i for i, n in enumerate(names) if n in self.points]
+        rest = [i for i in range(len(names)) if i not in fixed]
+        found = self.xp.transpose(array, (*fixed, *rest))[tuple(self.points[names[i]] for i in fixed)]
+        return self.diagonal(found, (POINTS, *(names[i] for i in rest)))
+
+    def need(self, tensor: str) -> None:
+        """Evaluate a tensor on the way that is read as a whole.
+
+        Raises:
+            OverflowError: that would be too much work.
+        """
+        if tensor in self.tensors:
+            return
+        equation, points, self.points = self.solution.form.equation(tensor), self.points, {}
+        axes = {a for d in expand(equation.index, self.solution.ranks) for a in atoms(d)}
+        axes |= {a for n in walk(equation.body) if isinstance(n, Reduce) for a in self.open(n.axes)}
+        if math.prod(self.size(a) for a in axes) > MOST_WORK:
+            raise OverflowError(f"{tensor} is too large to be evaluated as a whole")
+        for read in {n.tensor for n in walk(equation.body) if isinstance(n, Read)}:
+            self.need(read)
+        self.define(equation)
+        self.points = points
+
+    def at(self, equation: Equation, coordinates: dict[str, Array]) -> Labelled:
+        """Return the values of an equation where the axes of its left side have these coordinates."""
+        own = [a for d in expand(equation.index, self.solution.ranks) for a in atoms(d)]
+        points, self.points = self.points, dict(zip(own, coordinates.values(), strict=True))
+        bound = {a for n in walk(equation.body) if isinstance(n, Reduce) for a in self.open(n.axes)}
+        if self.count * math.prod(self.size(a) for a in bound) > MOST_WORK:
+            raise OverflowError(f"{equation.tensor} is a sum of too many terms")
+        for read in [n for n in walk(equation.body) if isinstance(n, Read)]:
+            names = {a for d in expand(read.index, self.solution.ranks) for a in atoms(d)}
+            if not names <= self.points.keys():
+                self.need(read.tensor)
+        found = self.spread(self.term(equation.body), (POINTS,))
+        self.points = points
+        return found
 
     def diagonal(self, array: Array, names: tuple[str, ...]) -> Labelled:
         """Return an array with its axes, where those that have one name are made one."""
@@ -147,7 +234,7 @@ class Machine:
             terms = [self.term(p) for p in parts]
             have = {a for t in terms for a in t.axes}
             missing = [a for a in names if a not in have]
-            scale = math.prod(self.solution.size(a) for a in missing)
+            scale = math.prod(self.size(a) for a in missing)
             if missing:
                 terms.append(Labelled(self.constant(scale), (), mask=scale == 0))
             return self.contract(terms, names)
@@ -155,7 +242,7 @@ class Machine:
         missing = [a for a in names if a not in inner.axes]
         inner = self.spread(inner, (*inner.axes, *missing)) if missing else inner
         where = tuple(inner.axes.index(a) for a in names)
-        if not math.prod(self.solution.size(a) for a in names):
+        if not math.prod(self.size(a) for a in names):
             axes = tuple(a for a in inner.axes if a not in names)
             return self.spread(Labelled(self.constant(-math.inf if kind == "max" else math.inf), ()), axes)
         best = self.best(kind, inner.array, where)
@@ -204,7 +291,7 @@ class Machine:
         text = f"{inputs}->{''.join(letters[a] for a in kept)}"
         if self.torch:
             return self.xp.einsum(text, *arrays)
-        steps = math.prod(self.solution.size(a) for a in letters)
+        steps = math.prod(self.size(a) for a in letters)
         return self.xp.einsum(text, *arrays, optimize=steps > STEPS)
 
     def common(self, arrays: list[Array]) -> list[Array]:
@@ -227,7 +314,7 @@ class Machine:
         """Return the array of a term with these axes in this order, of size 1 where it lacks one."""
         order = tuple(term.axes.index(a) for a in axes if a in term.axes)
         array = self.permute(term.array, order)
-        return array.reshape(tuple(self.solution.size(a) if a in term.axes else 1 for a in axes))
+        return array.reshape(tuple(self.size(a) if a in term.axes else 1 for a in axes))
 
     def permute(self, array: Array, order: tuple[int, ...]) -> Array:
         """Return the array with its dimensions in another order."""
@@ -237,7 +324,7 @@ class Machine:
 
     def spread(self, term: Labelled, axes: tuple[str, ...]) -> Labelled:
         """Return the term with exactly these axes, repeated along those that it lacks."""
-        shape = tuple(self.solution.size(a) for a in axes)
+        shape = tuple(self.size(a) for a in axes)
         return Labelled(self.xp.broadcast_to(self.view(term, axes), shape), axes)
 
     def bracket(self, op: str, left: Node, right: Node) -> Labelled:

@@ -1,0 +1,114 @@
+"""Routing on a scale at which narrow integers overflow: ids, queues and rows above 2**15 and 2**16, judged at some points."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from einspec.card import Op
+from einspec.classes import OpClass
+from einspec.conformance.calls import Case, Space, spaces
+from einspec.conformance.choice import descends
+from einspec.conformance.compare import Difference, Expected
+from einspec.conformance.expect import output_dtype, traits_of, widen
+from einspec.conformance.session import Trial
+from einspec.conformance.trials import filled
+from einspec.dtypes import numpy_dtype
+from einspec.oracle import evaluate_at
+
+Array = np.ndarray[Any, Any]
+SIZES = (70_000, 40_000)
+"""Above 2**16 and above 2**15."""
+POINTS = 48
+MOST_ELEMENTS = 600_000
+
+
+def huge(op: Op) -> list[Trial]:
+    """Return calls on indices with one axis above 2**15 or 2**16, compared with the definition at some coordinates."""
+    found: list[Trial] = []
+    for space in spaces(op, most_rank=1, sizes=(1, 2, 3)):
+        form = space.form
+        if form is not _plainest(op):
+            continue
+        exact = form.kind is OpClass.SELECTION or traits_of(form).multilinear
+        if exact and form.values:
+            found += [t for case in _grown(space) for t in _at_points(case)]
+        elif any(source == form.lead and not mask for source, mask in form.selects.values()):
+            found += [_selection(case) for case in _grown(space)]
+    return found
+
+
+def _plainest(op: Op) -> Any:
+    default = op.card.params[op.choice].default if op.choice else ""
+    return op.forms.get(str(default), next(iter(op.forms.values())))
+
+
+def _grown(space: Space) -> Iterator[Case]:
+    """Yield calls in which one variable after the other is huge and the others are as small as tells."""
+    for i, names in enumerate(space.variables):
+        for size in SIZES:
+            small = [
+                c[min(1, len(c) - 1)] if not n[0].startswith("=") else c[0]
+                for n, c in zip(space.variables, space.candidates, strict=True)
+            ]
+            if names[0].startswith("=") and not isinstance(small[i], int):
+                continue
+            small[i] = size
+            case = space.case(small)
+            outputs = sum(int(np.prod(case.solution.shape(s))) for s in case.form.signature.outputs) if case else 0
+            if case is not None and case.elements + outputs <= MOST_ELEMENTS:
+                yield case
+                break
+
+
+def _at_points(case: Case) -> Iterator[Trial]:
+    """Yield the call with what its outputs must hold at some coordinates; nothing where even that is too much work."""
+    arrays = filled(case, "float32", "small", 3)
+    rng = np.random.default_rng(3)
+    wide = {k: widen(v) for k, v in arrays.items()}
+    wants = {}
+    for spec in case.form.signature.outputs:
+        shape, dtype = case.solution.shape(spec), output_dtype(case, spec.name, arrays)
+        if not shape or 0 in shape or dtype == "int":
+            return
+        points = _coordinates(shape, arrays, rng)
+        try:
+            values = evaluate_at(case.solution, wide, spec.name, points)
+        except OverflowError:
+            return
+        wants[spec.name] = Expected(np.asarray(values).astype(numpy_dtype(dtype)), "values", at=points, shape=shape)
+    yield Trial(case, arrays, wants, how=f"compared at {POINTS} coordinates")
+
+
+def _coordinates(shape: tuple[int, ...], arrays: Mapping[str, Array], rng: np.random.Generator) -> Array:
+    """Return coordinates of an output: anywhere, at its far end, and where indices point to."""
+    points = np.stack([rng.integers(0, n, POINTS) for n in shape], axis=1)
+    points[:8] = np.array(shape) - 1 - np.minimum(rng.integers(0, 3, (8, len(shape))), np.array(shape) - 1)
+    pointed = [v[(v >= 0) & (v < shape[0])] for v in arrays.values() if v.dtype.kind in "iu"]
+    known = np.concatenate(pointed) if pointed else np.zeros(0, int)
+    if known.size:
+        points[8:32, 0] = rng.choice(known, 24)
+    return points
+
+
+def _selection(case: Case) -> Trial:
+    """Return a call of a selection from very many values, of which each row must be a right one."""
+    name, (source, _) = next(iter(case.form.selects.items()))
+    arrays = filled(case, "float32", "gauss", 3)
+    arrays[source] = np.round(arrays[source] * 64) / 64
+
+    def check(outputs: Mapping[str, Array]) -> Difference | None:
+        for row in np.ndindex(outputs[name].shape[:-1]):
+            values = arrays[source][row].astype(np.float64)
+            problem = descends(outputs[name][row], values, np.zeros(len(values)), np.ones(len(values), bool), False)
+            if problem:
+                return Difference(f"row {list(row)} is {outputs[name][row].tolist()}: {problem}")
+        return None
+
+    wants = {}
+    for spec in case.form.signature.outputs:
+        array = np.zeros(case.solution.shape(spec), numpy_dtype(output_dtype(case, spec.name, arrays)))
+        wants[spec.name] = Expected(array, "bound", np.full(array.shape, np.inf))
+    return Trial(case, arrays, wants, how="each row must be a descending selection", relation=(name, check))
