@@ -293,7 +293,7 @@ def check_error(context: Context, constraint: str) -> Iterator[Result]:
     data = {
         "summary": context.op.card.summary,
         "signature": str(misfit.case.form.signature),
-        "formula": [e.text for e in misfit.case.form.equations],
+        "formula": [e.text for e in misfit.case.form.stated],
         "call": f"{context.op.name}({given})",
         "how": f"a call that must raise: {shapes}{uneven}",
         "inputs": {},

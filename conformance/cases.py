@@ -128,8 +128,8 @@ def big(op: Op) -> list[Case]:
         axes = [i for i, names in enumerate(space.variables) if not names[0].startswith("=")]
         for i in axes:
             long = 300 if dense or len(space.variables[i]) > 1 or _listed(space, i) else 66_000
-            for others in (2, 1):
-                values = [_middle(space, j, others) for j in range(len(space.variables))]
+            for others, which in itertools.product((2, 1), (-1, 0)):
+                values = [_middle(space, j, others, which) for j in range(len(space.variables))]
                 values[i] = max(long, space.least[i])
                 case = space.case(values, i)
                 if case is not None and _work(case) < BIG_WORK:
@@ -158,10 +158,10 @@ def _dummy(op: Op) -> dict[str, Any]:
     return {**least, **{n: (1,) for n, p in op.card.params.items() if p.sizes}, **chosen}
 
 
-def _middle(space: Space, i: int, size: int) -> Any:
-    """Return an ordinary value of a variable that does not grow."""
+def _middle(space: Space, i: int, size: int, which: int) -> Any:
+    """Return an ordinary value of a variable that does not grow: a size, or one of the numbers to be tried."""
     if space.variables[i][0].startswith("="):
-        return space.candidates[i][-1]
+        return space.candidates[i][which]
     return max(size, space.least[i])
 
 

@@ -101,8 +101,9 @@ def _merged(tensors: Sequence[TensorSpec]) -> set[str]:
 def _tells(case: Case) -> bool:
     """Whether the output is more than the input in the same order."""
     inputs, outputs = evaluated(case)
-    if not inputs:
-        return any(len(set(a.reshape(-1).tolist())) > 1 for a in outputs.values())
+    varied = any(len(set(a.reshape(-1).tolist())) > 1 for a in outputs.values())
+    if not inputs or (not varied and any(a.ndim for a in outputs.values())):
+        return varied
     flat = [x for a in inputs.values() for x in a.reshape(-1).tolist()]
     return any(a.size and a.reshape(-1).tolist() != flat for a in outputs.values())
 

@@ -12,7 +12,7 @@ from einspec.classes import OpClass
 from einspec.conformance.calls import Case
 from einspec.conformance.example import evaluated, example, nested
 from einspec.render import einops_call, latex_definition
-from einspec.tables import Param
+from einspec.tables import KINDS, Param
 
 WIDTH = 100
 
@@ -151,7 +151,13 @@ def _call(op: Op) -> list[str]:
     signatures = dict.fromkeys(str(f.signature) for f in op.forms.values())
     listed = any(s.listed for f in op.forms.values() for s in (*f.signature.inputs, *f.signature.outputs))
     axes = [f"  {s}" for s in signatures] if len(signatures) == 1 else []
-    return [*_wrapped(signature_text(op), 2, 4), *axes, *(["  [n] is a list or tuple of n tensors"] if listed else [])]
+    held = {
+        f"{name} holds {KINDS[kind]}{f': {term.text}' if term.text != '0' else ''}": None
+        for form in op.forms.values()
+        for name, (kind, term) in form.values.items()
+    }
+    more = [*(["[n] is a list or tuple of n tensors"] if listed else []), *held]
+    return [*_wrapped(signature_text(op), 2, 4), *axes, *(line for m in more for line in _wrapped(m, 2, 4))]
 
 
 def _definitions(op: Op) -> list[str]:
@@ -164,8 +170,8 @@ def _definitions(op: Op) -> list[str]:
             kind = f"   {form.kind.value}" if len({f.kind for f in op.forms.values()}) > 1 else ""
             lines.append(f"  {_label(op, form)}{default}{kind}")
         lines += _wrapped(str(form.signature), indent, 4) if several else []
-        for equation in form.equations:
-            lines += _formula(equation.text, indent)
+        for entry in form.stated:
+            lines += _formula(entry.text, indent)
     return lines
 
 
@@ -204,7 +210,7 @@ def _dtypes(op: Op) -> list[str]:
     form = next(iter(op.forms.values()))
     inputs = [f"{s.name}: {words.get(rule := form.dtype[s.name], rule)}" for s in form.signature.inputs]
     outputs = [f"{s.name}: {form.dtype[s.name]}" for s in form.signature.outputs]
-    return [f"  {', '.join(inputs)} -> {', '.join(outputs)}".replace("   ->", "  ->")]
+    return _wrapped(f"{', '.join(inputs)} -> {', '.join(outputs)}".strip(), 2, 4)
 
 
 def _laws(form: Form) -> Iterator[str]:

@@ -29,7 +29,7 @@ def witness(context: Context, clause: str, trial: Trial, outcome: Outcome) -> di
     data: dict[str, Any] = {
         "summary": case.op.card.summary,
         "signature": str(case.form.signature),
-        "formula": [e.text for e in case.form.equations],
+        "formula": [e.text for e in case.form.stated],
         "call": f"{case.op.name}({case})",
         "how": trial.how,
         "inputs": {name: literal(array) for name, array in trial.arrays.items()},

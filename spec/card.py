@@ -200,13 +200,17 @@ def compile_card(name: str, family: str, card: Card) -> Op:
     variants = next(iter(card.when.values()), {"": Variant()})
     choice = next(iter(card.when), "")
     forms = {value: _form(where, card, variant, {choice: value} if choice else {}) for value, variant in variants.items()}
+    tensors = {s.name for f in forms.values() for s in (*f.signature.inputs, *f.signature.outputs)}
+    for table, names in {"dtype": card.dtype, "values": card.values}.items():
+        for tensor in names.keys() - tensors:
+            raise CardError(f"{where}: {table}.{tensor}: no such tensor")
     return Op(name, family, card, forms)
 
 
 def _form(where: str, card: Card, variant: Variant, choice: dict[str, str]) -> Form:
     signature = parse_signature(variant.signature or card.signature, where)
     names = frozenset(t for n, p in card.params.items() if p.is_number for t in p.targets(n))
-    stated = parse(variant.definition or card.definition, where, names)
+    stated = parse(variant.definition or card.definition, where, names, frozenset(paths()))
     equations, selects = inline(where, stated, load)
     sizes = {a: term(text, where, names) for a, text in {**card.sizes, **variant.sizes}.items()}
     require = {k: term(text, where, names) for k, text in {**card.require, **variant.require}.items()}
@@ -337,10 +341,8 @@ def _check_dtypes(where: str, card: Card, signature: Signature) -> None:
         elif tensor in outputs:
             allowed = rule in (*DTYPES, "int") or (rule != same and same in inputs)
             expected = f"'same as' or {WIDE.strip()!r} and an input, a dtype, or int"
-        elif card.when:
-            continue
         else:
-            raise CardError(f"{where}: dtype.{tensor}: no such tensor")
+            continue
         if not allowed:
             raise CardError(f"{where}: dtype.{tensor}: expected {expected}, not {rule!r}")
 

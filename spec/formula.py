@@ -235,8 +235,8 @@ def terms(node: Node) -> Iterator[Node]:
 class _Parser:
     """Turns one card's definition into equations; knows the card's parameters, so that names can be told apart."""
 
-    def __init__(self, card: str, text: str, params: frozenset[str]) -> None:
-        self.card, self.text, self.params = card, text, params
+    def __init__(self, card: str, text: str, params: frozenset[str], ops: frozenset[str] = frozenset()) -> None:
+        self.card, self.text, self.params, self.ops = card, text, params, ops
 
     def error(self, node: ast.AST | None, expected: str) -> FormulaError:
         lines = self.text.splitlines() or [""]
@@ -268,7 +268,7 @@ class _Parser:
             raise self.error(statement, "expected an equation, name[axes] = expression")
         target = statement.targets[0]
         match statement.value:
-            case ast.Call(func=ast.Name(id=name)) as call if name not in (*FUNCTIONS, *MACROS):
+            case ast.Call(func=ast.Name(id=name)) as call if name in self.ops:
                 return self.op_call(statement, target, call, name)
         index: tuple[Index, ...] = ()
         if isinstance(target, ast.Subscript):
@@ -454,18 +454,21 @@ def _softmax_top(top: Reduce, fresh: list[str], used: set[str]) -> Reduce:
     return renamed
 
 
-def parse(text: str, card: str = "formula", params: frozenset[str] = frozenset()) -> tuple[Equation | OpCall, ...]:
+def parse(
+    text: str, card: str = "formula", params: frozenset[str] = frozenset(), ops: frozenset[str] = frozenset()
+) -> tuple[Equation | OpCall, ...]:
     """Parse a definition.
 
     Args:
         text: one or more equations, one a line or continued inside brackets.
         card: the name that an error shows.
         params: names that are numbers given by the caller, not axes.
+        ops: names of cards that the definition may use.
 
     Raises:
         FormulaError: the text is not in the language; the message names the card, the equation and the column.
     """
-    return _Parser(card, text.strip(), params).module()
+    return _Parser(card, text.strip(), params, ops).module()
 
 
 def parse_term(text: str, card: str = "formula", params: frozenset[str] = frozenset()) -> Node:

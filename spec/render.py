@@ -20,6 +20,7 @@ from einspec.formula import (
     Index,
     Node,
     Number,
+    OpCall,
     Param,
     Read,
     Reduce,
@@ -152,16 +153,26 @@ LATEX_FUNCTIONS: dict[str, Callable[[str], str]] = {
 
 def latex_definition(form: Form) -> str:
     """Return a definition as LaTeX for math mode, several equations aligned at their equals signs."""
-    if len(form.equations) == 1:
-        return latex(form.equations[0])
-    lines = (latex(e).replace(" = ", " &= ", 1) for e in form.equations)
+    if len(form.stated) == 1:
+        return latex(form.stated[0])
+    lines = (latex(e).replace(" = ", " &= ", 1) for e in form.stated)
     return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
 
 
-def latex(equation: Equation) -> str:
+def latex(equation: Equation | OpCall) -> str:
     """Return an equation as LaTeX for math mode: brackets are Iverson brackets, compositions are tuples in an index."""
+    if isinstance(equation, OpCall):
+        return _use_latex(equation)
     left = _name_latex(equation.tensor) + _index_latex(equation.index)
     return f"{left} = {_latex(equation.body)[0]}"
+
+
+def _use_latex(call: OpCall) -> str:
+    """Return the use of another card: its name upright, its tensors with their axes."""
+    targets, inputs = ([_name_latex(r.tensor) + _index_latex(r.index) for r in side] for side in (call.targets, call.inputs))
+    given = [f"\\text{{{_escape(name)}}} = \\text{{{_escape(value)}}}" for name, value in call.choices]
+    given += [f"\\text{{{_escape(name)}}} = {_latex(value)[0]}" for name, value in call.numbers]
+    return f"{', '.join(targets)} = \\operatorname{{{_escape(call.op)}}}({', '.join([*inputs, *given])})"
 
 
 def _latex(node: Node) -> tuple[str, int]:

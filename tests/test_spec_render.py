@@ -60,7 +60,7 @@ def tree(equation: Equation) -> tuple[str, Any, Node]:
 def test_the_text_of_a_definition_parses_to_the_same_tree(name: str) -> None:
     """Every equation of every card."""
     for form in load(name).forms.values():
-        for equation in form.equations:
+        for equation in (e for e in form.stated if isinstance(e, Equation)):
             (again,) = parse(render.text(equation), name, numbers(load(name)))
             assert tree(again) == tree(equation)
 
@@ -321,7 +321,7 @@ def test_a_page_holds_what_its_card_holds(name: str) -> None:
     assert op.card.summary in plain
     for form in op.forms.values():
         assert str(form.signature) in plain
-        assert all(e.text in plain for e in form.equations)
+        assert all(e.text in plain for e in form.stated)
         assert all(" ".join(s.call.split()) in plain for s in form.same_as)
         assert all(" ".join(text.split()) in plain for text in form.laws.equation.values())
     assert all(p.doc in plain for p in op.card.params.values())
@@ -340,7 +340,7 @@ def test_the_example_of_a_page_is_small_and_tells_something(name: str) -> None:
     assert sum(a.size for a in outputs.values()) <= 2 * MOST_ELEMENTS
     before, after = ([a.tolist() for a in found.values()] for found in (inputs, outputs))
     assert before != after
-    assert any(len(np.unique(a)) > 1 for a in outputs.values())
+    assert any(len(np.unique(a)) > 1 for a in outputs.values()) or all(a.ndim == 0 for a in outputs.values())
 
 
 def test_the_example_of_a_page_can_be_read() -> None:
