@@ -60,7 +60,7 @@ def check_conduct(context: Context) -> Iterator[Result]:
         return
     after = {s.name: _back(session, a) for s, a in zip(case.form.signature.inputs, args, strict=True)}
     if kept.error is None:
-        context.samples[context.op.name] = list(kept.outputs.values())
+        context.sample = list(kept.outputs.values())
     changed = [name for name, array in after.items() if array.tobytes() != np.ascontiguousarray(arrays[name]).tobytes()]
     yield _judged(context, "pure", not changed, f"the call changed its input {', '.join(changed)}", found, first)
     problem = "a later call with other values changed an earlier result"
@@ -319,7 +319,7 @@ def error_text(misfit: Misfit) -> str:
 
 def agreement(context: Context) -> dict[str, Any] | None:
     """Return what another backend must agree with on one fixed input: outputs, bounds and how exactly; None if none."""
-    if context.op.name not in context.samples or (context.ties == "any" and any(f.selects for f in context.op.forms.values())):
+    if context.sample is None or (context.ties == "any" and any(f.selects for f in context.op.forms.values())):
         return None
     case = context.bank[0]
     wants = expected(case, filled(case, "float32", "gauss", 7))
@@ -328,5 +328,5 @@ def agreement(context: Context) -> dict[str, Any] | None:
         "case": str(case),
         "how": [w.how for w in wants.values()],
         "bounds": bounds,
-        "outputs": context.samples[context.op.name],
+        "outputs": context.sample,
     }

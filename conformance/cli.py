@@ -9,8 +9,7 @@ from pathlib import Path
 
 import einspec
 from einspec.card import resolve
-
-TIERS = ("scope", "property", "big", "transform")
+from einspec.conformance import TIERS
 
 
 def parser() -> argparse.ArgumentParser:

@@ -8,14 +8,13 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from einspec.card import Op
-from einspec.conformance import cases
+from einspec.conformance import TIERS, cases
 from einspec.conformance.calls import Case
 from einspec.conformance.session import Outcome, Session, Trial, WrongKind
 from einspec.conformance.trials import plain_trial, ramps
 from einspec.conformance.witness import witness
 
 Verdict = Literal["holds", "wrong", "refused", "unsupported", "errored", "not run"]
-TIERS = ("scope", "property", "big", "transform")
 VERDICTS: tuple[Verdict, ...] = ("holds", "wrong", "refused", "unsupported", "errored", "not run")
 """``wrong``: a wrong result, or none, or no error where one is due. ``refused``: an exception where a target may make
 one. ``unsupported``: declared so, with a reason. ``errored``: the judge or the adapter failed. ``not run``: with a reason."""
@@ -54,8 +53,8 @@ class Context:
     strict: bool = False
     tiers: Sequence[str] = TIERS
     ties: Literal["first", "any"] = "first"
-    samples: dict[str, list[Any]] = field(default_factory=dict)
-    """The outputs of each op on one fixed input, by which backends are compared with each other."""
+    sample: list[Any] | None = None
+    """The outputs on one fixed input, by which backends are compared with each other."""
     accepted: set[frozenset[str]] = field(default_factory=set)
     """The optional forms of a call that the target has been seen to take: it may not refuse these elsewhere."""
     cache: dict[str, Any] = field(default_factory=dict)

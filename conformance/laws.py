@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from einspec.card import Op, load, paths, term
+from einspec.card import LAW_HELPERS, Op, load, paths, term
 from einspec.conformance import cases
 from einspec.conformance.calls import Case, make_case
 from einspec.conformance.compare import Difference, Expected
@@ -22,8 +22,6 @@ from einspec.conformance.values import fill
 from einspec.shapes import atoms, expand
 
 Array = np.ndarray[Any, Any]
-HELPERS = {"__builtins__": {}, "len": len}
-"""What a law may call besides ops."""
 RESULT = "result"
 """The name under which the single result of a law is compared."""
 
@@ -107,11 +105,7 @@ def _scope(context: Context, case: Case) -> dict[str, Any]:
     target = context.session.target
     ops = {name: target.call(load(name)) for name in target.functions}
     sizes = {axis.upper(): n for axis, n in case.solution.sizes.items()}
-    return {**ops, **case.solution.values, **case.op.bind(case.params), **sizes, **HELPERS, "ones_like": _ones_like}
-
-
-def _ones_like(x: Any) -> Any:
-    return x * 0 + 1
+    return {**ops, **case.solution.values, **case.op.bind(case.params), **sizes, **LAW_HELPERS, "__builtins__": {}}
 
 
 def _evaluate(text: str, names: Mapping[str, Any]) -> Any:

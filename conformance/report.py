@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import einspec
-from einspec.conformance.judge import TIERS, VERDICTS, Result
+from einspec.conformance import TIERS
+from einspec.conformance.judge import VERDICTS, Result
 from einspec.conformance.run import Run
 
 SCHEMA_VERSION = 1

@@ -17,7 +17,8 @@ from typing import Any, Literal
 import numpy as np
 
 from einspec.card import load, paths
-from einspec.conformance.judge import TIERS, Result
+from einspec.conformance import TIERS
+from einspec.conformance.judge import Result
 
 Message = tuple[str, Any]
 VERSIONS = ("numpy", "torch", "jax", "jaxlib", "einops", "ml_dtypes", "hypothesis")

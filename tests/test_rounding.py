@@ -1,0 +1,107 @@
+"""The running error analysis bounds what float32 does, says zero where nothing rounds, and infinity where it cannot know."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from einspec import oracle
+from einspec.card import compile_card
+from einspec.conformance.rounding import Tensor, analyse
+from einspec.shapes import Solution, solve
+from einspec.tables import Card
+
+Array = np.ndarray[Any, Any]
+
+
+def solution(signature: str, definition: str, *shapes: tuple[int, ...]) -> Solution:
+    """Return the solved call of a definition of its own."""
+    op = compile_card("op", "test", Card("A definition.", "1.0", signature, definition))
+    return solve(op, shapes, {})
+
+
+def analysed(signature: str, definition: str, working: str = "float32", stored: str = "", **inputs: Any) -> Tensor:
+    """Return the output of a definition with its error."""
+    arrays = {k: np.asarray(v) for k, v in inputs.items()}
+    wide = {k: v.astype(np.int64 if v.dtype.kind == "i" else np.float64) for k, v in arrays.items()}
+    found = solution(signature, definition, *(a.shape for a in arrays.values()))
+    return analyse(found, wide, working, stored)[found.form.signature.outputs[0].name]
+
+
+CHAINS = [
+    "y[t,e] = softmax[e](x[t,e])",
+    "y[t,e] = log(1 + exp(x[t,e])) * x[t,e] / (2 + abs(x[t,e]))",
+    "y[t,e] = sum[e1]((e1 <= e) * x[t,e1] * x[t,e1])",
+    "y[t,e] = sqrt(abs(x[t,e])) - tanh(x[t,e]) + erf(x[t,e])",
+    "y[t,e] = max[e1](x[t,e1]) - x[t,e] * x[t,e]",
+    "z[t,e] = exp(x[t,e])\ny[t,e] = z[t,e] / sum[e1](z[t,e1])",
+]
+
+
+@pytest.mark.parametrize("definition", CHAINS)
+def test_float32_stays_within_the_bound_and_the_bound_is_not_vast(definition: str) -> None:
+    """The definition evaluated in float32 is within the bound of its exact value, which is a few hundred roundings wide."""
+    x = np.random.default_rng(0).standard_normal((40, 6)).astype(np.float32) * 3
+    found = analysed("x: t e -> y: t e", definition, x=x)
+    torch = pytest.importorskip("torch", reason="NumPy's constants are of 64 bits; PyTorch keeps to float32")
+    rounded = oracle.evaluate(solution("x: t e -> y: t e", definition, x.shape), {"x": torch.from_numpy(x)}, torch)["y"].numpy()
+    assert rounded.dtype == np.float32
+    assert (np.abs(rounded - found.array) <= found.error).all()
+    assert np.max(found.error) < 3e-4
+    assert (found.error > 0).any()
+
+
+def test_a_wrong_value_is_outside_the_bound() -> None:
+    """Rounding the weights to bfloat16 on the way is seen, as is a sum that loses its smallest term."""
+    rng = np.random.default_rng(1)
+    x, w = rng.standard_normal((8, 5)).astype(np.float32), rng.random((8, 5)).astype(np.float32)
+    found = analysed("x: t e, w: t e -> y: t", "y[t] = sum[e](x[t,e] * w[t,e])", x=x, w=w)
+    coarse = (w.view(np.uint32) & 0xFFFF0000).astype(np.uint32).view(np.float32)
+    assert (np.abs((x * coarse).sum(1) - found.array) > found.error).all()
+
+
+def test_moves_and_whole_numbers_have_no_error() -> None:
+    """What one true bracket picks, and what is counted, is exact."""
+    x, index = np.random.default_rng(2).standard_normal((3, 4)).astype(np.float32), np.array([2, 0, 5])
+    moved = analysed("x: t e, index: t -> y: t", "y[t] = sum[e]((index[t] == e) * x[t,e])", x=x, index=index)
+    assert moved.array.tolist() == [x[0, 2], x[1, 0], 0]
+    assert not moved.error.any()
+    ranks = analysed("x: t e -> y: t e", "y[t,e] = sum[e1]((x[t,e1], e) > (x[t,e], e1))", x=x)
+    assert not ranks.error.any()
+
+
+def test_a_comparison_that_rounding_may_turn_round_is_in_doubt() -> None:
+    """Sums that differ by less than they may be off cannot be compared; those that differ by more can, and equal ones too."""
+    near = np.float32(1) + np.float32(2) ** -23
+    x = np.array([[0.1, 0.2, 0.1, 0.2], [0.1, 0.2, 0.1 * near, 0.2], [0.1, 0.2, 0.4, 0.2]], np.float32)
+    text = "a[t] = sum[e]((e < 2) * x[t,e] / 3)\nb[t] = sum[e]((e > 1) * x[t,e] / 3)\ny[t] = (a[t] < b[t]) * 1"
+    found = analysed("x: t e -> y: t", text, x=x)
+    assert found.error.tolist() == [0, np.inf, 0]
+    assert found.array[2] == 1
+
+
+def test_a_false_bracket_hides_nan_and_doubt() -> None:
+    """What it multiplies is not read: neither its value nor its error."""
+    x, mask = np.array([1.0, np.nan, np.inf]), np.array([1, 0, 0])
+    found = analysed("x: t, mask: t -> y:", "y = sum[t]((mask[t] > 0) * exp(x[t]))", x=x, mask=mask)
+    assert found.array == pytest.approx(np.e)
+    assert np.isfinite(found.error)
+
+
+def test_overflow_of_the_working_precision_is_unknown() -> None:
+    """Beyond the greatest float32 an implementation may give infinity."""
+    found = analysed("x: t -> y: t", "y[t] = exp(x[t])", x=np.array([80.0, 100.0]))
+    assert np.isfinite(found.error[0])
+    assert np.isinf(found.error[1])
+    double = analysed("x: t -> y: t", "y[t] = exp(x[t])", "float64", x=np.array([80.0, 100.0]))
+    assert np.isfinite(double.error).all()
+
+
+def test_tensors_on_the_way_may_be_stored_in_a_narrow_dtype() -> None:
+    """Then each of them adds one rounding to it."""
+    x = np.random.default_rng(3).standard_normal((4, 4)).astype(np.float32)
+    text = "a[t,e] = sum[e1](x[t,e1] * x[t,e])\ny[t,e] = a[t,e] * 2"
+    kept, stored = (analysed("x: t e -> y: t e", text, stored=s, x=x) for s in ("", "bfloat16"))
+    assert (stored.error > 100 * kept.error).all()
