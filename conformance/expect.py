@@ -85,12 +85,13 @@ def expected(case: Case, inputs: Mapping[str, Array], maps: Mapping[str, Map] | 
     """
     form, outputs = case.form, case.form.signature.outputs
     if traits_of(form).plain and all(s.name in form.data for s in form.signature.inputs):
-        return {name: Expected(array) for name, array in oracle.evaluate(case.solution, inputs).items()}
+        found = oracle.evaluate(case.solution, inputs)
+        return {s.name: Expected(_cast(found[s.name], output_dtype(case, s.name, inputs))) for s in outputs}
     if moves(case, inputs):
         maps = maps or index_maps(case, inputs)
         flat = np.concatenate([np.asarray(inputs[name]).reshape(-1) for name in form.data])
         how = "bits" if form.kind in EXACT else "values"
-        return {s.name: Expected(maps[s.name].apply(flat), how) for s in outputs}
+        return {s.name: Expected(_cast(maps[s.name].apply(flat), output_dtype(case, s.name, inputs)), how) for s in outputs}
     wide = {k: widen(v) for k, v in inputs.items()}
     kinds = {s.name: output_dtype(case, s.name, inputs) for s in outputs}
     if form.kind is OpClass.SELECTION or is_exact(case, inputs, kinds):
@@ -149,7 +150,7 @@ def widen(array: Array) -> Array:
 
 def _cast(array: Array, dtype: str) -> Array:
     with np.errstate(all="ignore"):
-        return array.astype(numpy_dtype("int64" if dtype == "int" else dtype))
+        return array.astype(numpy_dtype("int64" if dtype == "int" else dtype), copy=False)
 
 
 def is_exact(case: Case, inputs: Mapping[str, Array], kinds: Mapping[str, str]) -> bool:

@@ -82,7 +82,8 @@ class _Analysis:
         self.solution, self.given = solution, given
         self.machine = Machine(solution, {}, np, None, False)
         self.tensors = {name: Tensor(array, np.zeros(array.shape)) for name, array in inputs.items()}
-        self.dtype, self.limits = np.dtype(working), np.finfo(working)
+        self.limits = np.finfo(working)
+        self.short = np.dtype("complex64" if working.startswith("complex") else "float32")
         self.stored = numpy_dtype(stored) if stored else None
         self.outputs = {s.name for s in solution.form.signature.outputs}
 
@@ -147,11 +148,11 @@ class _Analysis:
         return values, errors, axes
 
     def rounded(self, value: Labelled, error: Array, ulps: float = 1) -> Quantity:
-        """Return the result of one operation in the working precision: exact where that holds an exact result."""
+        """Return the result of one operation in the working precision: exact where the result is a short number."""
         array = np.asarray(value.array)
         if array.dtype.kind in "iub":
             return Quantity(value, np.broadcast_to(error, array.shape))
-        inexact = (error > 0) | (array.astype(self.dtype) != array)
+        inexact = (error > 0) | (array.astype(self.short) != array)
         step = ulps * float(self.limits.eps) * np.abs(array) + float(self.limits.smallest_normal)
         total = np.where(inexact, error + step, error)
         total = np.where(np.abs(array) > float(self.limits.max), np.inf, total)
@@ -182,9 +183,9 @@ class _Analysis:
     def contract(self, terms: list[Quantity], bound: Sequence[str] | None) -> Quantity:
         """Return a product of terms, summed over the bound axes."""
         machine = self.machine
-        terms = [t if t.value.mask and not t.error.any() else Quantity(_plain(t.value), t.error) for t in terms]
         value = machine.contract([t.value for t in terms], bound)
-        masks = [t.value for t in terms if t.value.mask]
+        brackets = [t for t in terms if t.value.mask]
+        masks = [_possible(t) for t in brackets]
         values = [t for t in terms if not t.value.mask]
         if all(np.asarray(t.value.array).dtype.kind in "iub" and not t.error.any() for t in terms):
             return self.exact(value)
@@ -196,18 +197,34 @@ class _Analysis:
         roundings = len([v for v in values if np.asarray(v.value.array).dtype.kind == "f"]) - 1 + np.maximum(count - 1, 0)
         passed = np.where(most == least, 0.0, most - least)
         if not np.any(roundings > 1):
-            return self.rounded(value, passed) if np.any(roundings) or passed.any() else Quantity(value, passed)
+            once = self.rounded(value, passed) if np.any(roundings) or passed.any() else Quantity(value, passed)
+            return self.doubted(once, brackets, masks, bound)
         step = np.maximum(roundings, 0) * (float(self.limits.eps) * most + float(self.limits.smallest_normal))
         error = passed + np.where(most == 0, 0.0, step)
         array = np.asarray(value.array)
         error = np.where(most > float(self.limits.max), np.inf, np.where(np.isnan(error), np.inf, error))
-        return Quantity(value, np.where(np.isfinite(array), error, 0.0))
+        return self.doubted(Quantity(value, np.where(np.isfinite(array), error, 0.0)), brackets, masks, bound)
+
+    def doubted(
+        self, found: Quantity, brackets: list[Quantity], masks: list[Labelled], bound: Sequence[str] | None
+    ) -> Quantity:
+        """Return a sum of products about which nothing is known where a bracket in doubt is not ruled out by another."""
+        error = found.error
+        for i, bracket in enumerate(brackets):
+            if np.isinf(bracket.error).any():
+                doubt = Labelled(np.isinf(bracket.error).astype(np.int64), bracket.value.axes, mask=True)
+                reached = self.machine.contract([*masks[:i], doubt, *masks[i + 1 :]], self.within(bound, masks))
+                error = np.where(self.like(reached, found.value) > 0, np.inf, error)
+        return Quantity(found.value, error)
+
+    def within(self, bound: Sequence[str] | None, masks: list[Labelled]) -> list[str]:
+        """Return the bound axes that brackets have."""
+        return [a for a in bound or () if any(a in m.axes for m in masks)]
 
     def count(self, masks: list[Labelled], bound: Sequence[str] | None, like: Labelled) -> Array:
         """Return how many terms of each sum have all brackets true."""
-        axes = {a for m in masks for a in m.axes}
-        rest = math.prod(self.solution.size(a) for a in bound or () if a not in axes)
-        own = [a for a in bound or () if a in axes]
+        own = self.within(bound, masks)
+        rest = math.prod(self.solution.size(a) for a in bound or () if a not in own)
         return self.like(self.machine.contract(masks, own), like) * rest
 
     def like(self, found: Labelled, other: Labelled) -> Array:
@@ -259,8 +276,12 @@ def _operands(node: Node) -> tuple[Node, ...]:
     return node.parts if isinstance(node, Tuple) else (node,)
 
 
-def _plain(value: Labelled) -> Labelled:
-    return Labelled(np.asarray(value.array).astype(float), value.axes) if value.mask else value
+def _possible(bracket: Quantity) -> Labelled:
+    """Return a bracket that is true wherever it may be."""
+    if not np.isinf(bracket.error).any():
+        return bracket.value
+    array = np.where(np.isinf(bracket.error), 1, bracket.value.array)
+    return Labelled(array, bracket.value.axes, mask=True)
 
 
 def storing(tensor: Tensor, dtype: np.dtype[Any]) -> Array:

@@ -196,5 +196,5 @@ def gradients_of(op: Any) -> list[str]:
 
 def _has_values(form: Form) -> bool:
     """Whether some output has a gradient."""
-    rules = (form.dtype[s.name] for s in form.signature.outputs)
-    return any(rule.startswith(("same as", WIDE)) or differentiable(rule) for rule in rules)
+    rules = [form.dtype[s.name].removeprefix(WIDE).removeprefix("same as ") for s in form.signature.outputs]
+    return any(rule in form.data or differentiable(rule) for rule in rules)

@@ -299,7 +299,8 @@ class Machine:
         if not self.torch:
             floats = [a.dtype for a in arrays if a.dtype.kind in "fc"]
             narrow = "iub" if floats else "ib"
-            wide = floats[0] if floats else self.xp.int64
+            unsigned = any(a.dtype == self.xp.uint64 for a in arrays)
+            wide = floats[0] if floats else self.xp.uint64 if unsigned else self.xp.int64
             return [a.astype(wide) if a.dtype.kind in narrow or a.dtype.itemsize < 4 else a for a in arrays]
         dtype = functools.reduce(self.xp.promote_types, (a.dtype for a in arrays))
         dtype = self.xp.promote_types(dtype, self.xp.int64)
