@@ -10,6 +10,7 @@ import numpy as np
 from einspec.conformance.calls import Case
 from einspec.conformance.compare import Difference, Expected, difference
 from einspec.conformance.expect import analysed, bounded
+from einspec.conformance.rounding import Tensor
 
 Array = np.ndarray[Any, Any]
 
@@ -22,9 +23,8 @@ class Choice:
     order. All other outputs must then be what the definition gives for the selection that came.
     """
 
-    def __init__(self, case: Case, inputs: Mapping[str, Array], free_ties: bool) -> None:
-        self.case, self.inputs, self.free_ties = case, inputs, free_ties
-        self.tensors = analysed(case, inputs)
+    def __init__(self, case: Case, inputs: Mapping[str, Array], tensors: Mapping[str, Tensor], free_ties: bool) -> None:
+        self.case, self.inputs, self.tensors, self.free_ties = case, inputs, tensors, free_ties
         self.selects = case.form.selects
 
     @property
@@ -39,7 +39,7 @@ class Choice:
             if problem is not None:
                 return problem
         given = {name: outputs[name].astype(np.int64) for name in self.selects}
-        for name, want in bounded(self.case, self.inputs, given).items():
+        for name, want in bounded(self.case, self.inputs, analysed(self.case, self.inputs, given)).items():
             found = None if name in self.selects else difference(outputs[name], want)
             if found is not None:
                 return Difference(f"{name}, given the selection that came: {found.problem}", None)

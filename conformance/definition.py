@@ -32,6 +32,8 @@ COMPILED_SCOPE = 24
 """How many size tuples a framework is given that compiles each one."""
 COMPILED_LIMIT = 160
 """From how many size tuples those are chosen."""
+ROUNDED_LIMIT = 256
+"""How many size tuples of an op whose results round: each needs its errors analysed."""
 EXAMPLES = 16
 COMPILED_EXAMPLES = 8
 EXTENSION = ("bfloat16", *FLOAT8)
@@ -78,7 +80,8 @@ def check_empty(context: Context) -> Iterator[Result]:
 
 def scope_result(context: Context, clause: str, empty: bool) -> Result:
     """Return the verdict over the scope's cases, those with an empty axis or those without."""
-    found, total = cases.scope(context.op, COMPILED_LIMIT if context.session.compiles else cases.SCOPE_LIMIT)
+    limit = ROUNDED_LIMIT if any(f.kind is OpClass.NONLINEAR for f in context.op.forms.values()) else cases.SCOPE_LIMIT
+    found, total = cases.scope(context.op, COMPILED_LIMIT if context.session.compiles else limit)
     chosen = [c for c in found if c.empty == empty]
     legal = len(chosen)
     if not empty:
@@ -88,7 +91,7 @@ def scope_result(context: Context, clause: str, empty: bool) -> Result:
     if not chosen:
         return context.not_run(clause, "scope", "the card allows no such sizes")
     result = context.trials(clause, "scope", [plain_trial(c, ramps(c)) for c in chosen])
-    if result.verdict == "holds" and (len(chosen) < legal or total > cases.SCOPE_LIMIT):
+    if result.verdict == "holds" and (len(chosen) < legal or total > limit):
         result.reason = f"{len(chosen)} of the calls of the scope ({total} assignments of sizes and parameters)"
     return routed_result(context, result) if clause == "def" and result.verdict == "holds" else result
 

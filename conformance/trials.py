@@ -12,7 +12,7 @@ import numpy as np
 
 from einspec.conformance.calls import Case
 from einspec.conformance.choice import Choice, loosened
-from einspec.conformance.expect import expected, moves
+from einspec.conformance.expect import analysed, bounded, expected, moves, rounds
 from einspec.conformance.session import Trial
 from einspec.conformance.targets import USUAL
 from einspec.conformance.values import fill, made_up, ramp
@@ -116,10 +116,12 @@ def fitted(array: Array, dtype: str) -> Array:
 
 def plain_trial(case: Case, arrays: Mapping[str, Array], **more: Any) -> Trial:
     """Return the plain call of a case with what it must give."""
-    wants = expected(case, arrays)
-    if (case.form.selects and any(w.how == "bound" for w in wants.values())) or free_ties.get():
-        choice = Choice(case, arrays, free_ties.get()) if case.form.selects else None
-        if choice is not None and choice.open:
+    if case.form.selects and (free_ties.get() or rounds(case, arrays)):
+        choice = Choice(case, arrays, analysed(case, arrays), free_ties.get())
+        wants = bounded(case, arrays, choice.tensors)
+        if choice.open:
             return Trial(case, arrays, loosened(wants), relation=(next(iter(case.form.selects)), choice.check), **more)
+        return Trial(case, arrays, wants, **more)
+    wants = expected(case, arrays)
     more.setdefault("direct", any(w.dtype_name == "int" for w in wants.values()))
     return Trial(case, arrays, wants, **more)
