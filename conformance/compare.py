@@ -15,7 +15,8 @@ class Expected:
     """One output that a call must give, and how exactly.
 
     ``bits``: the same bits, except that any NaN stands for any other. ``values``: the same numbers, where -0 is 0 and every
-    NaN is NaN. ``bound``: within ``bound`` of the exact ``array`` (float64) element by element.
+    NaN is NaN. ``bound``: within ``bound`` of the exact ``array`` (float64) element by element, where an
+    infinite bound says that nothing is known.
     """
 
     array: Array
@@ -78,5 +79,5 @@ def _isnan(array: Array) -> Array:
 def _outside(got: Array, want: Array, bound: Any) -> Array:
     wide = got.astype(np.complex128 if got.dtype.kind == "c" else np.float64)
     with np.errstate(all="ignore"):
-        near = np.abs(wide - want) <= bound
+        near = (np.abs(wide - want) <= bound) | np.isinf(bound)
     return np.asarray(~(near | (wide == want) | (_isnan(wide) & _isnan(want))))

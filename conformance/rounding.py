@@ -156,7 +156,8 @@ class _Analysis:
         step = ulps * float(self.limits.eps) * np.abs(array) + float(self.limits.smallest_normal)
         total = np.where(inexact, error + step, error)
         total = np.where(np.abs(array) > float(self.limits.max), np.inf, total)
-        return Quantity(value, np.where(np.isfinite(array), np.where(np.isnan(total), np.inf, total), 0.0))
+        known = np.where(np.isinf(error), np.inf, 0.0)
+        return Quantity(value, np.where(np.isfinite(array), np.where(np.isnan(total), np.inf, total), known))
 
     def bracket(self, op: str, left: Node, right: Node) -> Quantity:
         """Return the truth of a comparison; its error is infinite where the errors of its sides could turn it round."""
@@ -196,6 +197,8 @@ class _Analysis:
         count = math.prod(self.solution.size(a) for a in bound or ()) if not masks else self.count(masks, bound, value)
         roundings = len([v for v in values if np.asarray(v.value.array).dtype.kind == "f"]) - 1 + np.maximum(count - 1, 0)
         passed = np.where(most == least, 0.0, most - least)
+        if not np.isfinite(value.array).all():
+            passed = np.where(self.vanishing(values, masks, bound, value), np.inf, passed)
         if not np.any(roundings > 1):
             once = self.rounded(value, passed) if np.any(roundings) or passed.any() else Quantity(value, passed)
             return self.doubted(once, brackets, masks, bound)
@@ -203,7 +206,18 @@ class _Analysis:
         error = passed + np.where(most == 0, 0.0, step)
         array = np.asarray(value.array)
         error = np.where(most > float(self.limits.max), np.inf, np.where(np.isnan(error), np.inf, error))
-        return self.doubted(Quantity(value, np.where(np.isfinite(array), error, 0.0)), brackets, masks, bound)
+        known = np.where(np.isinf(passed), np.inf, 0.0)
+        return self.doubted(Quantity(value, np.where(np.isfinite(array), error, known)), brackets, masks, bound)
+
+    def vanishing(self, values: list[Quantity], masks: list[Labelled], bound: Sequence[str] | None, like: Labelled) -> Array:
+        """Return where a factor that rounding may make zero stands in a product: with infinity that would give NaN."""
+        found = np.zeros(np.shape(like.array), bool)
+        for quantity in values:
+            zero = (quantity.error > 0) & (np.abs(quantity.value.array) <= quantity.error)
+            if zero.any():
+                reached = [*masks, Labelled(zero.astype(np.int64), quantity.value.axes, mask=True)]
+                found |= self.like(self.machine.contract(reached, self.within(bound, reached)), like) > 0
+        return found
 
     def doubted(
         self, found: Quantity, brackets: list[Quantity], masks: list[Labelled], bound: Sequence[str] | None
