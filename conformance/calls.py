@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from einspec.card import Form, Op
+from einspec.card import Form, Op, sized_axes
 from einspec.formula import Axis, Group, Rest, axes_of, base
 from einspec.shapes import ParameterError, ShapeError, Solution, expand, rest_axis, solve
 
@@ -214,7 +214,8 @@ def _flat(index: Sequence[Any]) -> Iterator[Any]:
 
 def _space(op: Op, form: Form, ranks: dict[str, int], sizes: tuple[int, ...]) -> Space:
     axes = [base(a) for spec in (*form.signature.inputs, *form.signature.outputs) for a in axes_of(expand(spec.index, ranks))]
-    free = [a for a in dict.fromkeys(axes) if a not in form.sizes]
+    inner = {base(a) for e in form.equations for a in axes_of(expand(e.index, ranks))} & set(sized_axes(op.card))
+    free = [a for a in dict.fromkeys([*axes, *sorted(inner)]) if a not in form.sizes]
     tied: dict[str, tuple[str, ...]] = {a: (a,) for a in free}
     least = {a: op.card.axes[a].min if a in op.card.axes else 0 for a in free}
     numbers: list[tuple[tuple[str, ...], tuple[Any, ...]]] = []

@@ -22,6 +22,8 @@ from einspec.conformance.values import fill
 from einspec.shapes import atoms, expand
 
 Array = np.ndarray[Any, Any]
+CALLED = "op_"
+"""What goes before the name of an op that a law calls."""
 RESULT = "result"
 """The name under which the single result of a law is compared."""
 
@@ -97,19 +99,31 @@ def _text(case: Case, kind: str, detail: str) -> str:
 
 
 def _ops_in(text: str) -> set[str]:
-    return {n.id for n in ast.walk(ast.parse(f"({text.strip() or 0})", mode="eval")) if isinstance(n, ast.Name)} & set(paths())
+    nodes = ast.walk(ast.parse(f"({text.strip() or 0})", mode="eval"))
+    return {n.func.id for n in nodes if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)} & set(paths())
 
 
 def _scope(context: Context, case: Case) -> dict[str, Any]:
     """Return the names that a law is written in: the target's ops, the parameters and the sizes."""
     target = context.session.target
-    ops = {name: target.call(load(name)) for name in target.functions}
+    ops = {f"{CALLED}{name}": target.call(load(name)) for name in target.functions}
     sizes = {axis.upper(): n for axis, n in case.solution.sizes.items()}
     return {**ops, **case.solution.values, **case.op.bind(case.params), **sizes, **LAW_HELPERS, "__builtins__": {}}
 
 
+class _Calls(ast.NodeTransformer):
+    """Lets what is called be an op, whatever tensor or parameter has the same name."""
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:  # noqa: N802  # the name is that of ast
+        self.generic_visit(node)
+        if isinstance(node.func, ast.Name) and node.func.id in paths():
+            node.func.id = CALLED + node.func.id
+        return node
+
+
 def _evaluate(text: str, names: Mapping[str, Any]) -> Any:
-    return eval(compile(f"({text.strip()})", "law", "eval"), dict(names))  # noqa: S307  # cards are part of the package
+    tree = _Calls().visit(ast.parse(f"({text.strip()})", mode="eval"))
+    return eval(compile(tree, "law", "eval"), dict(names))  # noqa: S307  # cards are part of the package
 
 
 def _bound(context: Context, case: Case, args: tuple[Any, ...]) -> dict[str, Any]:

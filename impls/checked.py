@@ -74,7 +74,7 @@ def _check(name: str, shapes: tuple[tuple[int, ...], ...], dtypes: tuple[Any, ..
     each = {s.name: list(dtypes) if s.listed else [d] for s, d in zip(inputs, dtypes, strict=False)}
     for spec in inputs:
         rule = form.dtype[spec.name]
-        first = each.get(rule.removeprefix("same as "), [])
+        first = each.get(rule.removeprefix("same as "), []) if rule.startswith("same as ") else []
         for dtype in each.get(spec.name, []):
             if first and dtype != first[0]:
                 names = f"{dtype_name(dtype)} and {dtype_name(first[0])}"

@@ -282,6 +282,7 @@ def _check(where: str, card: Card, form: Form) -> None:
     declared = {spec.name: spec.index for spec in form.signature.inputs}
     inputs = list(declared)
     known = {base(a) for index in (*declared.values(), *outputs.values()) for a in axes_of(index)}
+    known |= {base(a) for e in form.equations for a in axes_of(e.index)} & set(sized_axes(card))
     for equation in form.equations:
         if equation.tensor in declared:
             what = "is an input and cannot be defined" if equation.tensor in inputs else "is defined twice"
@@ -297,14 +298,18 @@ def _check(where: str, card: Card, form: Form) -> None:
         declared[equation.tensor] = equation.index
     for name in outputs.keys() - declared.keys():
         raise CardError(f"{where}: output {name} has no equation")
-    rules = [*card.axes, *(t for p in card.params.values() if p.size for t in re.findall("[a-z]+", p.size))]
-    for axis in rules:
+    for axis in (*card.axes, *sized_axes(card)):
         if axis not in known and not card.when:
             raise CardError(f"{where}: axis {axis} stands in no tensor of the signature")
     for name, sources in form.selects.items():
         if name not in outputs or not {t for t in sources if t} <= declared.keys():
             raise CardError(f"{where}: selects.{name}: expected an output and tensors of the definition, 'x where mask'")
     _check_laws(where, card, form, known)
+
+
+def sized_axes(card: Card) -> list[str]:
+    """Return the axes whose size a parameter gives, also those that only tensors on the way have."""
+    return [a for p in card.params.values() if p.size for a in re.findall("[a-z]+", p.size)]
 
 
 def _axes(node: Any) -> tuple[str, ...]:

@@ -237,6 +237,8 @@ class _Parser:
 
     def __init__(self, card: str, text: str, params: frozenset[str], ops: frozenset[str] = frozenset()) -> None:
         self.card, self.text, self.params, self.ops = card, text, params, ops
+        self.scalars: set[str] = set()
+        """Tensors without axes that earlier equations define: read by their name alone."""
 
     def error(self, node: ast.AST | None, expected: str) -> FormulaError:
         lines = self.text.splitlines() or [""]
@@ -287,6 +289,8 @@ class _Parser:
                 statement.value,
                 f"axis {sorted(free)[0]} stands only on the right: bind it with a reduction, as in sum[{sorted(free)[0]}](...)",
             )
+        if not index:
+            self.scalars.add(target.id)
         return equation
 
     def op_call(self, statement: ast.stmt, target: ast.expr, call: ast.Call, name: str) -> OpCall:
@@ -371,6 +375,8 @@ class _Parser:
     def name(self, node: ast.expr, name: str) -> Node:
         if name in self.params:
             return Param(name)
+        if name in self.scalars:
+            return Read(name, ())
         if name.isupper():
             return Size(name.lower())
         if self.is_axis(name):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -159,5 +160,5 @@ def _width(count: int) -> float:
 
 def _step(least: float) -> int:
     """Return the smallest of 1, 2, 5, 10, 20, 50, ... that is not below a number."""
-    steps = (m * 10**n for n in range(20) for m in (1, 2, 5))
+    steps: Iterator[int] = (m * 10**n for n in range(20) for m in (1, 2, 5))
     return next(s for s in steps if s >= least)

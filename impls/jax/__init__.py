@@ -11,11 +11,20 @@ import jax
 import numpy as np
 
 from einspec.dtypes import ALL
-from einspec.impls.jax.attention import *  # noqa: F403  # a backend is the sum of its families
+from einspec.impls.jax.assignment import *  # noqa: F403  # a backend is the sum of its families
+from einspec.impls.jax.attention import *  # noqa: F403
 from einspec.impls.jax.axes import *  # noqa: F403
+from einspec.impls.jax.experts import *  # noqa: F403
+from einspec.impls.jax.groups import *  # noqa: F403
 from einspec.impls.jax.images import *  # noqa: F403
+from einspec.impls.jax.layers import *  # noqa: F403
+from einspec.impls.jax.losses import *  # noqa: F403
+from einspec.impls.jax.parallel import *  # noqa: F403
 from einspec.impls.jax.pooling import *  # noqa: F403
+from einspec.impls.jax.routing import *  # noqa: F403
 from einspec.impls.jax.sequences import *  # noqa: F403
+from einspec.impls.jax.slots import *  # noqa: F403
+from einspec.impls.jax.soft import *  # noqa: F403
 from einspec.impls.jax.windows import *  # noqa: F403
 
 framework = "jax"

@@ -7,11 +7,20 @@ from typing import Any
 import numpy as np
 
 from einspec.dtypes import ALL
-from einspec.impls.numpy.attention import *  # noqa: F403  # a backend is the sum of its families
+from einspec.impls.numpy.assignment import *  # noqa: F403  # a backend is the sum of its families
+from einspec.impls.numpy.attention import *  # noqa: F403
 from einspec.impls.numpy.axes import *  # noqa: F403
+from einspec.impls.numpy.experts import *  # noqa: F403
+from einspec.impls.numpy.groups import *  # noqa: F403
 from einspec.impls.numpy.images import *  # noqa: F403
+from einspec.impls.numpy.layers import *  # noqa: F403
+from einspec.impls.numpy.losses import *  # noqa: F403
+from einspec.impls.numpy.parallel import *  # noqa: F403
 from einspec.impls.numpy.pooling import *  # noqa: F403
+from einspec.impls.numpy.routing import *  # noqa: F403
 from einspec.impls.numpy.sequences import *  # noqa: F403
+from einspec.impls.numpy.slots import *  # noqa: F403
+from einspec.impls.numpy.soft import *  # noqa: F403
 from einspec.impls.numpy.windows import *  # noqa: F403
 
 framework = "numpy"

@@ -9,11 +9,20 @@ import numpy as np
 import torch
 
 from einspec.dtypes import ALL, numpy_dtype
-from einspec.impls.torch.attention import *  # noqa: F403  # a backend is the sum of its families
+from einspec.impls.torch.assignment import *  # noqa: F403  # a backend is the sum of its families
+from einspec.impls.torch.attention import *  # noqa: F403
 from einspec.impls.torch.axes import *  # noqa: F403
+from einspec.impls.torch.experts import *  # noqa: F403
+from einspec.impls.torch.groups import *  # noqa: F403
 from einspec.impls.torch.images import *  # noqa: F403
+from einspec.impls.torch.layers import *  # noqa: F403
+from einspec.impls.torch.losses import *  # noqa: F403
+from einspec.impls.torch.parallel import *  # noqa: F403
 from einspec.impls.torch.pooling import *  # noqa: F403
+from einspec.impls.torch.routing import *  # noqa: F403
 from einspec.impls.torch.sequences import *  # noqa: F403
+from einspec.impls.torch.slots import *  # noqa: F403
+from einspec.impls.torch.soft import *  # noqa: F403
 from einspec.impls.torch.windows import *  # noqa: F403
 
 framework = "torch"

@@ -1,0 +1,77 @@
+"""JAX: the exchange between ranks that hold different experts, as one tensor with an axis of ranks."""
+
+# p ranks that send, q ranks that receive, e experts of all ranks, l experts of one, c slots, r m rows, d features
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from einops import rearrange
+from jax import Array
+
+from einspec.impls.checked import op
+from einspec.impls.jax.groups import group_ends, group_of, rows_from
+
+__all__ = ["ep_exchange", "ep_plan", "ep_return"]
+
+Layout = Literal["dense", "ragged"]
+
+
+@op
+@jax.jit
+def ep_plan(counts: Array) -> tuple[Array, Array, Array, Array]:
+    """Compute ep_plan (see its card)."""
+    p, e = counts.shape
+    send = jnp.maximum(counts.astype(jnp.int32), 0).reshape(p, p, e // p).sum(2, dtype=jnp.int32)  # p q
+    inside, outside = (jnp.cumsum(send, axis, dtype=jnp.int32) - send for axis in (1, 0))
+    return send, send.T, inside, outside
+
+
+@op
+@partial(jax.jit, static_argnames=("layout", "rows"))
+def ep_exchange(x: Array, counts: Array | None = None, *, layout: Layout = "dense", rows: int = -1) -> Array:
+    """Compute ep_exchange (see its card)."""
+    if counts is None:
+        return rearrange(x, "p (q l) c d -> q l (p c) d", q=len(x))
+    p, r, d = x.shape
+    rows = p * r if rows < 0 else rows
+    _, arrived, away = _segments(counts, r)
+    segment, inside, row = _rows_of(arrived, rows, -away)
+    source = jnp.where(inside, segment % p * r + row, -1)
+    return rows_from(x.reshape(p * r, d), source.reshape(-1), 1).reshape(p, rows, d)
+
+
+@op
+@partial(jax.jit, static_argnames=("layout", "rows"))
+def ep_return(y: Array, counts: Array | None = None, *, layout: Layout = "dense", rows: int = -1) -> Array:
+    """Compute ep_return (see its card)."""
+    if counts is None:
+        return rearrange(y, "q l (p c) d -> p (q l) c d", p=len(y))
+    q, m, d = y.shape
+    rows = m // q if rows < 0 else rows
+    ends, _, away = _segments(counts, rows)
+    expert, inside, row = _rows_of(ends, rows, rearrange(away, "q (l p) -> p (q l)", p=q))
+    source = jnp.where(inside & (row < m), expert // max(counts.shape[1] // q, 1) * m + row, -1)
+    return rows_from(y.reshape(q * m, d), source.reshape(-1), 1).reshape(q, rows, d)
+
+
+def _segments(counts: Array, sent: int) -> tuple[Array, Array, Array]:
+    """Return where the rows of each expert end at the sender, where at the receiver, and how far the two are apart."""
+    ends = jax.vmap(lambda counts: group_ends(counts, sent))(counts)  # p e
+    arrived = jnp.cumsum(_regrouped(jnp.diff(ends, axis=1, prepend=0)), 1, dtype=jnp.int32)  # q (l p)
+    return ends, arrived, arrived - _regrouped(ends)
+
+
+def _regrouped(n: Array) -> Array:
+    """Return numbers of ranks and experts in the order in which a receiver holds them."""
+    return rearrange(n, "p (q l) -> q (l p)", q=len(n))
+
+
+def _rows_of(ends: Array, rows: int, shift: Array) -> tuple[Array, Array, Array]:
+    """Return for each row the segment that it is in, whether there is one, and the row moved by that segment's shift."""
+    segment = jax.vmap(lambda ends: group_of(ends, rows))(ends)
+    moved = jnp.take_along_axis(jnp.pad(shift, ((0, 0), (0, 1))), segment, 1)
+    return segment, segment < ends.shape[1], jnp.arange(rows, dtype=jnp.int32) + moved

@@ -1,0 +1,181 @@
+"""NumPy: queues of routes at experts; ``stable_group`` sorts routes by expert for the families built on it."""
+
+# t tokens, k choices of a token, e experts, c slots of an expert; route (t, k) has the flat number t*K + k
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from einspec.impls.checked import op
+from einspec.impls.counting import Rational, slots_for
+from einspec.impls.numpy.routing import order_key
+
+__all__ = [
+    "capacity",
+    "combine_mask",
+    "dispatch_mask",
+    "drop",
+    "expert_counts",
+    "load_statistics",
+    "position",
+    "priority",
+]
+
+Array = np.ndarray[Any, Any]
+
+
+@op
+def expert_counts(index: Array, *, experts: int) -> Array:
+    """Compute expert_counts (see its card)."""
+    return np.bincount(_keys(index.reshape(-1), experts), minlength=experts + 1)[:experts].astype(np.int32)
+
+
+@op
+def capacity(
+    *,
+    tokens: int,
+    k: int,
+    experts: int,
+    factor: Rational = 1,
+    rounding: str = "ceil",
+    minimum: int = 0,
+    multiple_of: int = 1,
+) -> int:
+    """Compute capacity (see its card)."""
+    return slots_for(Fraction(factor) * tokens * k / experts, rounding, minimum, multiple_of)
+
+
+@op
+def priority(index: Array, by: Array | None = None, *, order: str = "token") -> Array:
+    """Compute priority (see its card)."""
+    t, k = index.shape
+    if order == "weight":
+        assert by is not None
+        return _inverse(_descending(by.reshape(-1))).astype(np.int32).reshape(t, k)
+    if order == "token":
+        return np.arange(t * k, dtype=np.int32).reshape(t, k)
+    tokens = np.arange(t) if by is None else _inverse(_descending(by))
+    return (np.arange(k) * t + tokens[:, None]).astype(np.int32)
+
+
+@op
+def position(index: Array, rank: Array | None = None, *, experts: int, order: str = "token") -> Array:
+    """Compute position (see its card)."""
+    keys = _keys(index, experts)
+    if order == "choice":
+        return _queue(keys.T.reshape(-1), experts).reshape(index.shape[::-1]).T
+    if rank is None:
+        return _queue(keys.reshape(-1), experts).reshape(index.shape)
+    by = _ascending(rank.reshape(-1))
+    queue = np.empty(index.size, np.int32)
+    queue[by] = _queue(keys.reshape(-1)[by], experts)
+    return queue.reshape(index.shape)
+
+
+@op
+def drop(index: Array, position: Array, *, capacity: int) -> tuple[Array, Array]:
+    """Compute drop (see its card)."""
+    kept = (index >= 0) & (position >= 0) & (position < capacity)
+    return _or_none(kept, index), _or_none(kept, position)
+
+
+@op
+def dispatch_mask(index: Array, position: Array, *, experts: int, capacity: int) -> Array:
+    """Compute dispatch_mask (see its card)."""
+    slots = route_slots(index, position, experts, capacity)
+    mask = np.zeros((len(slots), experts * capacity), np.bool_)
+    t, k = (slots >= 0).nonzero()
+    mask[t, slots[t, k]] = True
+    return mask.reshape(len(slots), experts, capacity)
+
+
+@op
+def combine_mask(weights: Array, index: Array, position: Array, *, experts: int, capacity: int) -> Array:
+    """Compute combine_mask (see its card)."""
+    slots = route_slots(index, position, experts, capacity)
+    mask = np.zeros((len(slots), experts * capacity), np.promote_types(weights.dtype, np.float32))
+    with np.errstate(all="ignore"):
+        for slot, weight in zip(slots.T, weights.T, strict=True):  # a token has one route of each choice
+            (t,) = (slot >= 0).nonzero()
+            mask[t, slot[t]] += weight[t]
+        return mask.astype(weights.dtype, copy=False).reshape(len(slots), experts, capacity)
+
+
+@op
+def load_statistics(index: Array, position: Array, *, experts: int, capacity: int) -> tuple[Array, Array, Array]:
+    """Compute load_statistics (see its card)."""
+    kept = route_slots(index, position, experts, capacity) >= 0
+    requested, held = expert_counts(index, experts=experts), index[kept].reshape(-1, 1)
+    return requested, expert_counts(held, experts=experts), kept.sum(1, dtype=np.int32)
+
+
+def stable_group(ids: Array, experts: int) -> tuple[Array, Array, Array]:
+    """Return flat routes by expert, then in order; the place of each route in its group; the sizes of the groups.
+
+    An id outside 0..experts-1 is no route: its place is -1, and the end of the order is filled with -1. All are int32.
+    """
+    order, counts = _sorted(_keys(ids, experts), experts)
+    place, valid = _places(order, counts), ids.size - counts[experts]
+    order = order.astype(np.int32)
+    order[valid:] = -1
+    return order, place, counts[:experts].astype(np.int32)
+
+
+def route_slots(index: Array, position: Array, experts: int, capacity: int) -> Array:
+    """Return the flat slot of every route; -1 where it has none."""
+    kept = (index >= 0) & (index < experts) & (position >= 0) & (position < capacity)
+    with np.errstate(over="ignore"):
+        slots: Array = np.where(kept, index.astype(np.int64) * capacity + position, -1)  # t k
+    return slots
+
+
+def _keys(ids: Array, experts: int) -> Array:
+    """Return the ids in the narrowest dtype, those outside as ``experts``; a negative id is a large unsigned one."""
+    wide = ids if ids.dtype.itemsize >= 4 else ids.astype(np.int32)
+    bits = wide.view(f"u{wide.dtype.itemsize}")
+    return np.minimum(bits, experts).astype(np.uint8 if experts < 2**8 else np.uint16 if experts < 2**16 else bits.dtype)
+
+
+def _sorted(keys: Array, experts: int) -> tuple[Array, Array]:
+    """Return flat routes by expert, those outside last, and the sizes of the groups, that of those outside last."""
+    return np.argsort(keys, kind="stable"), np.bincount(keys, minlength=experts + 1)  # a radix sort on narrow keys
+
+
+def _places(order: Array, counts: Array) -> Array:
+    starts = (np.cumsum(counts) - counts).astype(np.int32)
+    places = np.arange(order.size, dtype=np.int32)
+    places -= np.repeat(starts, counts)
+    places[order.size - counts[-1] :] = -1
+    queue = np.empty_like(places)
+    queue[order] = places
+    return queue
+
+
+def _queue(keys: Array, experts: int) -> Array:
+    return _places(*_sorted(keys, experts))
+
+
+def _ascending(rank: Array) -> Array:
+    """Return a stable argsort; that of a permutation is its inverse."""
+    if ((rank >= 0) & (rank < rank.size)).all():
+        order = _inverse(rank)
+        if (order[rank] == np.arange(rank.size)).all():
+            return order
+    return np.argsort(rank, kind="stable")
+
+
+def _descending(x: Array) -> Array:
+    return np.argsort(~order_key(x), kind="stable")
+
+
+def _inverse(order: Array) -> Array:
+    inverse = np.empty(order.size, np.intp)
+    inverse[order] = np.arange(order.size)
+    return inverse
+
+
+def _or_none(kept: Array, x: Array) -> Array:
+    return np.where(kept, x, np.array(-1).astype(x.dtype))

@@ -1,0 +1,133 @@
+"""NumPy: what the experts compute, on rows grouped by expert or on one block of rows an expert."""
+
+# t tokens, k choices, e experts, r rows, n (or c) rows of one expert, d features in, f h features inside and out, g gate, up
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import numpy as np
+
+from einspec.impls.checked import op
+from einspec.impls.numpy.groups import group, group_ends, permute, unpermute
+
+__all__ = ["expert_bias", "expert_matmul", "expert_mlp", "glu", "grouped_matmul", "moe_dense", "shared_expert"]
+
+Array = np.ndarray[Any, Any]
+Sharing = Literal["plain", "gated"]
+Packing = Literal["gate_up", "up_gate", "interleaved"]
+
+
+@op
+def grouped_matmul(x: Array, w: Array, counts: Array) -> Array:
+    """Compute grouped_matmul (see its card)."""
+    y = np.zeros((len(x), w.shape[2]), x.dtype)  # r f
+    start = 0
+    for weight, end in zip(w, group_ends(counts, len(x)).tolist(), strict=True):
+        if end > start:
+            _product(x[start:end], weight, y[start:end])
+        start = end
+    return y
+
+
+@op
+def expert_matmul(x: Array, w: Array) -> Array:
+    """Compute expert_matmul (see its card)."""
+    y = np.zeros((*x.shape[:2], w.shape[2]), x.dtype)  # e c f
+    for rows, weight, out in zip(x, w, y, strict=True):
+        _product(rows, weight, out)
+    return y
+
+
+@op
+def expert_bias(x: Array, bias: Array, counts: Array) -> Array:
+    """Compute expert_bias (see its card)."""
+    y = np.zeros_like(x, order="C")  # r f
+    start = 0
+    with np.errstate(all="ignore"):
+        for row, end in zip(bias, group_ends(counts, len(x)).tolist(), strict=True):
+            np.add(x[start:end], row, out=y[start:end])
+            start = end
+    return y
+
+
+@op
+def glu(h: Array, *, layout: Packing = "gate_up", alpha: float = 1.0, limit: float = math.inf, shift: float = 0.0) -> Array:
+    """Compute glu (see its card)."""
+    wide = h.astype(np.promote_types(h.dtype, np.float32), copy=False)
+    f = h.shape[-1] // 2
+    gate, up = (wide[..., :f], wide[..., f:]) if layout != "interleaved" else (wide[..., ::2], wide[..., 1::2])
+    if layout == "up_gate":
+        gate, up = up, gate
+    one, least, most = wide.dtype.type(1), wide.dtype.type(-limit), wide.dtype.type(limit)
+    with np.errstate(all="ignore"):
+        if limit < math.inf:
+            gate, up = np.minimum(gate, most), np.clip(up, least, most)
+        a = gate / (one + np.exp(wide.dtype.type(-alpha) * gate))
+        a *= up + wide.dtype.type(shift) if shift else up
+        return a.astype(h.dtype, copy=False)
+
+
+@op
+def expert_mlp(
+    x: Array,
+    w1: Array,
+    w2: Array,
+    w3: Array | None = None,
+    *,
+    kind: Literal["gelu", "leaky_relu", "swiglu"] = "gelu",
+    slope: float = 0.01,
+) -> Array:
+    """Compute expert_mlp (see its card)."""
+    h = expert_matmul(x, w1)
+    if kind == "gelu":
+        return expert_matmul(_gelu(h), w2)
+    if w3 is None:
+        return expert_matmul(glu(h), w2)
+    return expert_matmul(_leaky_relu(expert_matmul(_leaky_relu(h, slope), w2), slope), w3)
+
+
+@op
+def shared_expert(y: Array, shared: Array, gate: Array | None = None, *, kind: Sharing = "plain") -> Array:
+    """Compute shared_expert (see its card)."""
+    wide = np.promote_types(y.dtype, np.float32)
+    z, addend = y.astype(wide), shared.astype(wide, copy=False)  # t d
+    with np.errstate(all="ignore"):
+        if gate is not None:
+            addend = addend / (wide.type(1) + np.exp(-gate.astype(wide, copy=False)))[:, None]
+        z += addend
+        return z.astype(y.dtype, copy=False)
+
+
+@op
+def moe_dense(x: Array, weights: Array, index: Array, gate_up: Array, down: Array) -> Array:
+    """Compute moe_dense (see its card)."""
+    order, row, counts = group(index, experts=len(gate_up))
+    rows = permute(x, order, k=max(index.shape[1], 1))  # r d
+    h = glu(grouped_matmul(rows, gate_up, counts))  # r f
+    return unpermute(grouped_matmul(h, down, counts), weights, row)
+
+
+def _product(x: Array, w: Array, out: Array) -> None:
+    """Write x @ w: in the dtype of the library where that adds up in it, else in float32, rounded once."""
+    with np.errstate(all="ignore"):
+        if x.dtype.itemsize < 4:
+            out[:] = x.astype(np.float32) @ w.astype(np.float32)
+        else:
+            np.matmul(x, w, out=out)
+
+
+def _gelu(h: Array) -> Array:
+    """Return h times the part of the normal distribution that lies below h."""
+    wide = h.astype(np.promote_types(h.dtype, np.float32), copy=False)
+    with np.errstate(all="ignore"):
+        scaled = (wide.ravel() / math.sqrt(2)).tolist()
+        below = (1 + np.fromiter(map(math.erf, scaled), np.float64, wide.size).reshape(wide.shape)) / 2
+        return (wide * below).astype(h.dtype)
+
+
+def _leaky_relu(h: Array, slope: float) -> Array:
+    wide = h.astype(np.promote_types(h.dtype, np.float32), copy=False)
+    with np.errstate(all="ignore"):
+        return np.where(wide <= 0, wide * wide.dtype.type(slope), wide).astype(h.dtype, copy=False)

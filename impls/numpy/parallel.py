@@ -1,0 +1,72 @@
+"""NumPy: the exchange between ranks that hold different experts, as one tensor with an axis of ranks."""
+
+# p ranks that send, q ranks that receive, e experts of all ranks, l experts of one, c slots, r m rows, d features
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+
+from einspec.impls.checked import op
+
+__all__ = ["ep_exchange", "ep_plan", "ep_return"]
+
+Array = np.ndarray[Any, Any]
+Layout = Literal["dense", "ragged"]
+
+
+@op
+def ep_plan(counts: Array) -> tuple[Array, Array, Array, Array]:
+    """Compute ep_plan (see its card)."""
+    p, e = counts.shape
+    send = np.maximum(counts.astype(np.int64), 0).reshape(p, p, e // p).sum(2)  # p q
+    offsets = (np.cumsum(send, axis) - send for axis in (1, 0))
+    send, inside, outside = (n.astype(np.int32) for n in (send, *offsets))
+    return send, send.T.copy(), inside, outside
+
+
+@op
+def ep_exchange(x: Array, counts: Array | None = None, *, layout: Layout = "dense", rows: int = -1) -> Array:
+    """Compute ep_exchange (see its card)."""
+    if counts is None:
+        p, experts, c, d = x.shape
+        y = x.reshape(p, p, experts // p, c, d).transpose(1, 2, 0, 3, 4)  # q l p c d
+        return y.reshape(p, experts // p, p * c, d)
+    p, r, d = x.shape
+    rows = p * r if rows < 0 else rows
+    source, target = _routes(counts, r, rows)
+    y = np.zeros((p * rows, d), x.dtype)
+    y[target] = x.reshape(p * r, d)[source]
+    return y.reshape(p, rows, d)
+
+
+@op
+def ep_return(y: Array, counts: Array | None = None, *, layout: Layout = "dense", rows: int = -1) -> Array:
+    """Compute ep_return (see its card)."""
+    if counts is None:
+        q, local, slots, d = y.shape
+        x = y.reshape(q, local, q, slots // q, d).transpose(2, 0, 1, 3, 4)  # p q l c d
+        return x.reshape(q, q * local, slots // q, d)
+    q, m, d = y.shape
+    rows = m // q if rows < 0 else rows
+    source, target = _routes(counts, rows, m)
+    x = np.zeros((q * rows, d), y.dtype)
+    x[source] = y.reshape(q * m, d)[target]
+    return x.reshape(q, rows, d)
+
+
+def _routes(counts: Array, sent: int, received: int) -> tuple[Array, Array]:
+    """Return where each row that travels is among the rows of all senders, and among those of all receivers."""
+    p, e = counts.shape
+    ends = np.minimum(np.cumsum(np.clip(counts.astype(np.int64), 0, sent), 1), sent)
+    starts = np.concatenate((np.zeros((p, 1), np.int64), ends[:, :-1]), 1)[:, :e]  # p e
+    first = np.arange(p)[:, None] * sent + starts
+    first, size = (n.reshape(p, p, e // p).transpose(1, 2, 0).reshape(-1) for n in (first, ends - starts))  # (q l p)
+    before = np.cumsum(size) - size
+    row = np.arange(size.sum())
+    source = row + np.repeat(first - before, size)
+    rank = np.repeat(np.arange(p), size.reshape(p, -1).sum(1))
+    place = row - np.repeat(before.reshape(p, -1)[:, 0], size.reshape(p, -1).sum(1)) if e else row
+    kept = place < received
+    return source[kept], (rank * received + place)[kept]

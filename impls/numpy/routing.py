@@ -1,0 +1,294 @@
+"""NumPy: scores, selection and weights of experts."""
+
+# t tokens, e experts, k choices of a token, c slots of an expert, g groups of experts, m members of a group
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from einspec.impls.checked import op
+from einspec.impls.presets import NORMS, SCORES, SMALLEST
+
+__all__ = [
+    "expert_choice",
+    "gate",
+    "group_mask",
+    "hash_route",
+    "noisy_logits",
+    "route_weights",
+    "score",
+    "select",
+    "thin",
+    "top_k",
+]
+
+Array = np.ndarray[Any, Any]
+
+BLOCK = 1 << 15
+"""Elements whose copy stays in a cache while their largest are taken out one by one."""
+FEW = 16
+"""Up to so many columns, inserting them one after the other is faster; up to so many rounds, rounds are."""
+
+
+def wide(x: Array) -> Array:
+    """Return the floats in at least float32."""
+    return x.astype(np.promote_types(x.dtype, np.float32), copy=False)
+
+
+def order_key(x: Array) -> Array:
+    """Return integers in the order of x: all NaN equal and above infinity, -0 equal to +0."""
+    if x.dtype == bool:
+        return x.view(np.uint8)
+    if x.dtype.kind in "iu":
+        return x
+    if x.itemsize == 1:
+        x = x.astype(np.float32)
+    bits = x.view(f"i{x.itemsize}")
+    most, infinity = np.iinfo(bits.dtype).max, np.array(np.inf, x.dtype).view(bits.dtype)
+    key, sign = bits & most, bits >> 8 * x.itemsize - 1
+    nan = key > infinity
+    key ^= sign  # with the next line: minus the magnitude where the sign is set
+    key -= sign
+    if nan.any():
+        key[nan] = most
+    return key
+
+
+def largest(x: Array, k: int, mask: Array | None = None) -> Array:
+    """Return the positions of the k largest of every row where the mask allows, the lower first where they tie, then -1."""
+    t, e = x.shape
+    index = np.empty((t, k), np.int32)
+    rows = max(1, BLOCK // max(1, e))
+    for start in range(0, t if k else 0, rows):
+        part = slice(start, start + rows)
+        index[part] = _largest(x[part], k, None if mask is None else mask[part])
+    return index if mask is None else np.where(_take(mask, index), index, -1).astype(np.int32, copy=False)
+
+
+def _largest(x: Array, k: int, mask: Array | None) -> Array:
+    exact = _exact(x)
+    if exact is None or k > FEW:
+        return _by_sort(x, k, mask)
+    if k > 1 and x.shape[1] <= FEW and exact.dtype == np.float32:
+        return _by_columns(exact, k, mask)
+    if k > 1 or mask is not None:
+        exact = np.array(exact)
+    if mask is not None:
+        exact[~mask] = -np.inf
+    index, least = _by_rounds(exact, k)
+    (unclear,) = np.nonzero(least == -np.inf)  # what was taken out, or is masked, looks the same
+    if unclear.size:
+        index[unclear] = _by_sort(x[unclear], k, None if mask is None else mask[unclear])
+    return index
+
+
+def _exact(x: Array) -> Array | None:
+    """Return the same values in a float that NumPy compares fast; none for integers of 64 bits."""
+    if x.dtype.kind in "biu":
+        return x.astype(np.float64) if x.itemsize < 8 else None
+    if x.dtype.name == "bfloat16":
+        return (x.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
+    return wide(x)
+
+
+def _by_rounds(x: Array, k: int) -> tuple[Array, Array]:
+    """Take out the first largest k times, from x itself; return the positions and the last values."""
+    t, e = x.shape
+    index = np.empty((t, k), np.int32)
+    for j in range(k):
+        place = x.argmax(1)
+        index[:, j] = place
+        if k > 1:
+            flat, place = x.reshape(-1), place + np.arange(t) * e
+            least = flat[place]
+            flat[place] = -np.inf
+    return index, least if k > 1 else _take(x, index)[:, 0]
+
+
+def _by_columns(x: Array, k: int, mask: Array | None) -> Array:
+    """Insert every column into the k best so far, each value packed with what makes the lower position greater."""
+    e = x.shape[1]
+    key = order_key(np.ascontiguousarray(x.T)).astype(np.int64)
+    if mask is not None:
+        key[~mask.T] = np.iinfo(np.int32).min
+    best: list[Array] = []
+    for column in key << 32 | np.arange(e)[::-1, None]:
+        for j, other in enumerate(best):
+            best[j], column = np.maximum(other, column), np.minimum(other, column)
+        if len(best) < k:
+            best.append(column)
+    index: Array = e - 1 - (np.stack(best, 1) & (2**32 - 1))
+    return index
+
+
+def _by_sort(x: Array, k: int, mask: Array | None) -> Array:
+    key = ~order_key(x)
+    order: Array = np.lexsort((key,) if mask is None else (key, ~mask), axis=1)
+    return order[:, :k]
+
+
+def _take(x: Array, index: Array) -> Array:
+    """Return x[t, index[t, k]]."""
+    t, e = x.shape
+    return np.asarray(x.reshape(-1).take(index + np.arange(t)[:, None] * e))
+
+
+def pick(x: Array, index: Array) -> tuple[Array, Array]:
+    """Return x at the index, 0 where that is no position in the row, and whether it is one."""
+    found = (index >= 0) & (index < x.shape[1])
+    if not x.shape[1]:
+        return np.zeros(index.shape, x.dtype), found
+    values = _take(x, np.where(found, index, 0).astype(np.int64))
+    return np.where(found, values, 0), found
+
+
+@op
+def score(logits: Array, *, fn: str = "softmax") -> Array:
+    """Compute score (see its card)."""
+    x = wide(logits)
+    with np.errstate(all="ignore"):
+        if fn == "softmax":
+            return _softmax(x, 1)
+        if fn == "sigmoid":
+            return np.asarray(1 / (1 + np.exp(-x)))
+        return _sqrt_softplus(x) if fn == "sqrt_softplus" else x
+
+
+def _softmax(x: Array, axis: int) -> Array:
+    part = np.exp(x - x.max(axis, keepdims=True, initial=-np.inf))
+    return np.asarray(part / part.sum(axis, keepdims=True))
+
+
+def _sqrt_softplus(x: Array) -> Array:
+    low = x < -40  # there softplus is the exponential, and may be too small for a float
+    return np.where(low, np.exp(x / 2), np.sqrt(np.logaddexp(x, 0)))
+
+
+@op
+def top_k(x: Array, *, k: int) -> tuple[Array, Array]:
+    """Compute top_k (see its card)."""
+    index = largest(x, k)
+    return _take(x, index), index
+
+
+@op
+def group_mask(choice: Array, *, groups: int, keep: int, top: int = 1) -> Array:
+    """Compute group_mask (see its card)."""
+    t, e = choice.shape
+    size = e // groups
+    members = wide(choice).reshape(t * groups, size)
+    with np.errstate(all="ignore"):
+        best = _take(members, largest(members, min(top, size))).sum(1)
+    mask = np.zeros((t, groups), bool)
+    np.put_along_axis(mask, largest(best.reshape(t, groups), keep), True, 1)
+    return mask.repeat(size, 1)
+
+
+@op
+def select(scores: Array, bias: Array, mask: Array, *, k: int) -> Array:
+    """Compute select (see its card)."""
+    with np.errstate(all="ignore"):
+        choice = wide(scores) + wide(bias)
+    return largest(choice, k, mask)
+
+
+@op
+def route_weights(
+    scores: Array,
+    index: Array,
+    *,
+    norm: str = "none",
+    eps: float = 0.0,
+    least: float = 0.0,
+    scale: float = 1.0,
+    p: float = 2.0,
+) -> Array:
+    """Compute route_weights (see its card)."""
+    raw, found = pick(wide(scores), index)
+    with np.errstate(all="ignore"):
+        if norm == "none":
+            return np.asarray(raw * float(scale))
+        if norm == "softmax":
+            top = np.where(found, raw, -np.inf).max(1, keepdims=True, initial=-np.inf)
+            raw = np.where(found, np.exp(raw - top), 0)
+        total = _norm(raw, p) if norm == "p_norm" else raw.sum(1, keepdims=True)
+        if norm != "softmax":
+            total = np.maximum(total + float(eps), float(least))
+        return np.where(found & (total != 0), raw * float(scale) / total, 0)
+
+
+def _norm(x: Array, p: float) -> Array:
+    top = np.abs(x).max(1, keepdims=True, initial=0)
+    unit = np.where(np.isfinite(top) & (top > 0), top, 1)
+    return np.asarray(unit * ((np.abs(x) / unit) ** float(p)).sum(1, keepdims=True) ** (1 / float(p)))
+
+
+@op
+def thin(index: Array, ratio: Array, uniform: Array) -> Array:
+    """Compute thin (see its card)."""
+    both = np.promote_types(wide(ratio).dtype, wide(uniform).dtype)
+    stays = order_key(uniform.astype(both)) < order_key(ratio.astype(both))
+    stays[:, :1] = True
+    return np.where(stays & (index >= 0), index, np.array(-1).astype(index.dtype))
+
+
+@op
+def noisy_logits(logits: Array, spread: Array, noise: Array, *, floor: float = 0.0) -> Array:
+    """Compute noisy_logits (see its card)."""
+    x, s = wide(logits), wide(spread)
+    with np.errstate(all="ignore"):
+        return np.asarray(x + wide(noise) * (np.logaddexp(s, 0) + float(floor)))
+
+
+@op
+def expert_choice(logits: Array, *, capacity: int, softmax: str = "experts") -> tuple[Array, Array]:
+    """Compute expert_choice (see its card)."""
+    x = np.ascontiguousarray(wide(logits).T)  # e t
+    with np.errstate(all="ignore"):
+        scores = x if softmax == "none" else _softmax(x, 0 if softmax == "experts" else 1)
+    e, t = x.shape
+    taken = largest(scores, min(capacity, t))
+    token = np.full((e, capacity), -1, np.int32)
+    token[:, :t] = taken
+    weights = np.zeros((e, capacity), x.dtype)
+    weights[:, :t] = _take(scores, taken)
+    return weights, token
+
+
+@op
+def hash_route(ids: Array, table: Array) -> Array:
+    """Compute hash_route (see its card)."""
+    v, k = table.shape
+    if not v:
+        return np.full((ids.shape[0], k), -1, np.int32)
+    found = (ids >= 0) & (ids < v)
+    rows = table.take(np.where(found, ids, 0).astype(np.int64), axis=0)
+    return np.where(found[:, None] & (rows >= 0), rows, np.int64(-1)).astype(np.int32)
+
+
+@op
+def gate(*tensors: Array, k: int, preset: str, groups: int = 1, keep: int = 1, scale: float = 1.0) -> tuple[Array, Array]:
+    """Compute gate (see its card)."""
+    logits, *more = tensors
+    if preset == "vmoe":
+        logits = wide(logits) + wide(more[0]) / max(logits.shape[1], 1)
+    if preset == "shazeer":
+        logits = noisy_logits(logits, *more)
+    scores = score(logits, fn=SCORES.get(preset, "softmax"))
+    if preset == "deepseek_v2":
+        mask = group_mask(scores, groups=groups, keep=keep)
+        index = select(scores, np.zeros(scores.shape[1], scores.dtype), mask, k=k)
+    elif preset == "deepseek_v3":
+        mask = group_mask(scores + wide(more[0]), groups=groups, keep=keep, top=2)
+        index = select(scores, more[0], mask, k=k)
+    elif preset == "longcat":
+        index = select(scores, more[0], np.ones(scores.shape, bool), k=k)
+    else:
+        index = top_k(logits if preset == "llama4" else scores, k=k)[1]
+    if preset != "gshard":
+        return route_weights(scores, index, norm=NORMS.get(preset, "none"), eps=SMALLEST.get(preset, 0.0), scale=scale), index
+    weights = route_weights(scores, index, norm="sum")
+    index = thin(index, 2 * weights, more[0])
+    return np.where(index >= 0, weights * float(scale), 0), index

@@ -1,0 +1,198 @@
+"""PyTorch: queues of routes at experts; ``stable_group`` sorts routes by expert for the families built on it."""
+
+# t tokens, k choices of a token, e experts, c slots of an expert; route (t, k) has the flat number t*K + k
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import torch
+from torch import Tensor
+
+from einspec.impls.counting import Rational, slots_for
+from einspec.impls.numpy import assignment as on_numpy
+from einspec.impls.torch.checked import op
+from einspec.impls.torch.routing import order_key
+
+__all__ = [
+    "capacity",
+    "combine_mask",
+    "dispatch_mask",
+    "drop",
+    "expert_counts",
+    "load_statistics",
+    "position",
+    "priority",
+]
+
+
+@op
+def expert_counts(index: Tensor, *, experts: int) -> Tensor:
+    """Compute expert_counts (see its card)."""
+    if in_numpy(index):
+        return torch.from_numpy(on_numpy.expert_counts(index.numpy(), experts=experts))
+    return _counts(_keys(index.reshape(-1), experts), experts)[:experts]
+
+
+@op
+def capacity(
+    *,
+    tokens: int,
+    k: int,
+    experts: int,
+    factor: Rational = 1,
+    rounding: str = "ceil",
+    minimum: int = 0,
+    multiple_of: int = 1,
+) -> int:
+    """Compute capacity (see its card)."""
+    return slots_for(Fraction(factor) * tokens * k / experts, rounding, minimum, multiple_of)
+
+
+@op
+def priority(index: Tensor, by: Tensor | None = None, *, order: str = "token") -> Tensor:
+    """Compute priority (see its card)."""
+    t, k = index.shape
+    routes = torch.arange(t * k, dtype=torch.int32, device=index.device)
+    if order == "choice":
+        return routes.reshape(k, t).t()
+    if by is None:
+        return routes.reshape(t, k)
+    place = _places(order_key(by.detach().reshape(-1)).bitwise_not().argsort(stable=True))
+    return place.reshape(t, k) if order == "weight" else place[:, None] + torch.arange(k, dtype=torch.int32, device=by.device) * t
+
+
+@op
+def position(index: Tensor, rank: Tensor | None = None, *, experts: int, order: str = "token") -> Tensor:
+    """Compute position (see its card)."""
+    tensors = [index] if rank is None else [index, rank]
+    if in_numpy(*tensors):
+        return torch.from_numpy(on_numpy.position(*(x.numpy() for x in tensors), experts=experts, order=order))
+    keys = _keys(index, experts)
+    if order == "choice":
+        return _queue(keys.t().reshape(-1), experts).reshape(index.shape[::-1]).t()
+    if rank is None:
+        return _queue(keys.reshape(-1), experts).reshape(index.shape)
+    by = rank.reshape(-1).long().argsort(stable=True)
+    queue = _queue(keys.reshape(-1)[by], experts)
+    return torch.zeros_like(queue).scatter(0, by, queue).reshape(index.shape)
+
+
+@op
+def drop(index: Tensor, position: Tensor, *, capacity: int) -> tuple[Tensor, Tensor]:
+    """Compute drop (see its card)."""
+    i, p = index.long(), position.long()
+    kept = (i >= 0) & (p >= 0) & (p < capacity)
+    return torch.where(kept, i, -1).to(index.dtype), torch.where(kept, p, -1).to(position.dtype)
+
+
+@op
+def dispatch_mask(index: Tensor, position: Tensor, *, experts: int, capacity: int) -> Tensor:
+    """Compute dispatch_mask (see its card)."""
+    slots = route_slots(index, position, experts, capacity)
+    flat, size = _of_token(slots, experts * capacity)
+    mask = torch.zeros(size + 1, dtype=torch.bool, device=index.device).scatter(0, flat.reshape(-1), True)
+    return mask[:size].reshape(slots.shape[0], experts, capacity)
+
+
+@op
+def combine_mask(weights: Tensor, index: Tensor, position: Tensor, *, experts: int, capacity: int) -> Tensor:
+    """Compute combine_mask (see its card)."""
+    slots = route_slots(index, position, experts, capacity)
+    same = (slots[:, :, None] == slots[:, None, :]) & (slots >= 0)[:, :, None]  # t k k
+    wide = weights.to(torch.promote_types(weights.dtype, torch.float32))
+    sums = torch.where(same, wide[:, None, :], 0).sum(2).to(weights.dtype)  # t k
+    k = slots.shape[1]
+    later = (same & torch.ones(k, k, dtype=torch.bool, device=slots.device).tril(-1)).any(2)
+    flat, size = _of_token(torch.where(later, -1, slots), experts * capacity)
+    mask = sums.new_zeros(size + 1).scatter(0, flat.reshape(-1), sums.reshape(-1))
+    return mask[:size].reshape(slots.shape[0], experts, capacity)
+
+
+@op
+def load_statistics(index: Tensor, position: Tensor, *, experts: int, capacity: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Compute load_statistics (see its card)."""
+    if in_numpy(index, position):
+        found = on_numpy.load_statistics(index.numpy(), position.numpy(), experts=experts, capacity=capacity)
+        requested, kept, served = map(torch.from_numpy, found)
+        return requested, kept, served
+    keys, slots = _keys(index, experts), route_slots(index, position, experts, capacity)
+    held = torch.where(slots >= 0, keys, experts).reshape(-1)
+    counts = [_counts(ids, experts)[:experts] for ids in (keys.reshape(-1), held)]
+    return counts[0], counts[1], (slots >= 0).sum(1, dtype=torch.int32)
+
+
+def stable_group(ids: Tensor, experts: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return flat routes by expert, then in order; the place of each route in its group; the sizes of the groups.
+
+    An id outside 0..experts-1 is no route: its place is -1, and the end of the order is filled with -1. All are int32.
+    """
+    if in_numpy(ids):
+        order, place, counts = map(torch.from_numpy, on_numpy.stable_group(ids.numpy(), experts))
+        return order, place, counts
+    ordered, order, counts = _sorted(_keys(ids, experts), experts)
+    place = _scattered(order, ordered, counts)
+    return torch.where(ordered == experts, -1, order).to(torch.int32), place, counts[:experts]
+
+
+def eager(*tensors: Tensor) -> bool:
+    """Whether these are computed with as they are: no compiler, no functional transform, no subclass."""
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is not None:
+        return False
+    return all(type(x) in (Tensor, torch.nn.Parameter) for x in tensors)
+
+
+def in_numpy(*tensors: Tensor) -> bool:
+    """Whether NumPy may work on the memory of these tensors."""
+    return eager(*tensors) and all(x.device.type == "cpu" for x in tensors)
+
+
+def route_slots(index: Tensor, position: Tensor, experts: int, capacity: int) -> Tensor:
+    """Return the flat slot of every route; -1 where it has none."""
+    if in_numpy(index, position):
+        return torch.from_numpy(on_numpy.route_slots(index.numpy(), position.numpy(), experts, capacity))
+    i, p = index.long(), position.long()
+    kept = (i >= 0) & (i < experts) & (p >= 0) & (p < capacity)
+    return torch.where(kept, i * capacity + p, -1)  # t k
+
+
+def _of_token(slots: Tensor, count: int) -> tuple[Tensor, int]:
+    """Return where the slots of each token are in the mask of all tokens, no slot past its end, and the size of the mask."""
+    t = slots.shape[0]
+    first = torch.arange(t, device=slots.device)[:, None] * count
+    return torch.where(slots < 0, t * count, slots + first), t * count
+
+
+def _keys(ids: Tensor, experts: int) -> Tensor:
+    """Return the ids in a narrow dtype, which is faster to sort; those outside are ``experts``."""
+    wide = ids.long()
+    return torch.where((wide >= 0) & (wide < experts), wide, experts).to(torch.int16 if experts < 2**15 else torch.int32)
+
+
+def _counts(keys: Tensor, experts: int) -> Tensor:
+    ones = torch.ones_like(keys, dtype=torch.int32)
+    return torch.zeros(experts + 1, dtype=torch.int32, device=keys.device).scatter_add(0, keys.long(), ones)
+
+
+def _sorted(keys: Tensor, experts: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the keys in order, the flat routes that they come from, and the sizes of the groups."""
+    ordered, order = keys.sort(stable=True)
+    return ordered.long(), order, _counts(keys, experts)
+
+
+def _scattered(order: Tensor, ordered: Tensor, counts: Tensor) -> Tensor:
+    starts = counts.cumsum(0) - counts
+    places = torch.arange(order.shape[0], device=order.device) - starts[ordered]
+    places = torch.where(ordered == counts.shape[0] - 1, -1, places).to(torch.int32)
+    return torch.zeros_like(places).scatter(0, order, places)
+
+
+def _queue(keys: Tensor, experts: int) -> Tensor:
+    ordered, order, counts = _sorted(keys, experts)
+    return _scattered(order, ordered, counts)
+
+
+def _places(order: Tensor) -> Tensor:
+    """Return the inverse of a permutation."""
+    places = torch.arange(order.shape[0], dtype=torch.int32, device=order.device)
+    return torch.zeros_like(places).scatter(0, order, places)

@@ -1,0 +1,201 @@
+"""PyTorch: what the experts compute, on rows grouped by expert or on one block of rows an expert."""
+
+# t tokens, k choices, e experts, r rows, n (or c) rows of one expert, d features in, f h features inside and out, g gate, up
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from einspec.impls.torch.checked import op
+from einspec.impls.torch.groups import Rows, group, group_ends, group_of, looped, permute, unpermute
+
+__all__ = ["expert_bias", "expert_matmul", "expert_mlp", "glu", "grouped_matmul", "moe_dense", "shared_expert"]
+
+Sharing = Literal["plain", "gated"]
+Packing = Literal["gate_up", "up_gate", "interleaved"]
+NATIVE = (
+    frozenset((torch.float32, torch.bfloat16, torch.float16)) if hasattr(functional, "grouped_mm") else frozenset[torch.dtype]()
+)
+"""The dtypes of PyTorch's own grouped product."""
+
+
+@op
+def grouped_matmul(x: Tensor, w: Tensor, counts: Tensor) -> Tensor:
+    """Compute grouped_matmul (see its card)."""
+    out: Tensor = _Product.apply(x, w, group_ends(counts, x.shape[0]))
+    return out
+
+
+@op
+def expert_matmul(x: Tensor, w: Tensor) -> Tensor:
+    """Compute expert_matmul (see its card)."""
+    return torch.bmm(x, w)
+
+
+@op
+def expert_bias(x: Tensor, bias: Tensor, counts: Tensor) -> Tensor:
+    """Compute expert_bias (see its card)."""
+    ends = group_ends(counts, x.shape[0])
+    if not len(ends):
+        return torch.zeros_like(x)
+    own = torch.arange(x.shape[0], device=x.device) < ends[-1]
+    return torch.where(own[:, None], x + _Shared.apply(bias, ends, x.shape[0]), 0)
+
+
+@op
+def glu(h: Tensor, *, layout: Packing = "gate_up", alpha: float = 1.0, limit: float = math.inf, shift: float = 0.0) -> Tensor:
+    """Compute glu (see its card)."""
+    wide = h.to(torch.promote_types(h.dtype, torch.float32))
+    gate, up = (wide[..., ::2], wide[..., 1::2]) if layout == "interleaved" else wide.chunk(2, -1)
+    if layout == "up_gate":
+        gate, up = up, gate
+    if limit < math.inf:
+        gate, up = gate.clamp(max=limit), up.clamp(-limit, limit)
+    a = functional.silu(gate) if alpha == 1 else gate * torch.sigmoid(alpha * gate)
+    return (a * (up + shift if shift else up)).to(h.dtype)
+
+
+@op
+def expert_mlp(
+    x: Tensor,
+    w1: Tensor,
+    w2: Tensor,
+    w3: Tensor | None = None,
+    *,
+    kind: Literal["gelu", "leaky_relu", "swiglu"] = "gelu",
+    slope: float = 0.01,
+) -> Tensor:
+    """Compute expert_mlp (see its card)."""
+    h = torch.bmm(x, w1)
+    if kind == "gelu":
+        return torch.bmm(functional.gelu(h), w2)
+    if w3 is None:
+        return torch.bmm(glu(h), w2)
+    return torch.bmm(functional.leaky_relu(torch.bmm(functional.leaky_relu(h, slope), w2), slope), w3)
+
+
+@op
+def shared_expert(y: Tensor, shared: Tensor, gate: Tensor | None = None, *, kind: Sharing = "plain") -> Tensor:
+    """Compute shared_expert (see its card)."""
+    if gate is None:
+        return y + shared
+    wide = torch.promote_types(y.dtype, torch.float32)
+    return (y.to(wide) + torch.sigmoid(gate.to(wide))[:, None] * shared.to(wide)).to(y.dtype)
+
+
+@op
+def moe_dense(x: Tensor, weights: Tensor, index: Tensor, gate_up: Tensor, down: Tensor) -> Tensor:
+    """Compute moe_dense (see its card)."""
+    order, row, counts = group(index, experts=gate_up.shape[0])
+    rows = permute(x, order, k=max(index.shape[1], 1))  # r d
+    h = glu(grouped_matmul(rows, gate_up, counts))  # r f
+    return unpermute(grouped_matmul(h, down, counts), weights, row)
+
+
+@looped
+class _Product(torch.autograd.Function):
+    """Each row times the matrix of its group; 0 past the last group."""
+
+    @staticmethod
+    def forward(x: Tensor, w: Tensor, ends: Tensor) -> Tensor:
+        return grouped_product(x, w, ends)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+        x, w, ends = ctx.saved_tensors
+        wanted = ctx.needs_input_grad
+        return _Product.apply(g, w.mT, ends) if wanted[0] else None, _Outer.apply(x, g, ends) if wanted[1] else None, None
+
+
+@looped
+class _Outer(torch.autograd.Function):
+    """For each group the sum of the outer products of its rows: the gradient of the matrices."""
+
+    @staticmethod
+    def forward(x: Tensor, g: Tensor, ends: Tensor) -> Tensor:
+        return grouped_outer(x, g, ends)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, h: Tensor) -> tuple[Tensor | None, ...]:
+        x, g, ends = ctx.saved_tensors
+        wanted = ctx.needs_input_grad
+        return _Product.apply(g, h.mT, ends) if wanted[0] else None, _Product.apply(x, h, ends) if wanted[1] else None, None
+
+
+@looped
+class _Shared(torch.autograd.Function):
+    """For each row that of its group; 0 past the last group."""
+
+    @staticmethod
+    def forward(bias: Tensor, ends: Tensor, rows: int) -> Tensor:
+        return Rows.forward(bias, group_of(ends, rows))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.save_for_backward(inputs[1])
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+        return _Outer.apply(g.new_ones(g.shape[0], 1), g, *ctx.saved_tensors)[:, 0], None, None
+
+
+@torch.library.custom_op("einspec::grouped_product", mutates_args=())
+def grouped_product(x: Tensor, w: Tensor, ends: Tensor) -> Tensor:
+    """Return each row times the matrix of its group: a function that compilers do not look into, as it depends on values."""
+    total = int(ends[-1]) if len(ends) else 0
+    if total and _is_native(x, w):
+        y = functional.grouped_mm(x, w, offs=ends.int()).contiguous()  # what is past the groups is not written
+        y[total:] = 0
+        return y
+    y, start = x.new_zeros(x.shape[0], w.shape[2]), 0
+    for weight, end in zip(w.unbind(), ends.tolist(), strict=True):
+        if end > start:
+            torch.mm(x[start:end], weight, out=y[start:end])
+        start = end
+    return y
+
+
+@torch.library.custom_op("einspec::grouped_outer", mutates_args=())
+def grouped_outer(x: Tensor, g: Tensor, ends: Tensor) -> Tensor:
+    """Return the outer products of rows, summed for each group: a function that compilers do not look into."""
+    if len(ends) and _is_native(x.mT, g):
+        return functional.grouped_mm(x.mT, g, offs=ends.int())
+    out, start = x.new_zeros(len(ends), x.shape[1], g.shape[1]), 0  # e d f
+    for total, end in zip(out.unbind(), ends.tolist(), strict=True):
+        if end > start:
+            torch.mm(x[start:end].mT, g[start:end], out=total)
+        start = end
+    return out
+
+
+@grouped_product.register_fake
+def _(x: Tensor, w: Tensor, ends: Tensor) -> Tensor:
+    return x.new_empty(x.shape[0], w.shape[2])
+
+
+@grouped_outer.register_fake
+def _(x: Tensor, g: Tensor, ends: Tensor) -> Tensor:
+    return x.new_empty(ends.shape[0], x.shape[1], g.shape[1])
+
+
+def _is_native(*matrices: Tensor) -> bool:
+    """Whether PyTorch's grouped product takes these: rows or columns that are whole and begin at multiples of 16 bytes."""
+    for m in matrices:
+        (height, width), (down, across) = m.shape[-2:], m.stride()[-2:]
+        apart = across if down == 1 and across >= height else down if across == 1 and down >= width else 0
+        if m.dtype not in NATIVE or not m.numel() or not apart or (apart * m.element_size() | m.data_ptr()) % 16:
+            return False
+    return True

@@ -1,0 +1,159 @@
+"""PyTorch: routes sorted by expert, and the rows of each expert one after the other."""
+
+# t tokens, k choices, e experts, c slots, r rows (routes), d features; flat route t*K + k
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from einspec.impls.torch.assignment import stable_group
+from einspec.impls.torch.checked import op
+from einspec.impls.torch.slots import weighted_rows
+
+__all__ = ["align_groups", "group", "padded_to_ragged", "permute", "ragged_to_padded", "unpermute"]
+
+
+@op
+def group(index: Tensor, *, experts: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Compute group (see its card)."""
+    order, place, counts = stable_group(index.reshape(-1), experts)
+    if not experts:
+        return order, place.reshape(index.shape), counts
+    starts = (counts.cumsum(0) - counts).index_select(0, index.reshape(-1).long().clamp(0, experts - 1))
+    row = torch.where(place < 0, -1, place + starts)
+    return order, row.to(torch.int32).reshape(index.shape), counts
+
+
+@op
+def permute(x: Tensor, order: Tensor, *, k: int) -> Tensor:
+    """Compute permute (see its card)."""
+    return rows_from(x, order.long() // k)
+
+
+@op
+def unpermute(y: Tensor, weights: Tensor, row: Tensor) -> Tensor:
+    """Compute unpermute (see its card)."""
+    rows = row.long()
+    return weighted_rows(y, weights, torch.where(rows < y.shape[0], rows, -1))
+
+
+@op
+def align_groups(order: Tensor, counts: Tensor, *, block: int) -> tuple[Tensor, Tensor]:
+    """Compute align_groups (see its card)."""
+    r, e = order.shape[0], counts.shape[0]
+    n = (r + e * (block - 1)) // block
+    if not n or not e:
+        return tuple(torch.full((m,), -1, dtype=torch.int32, device=order.device) for m in (n * block, n))
+    ends = group_ends(counts, r)
+    starts = ends - ends.diff(prepend=ends.new_zeros(1))
+    blocks = (ends - starts + block - 1) // block  # e
+    owner = group_of(blocks.cumsum(0), n)  # n
+    first = (blocks.cumsum(0) - blocks) * block - starts  # slot of a row, less the row
+    expert = owner.clamp(max=e - 1).repeat_interleave(block)  # m
+    row = torch.arange(n * block, device=order.device) - first[expert]
+    held = (owner < e).repeat_interleave(block) & (row < ends[expert])
+    route = order.long().clamp(min=-1)[row.clamp(0, max(r - 1, 0))] if r else row
+    return torch.where(held, route, -1).to(torch.int32), torch.where(owner < e, owner, -1).to(torch.int32)
+
+
+@op
+def ragged_to_padded(x: Tensor, counts: Tensor, *, capacity: int) -> Tensor:
+    """Compute ragged_to_padded (see its card)."""
+    ends = group_ends(counts, x.shape[0])
+    sizes = ends.diff(prepend=ends.new_zeros(1))[:, None]  # e c
+    place = torch.arange(capacity, device=x.device)
+    row = torch.where(place < sizes, place + ends[:, None] - sizes, -1)
+    return rows_from(x, row.reshape(-1)).reshape(counts.shape[0], capacity, x.shape[1])
+
+
+@op
+def padded_to_ragged(y: Tensor, counts: Tensor, *, rows: int) -> Tensor:
+    """Compute padded_to_ragged (see its card)."""
+    e, c, d = y.shape
+    if not e:
+        return y.new_zeros(rows, d)
+    ends = group_ends(counts, rows)
+    owner = group_of(ends, rows)
+    starts = (ends - ends.diff(prepend=ends.new_zeros(1)))[owner.clamp(max=e - 1)]
+    place = torch.arange(rows, device=y.device) - starts
+    slot = torch.where((owner < e) & (place < c), owner * c + place, -1)
+    return rows_from(y.reshape(e * c, d), slot)
+
+
+def group_ends(counts: Tensor, rows: int) -> Tensor:
+    """Return where the rows of each group end, no later than the rows do; a negative count is none."""
+    return counts.long().clamp(0, rows).cumsum(0).clamp(max=rows)
+
+
+def group_of(ends: Tensor, rows: int) -> Tensor:
+    """Return the group of every row; the number of groups for a row past the last."""
+    return torch.searchsorted(ends, torch.arange(rows, device=ends.device), right=True)
+
+
+def rows_from(x: Tensor, source: Tensor) -> Tensor:
+    """Return the rows of these numbers; a number outside is none, and its row is 0. The gradient is a sum without atomics."""
+    out: Tensor = Rows.apply(x, source)
+    return out
+
+
+def looped(function: type[torch.autograd.Function]) -> type[torch.autograd.Function]:
+    """Give an autograd function a rule for vmap: once for each example."""
+
+    def rule(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[Tensor, int]:
+        def one(i: int) -> Tensor:
+            out: Tensor = function.apply(
+                *(a if dim is None else a.select(dim, i) for a, dim in zip(args, in_dims, strict=True))
+            )
+            return out
+
+        return torch.stack([one(i) for i in range(info.batch_size)]), 0
+
+    function.vmap = staticmethod(rule)
+    return function
+
+
+@looped
+class Rows(torch.autograd.Function):
+    """Rows by their numbers."""
+
+    @staticmethod
+    def forward(x: Tensor, source: Tensor) -> Tensor:
+        read = (source >= 0) & (source < x.shape[0])
+        if not x.shape[0]:
+            return x.new_zeros(source.shape[0], x.shape[1])
+        return torch.where(read[:, None], x[torch.where(read, source, 0)], x.new_zeros(()))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        x, source = inputs
+        ctx.size = x.shape[0]
+        ctx.save_for_backward(source)
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+        return Sums.apply(g, *ctx.saved_tensors, ctx.size), None
+
+
+@looped
+class Sums(torch.autograd.Function):
+    """Sums of the rows that have the same target, in their order; a target outside is none."""
+
+    @staticmethod
+    def forward(g: Tensor, target: Tensor, size: int) -> Tensor:
+        key, order = torch.sort(torch.where((target >= 0) & (target < size), target, size), stable=True)
+        starts = torch.searchsorted(key, torch.arange(size + 1, device=g.device))
+        flat = torch.view_as_real(g.resolve_conj()).flatten(1) if g.is_complex() else g
+        sums = functional.embedding_bag(order, flat, starts, mode="sum")[:size]  # the last bag takes what is not asked for
+        return torch.view_as_complex(sums.reshape(size, -1, 2)) if g.is_complex() else sums
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.save_for_backward(inputs[1])
+
+    @staticmethod
+    def backward(ctx: Any, h: Tensor) -> tuple[Tensor | None, ...]:
+        return Rows.apply(h, *ctx.saved_tensors), None, None

@@ -1,0 +1,80 @@
+"""PyTorch: the exchange between ranks that hold different experts, as one tensor with an axis of ranks."""
+
+# p ranks that send, q ranks that receive, e experts of all ranks, l experts of one, c slots, r m rows, d features
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from einspec.impls.torch.checked import op
+from einspec.impls.torch.groups import rows_from
+
+__all__ = ["ep_exchange", "ep_plan", "ep_return"]
+
+Layout = Literal["dense", "ragged"]
+
+
+@op
+def ep_plan(counts: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Compute ep_plan (see its card)."""
+    p, e = counts.shape
+    send = counts.to(torch.int64).clamp(min=0).reshape(p, p, e // p).sum(2)  # p q
+    plan = (send, send.T, send.cumsum(1) - send, send.cumsum(0) - send)
+    send, receive, inside, outside = (n.to(torch.int32) for n in plan)
+    return send, receive.contiguous(), inside, outside
+
+
+@op
+def ep_exchange(x: Tensor, counts: Tensor | None = None, *, layout: Layout = "dense", rows: int = -1) -> Tensor:
+    """Compute ep_exchange (see its card)."""
+    if counts is None:
+        p, experts, c, d = x.shape
+        y = x.reshape(p, p, experts // p, c, d).permute(1, 2, 0, 3, 4)  # q l p c d
+        return y.reshape(p, experts // p, p * c, d)
+    p, r, d = x.shape
+    rows = p * r if rows < 0 else rows
+    _, arrived, away = _segments(counts, r)
+    segment, inside, row = _rows_of(arrived, rows, -away)
+    source = torch.where(inside, segment % p * r + row, -1)
+    return rows_from(x.reshape(p * r, d), source.reshape(-1)).reshape(p, rows, d)
+
+
+@op
+def ep_return(y: Tensor, counts: Tensor | None = None, *, layout: Layout = "dense", rows: int = -1) -> Tensor:
+    """Compute ep_return (see its card)."""
+    if counts is None:
+        q, local, slots, d = y.shape
+        x = y.reshape(q, local, q, slots // q, d).permute(2, 0, 1, 3, 4)  # p q l c d
+        return x.reshape(q, q * local, slots // q, d)
+    q, m, d = y.shape
+    rows = m // q if rows < 0 else rows
+    local = counts.shape[1] // q
+    ends, _, away = _segments(counts, rows)
+    home = away.reshape(q, local, q).permute(2, 0, 1).reshape(q, q * local)  # p e
+    expert, inside, row = _rows_of(ends, rows, home)
+    source = torch.where(inside & (row < m), expert // max(local, 1) * m + row, -1)
+    return rows_from(y.reshape(q * m, d), source.reshape(-1)).reshape(q, rows, d)
+
+
+def _segments(counts: Tensor, sent: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return where the rows of each expert end at the sender, where at the receiver, and how far the two are apart."""
+    ends = counts.to(torch.int64).clamp(0, sent).cumsum(1).clamp(max=sent)  # p e
+    arrived = _regrouped(ends.diff(dim=1, prepend=ends.new_zeros((len(ends), 1)))).cumsum(1)  # q (l p)
+    return ends, arrived, arrived - _regrouped(ends)
+
+
+def _regrouped(n: Tensor) -> Tensor:
+    """Return numbers of ranks and experts in the order in which a receiver holds them: q (l p)."""
+    p, e = n.shape
+    return n.reshape(p, p, e // p).permute(1, 2, 0).reshape(p, e)
+
+
+def _rows_of(ends: Tensor, rows: int, shift: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return for each row the segment that it is in, whether there is one, and the row moved by that segment's shift."""
+    row = torch.arange(rows, device=ends.device).repeat(len(ends), 1)
+    segment = torch.searchsorted(ends, row, right=True)
+    padded = torch.nn.functional.pad(shift, (0, 1))
+    return segment, segment < ends.shape[1], row + padded.gather(1, segment)
