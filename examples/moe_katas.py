@@ -15,11 +15,11 @@ def top_k(x, k):
     return value[:, :k], index[:, :k].int()
 
 
-def gate(logits, k, preset):
+def gate(logits, k, preset, scale=1.0):
     if preset != "topk_softmax":
         raise NotImplementedError(f"this gate is topk_softmax, not {preset}")
     best, index = top_k(logits.to(torch.promote_types(logits.dtype, torch.float32)), k)
-    return best.softmax(dim=1), index  # softmax of the chosen only: they share a weight of 1
+    return best.softmax(dim=1) * scale, index  # softmax of the chosen only: they share a weight of 1
 
 
 def expert_matmul(x, w):

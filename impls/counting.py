@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from math import ceil, floor
 
 Rational = int | str | Fraction
 
-ROUNDINGS = {"ceil": ceil, "floor": floor, "half_even": round}
+
+def parts(factor: Rational) -> tuple[int, int]:
+    """Return the numerator and the denominator of a factor."""
+    exact = Fraction(factor)
+    return exact.numerator, exact.denominator
 
 
-def slots_for(share: Fraction, rounding: str, minimum: int, multiple_of: int) -> int:
+def slots_for(num: int, den: int, rounding: str, minimum: int, multiple_of: int) -> int:
     """Return a share of the routes as a number of slots: rounded, then raised to a minimum, then to a multiple."""
-    slots = max(ROUNDINGS[rounding](share), minimum)
-    return -(-slots // multiple_of) * multiple_of
+    share, rest = divmod(num, den)
+    up = rest > 0 if rounding == "ceil" else 2 * rest + share % 2 > den if rounding == "half_even" else False
+    return -(-max(int(share + up), minimum) // multiple_of) * multiple_of

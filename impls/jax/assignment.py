@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from functools import partial
 
 import jax
@@ -12,8 +11,9 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from einspec.impls.checked import op
-from einspec.impls.counting import Rational, slots_for
+from einspec.impls.counting import Rational, parts, slots_for
 from einspec.impls.jax.routing import order_key
+from einspec.impls.jax.rows import spread_rows
 
 __all__ = [
     "capacity",
@@ -50,7 +50,8 @@ def capacity(
     multiple_of: int = 1,
 ) -> int:
     """Compute capacity (see its card)."""
-    return slots_for(Fraction(factor) * tokens * k / experts, rounding, minimum, multiple_of)
+    num, den = parts(factor)
+    return slots_for(num * tokens * k, den * experts, rounding, minimum, multiple_of)
 
 
 @op
@@ -91,22 +92,17 @@ def drop(index: Array, position: Array, *, capacity: int) -> tuple[Array, Array]
 @op
 def dispatch_mask(index: Array, position: Array, *, experts: int, capacity: int) -> Array:
     """Compute dispatch_mask (see its card)."""
-    slots = route_slots(index, position, experts, capacity)
-    mask = jnp.zeros((slots.shape[0], experts * capacity), jnp.bool_)
-    return mask.at[_of_tokens(slots, experts * capacity)].set(True, mode="drop").reshape(len(index), experts, capacity)
+    flat, size = _of_tokens(route_slots(index, position, experts, capacity), experts * capacity)
+    mask = jnp.zeros(size, jnp.bool_).at[jnp.where(flat < 0, size, flat)].set(True, mode="drop")
+    return mask.reshape(len(index), experts, capacity)
 
 
 @op
 def combine_mask(weights: Array, index: Array, position: Array, *, experts: int, capacity: int) -> Array:
     """Compute combine_mask (see its card)."""
-    slots = route_slots(index, position, experts, capacity)
-    same = (slots[:, :, None] == slots[:, None, :]) & (slots >= 0)[:, :, None]  # t k k
-    wide = weights.astype(jnp.promote_types(weights.dtype, jnp.float32))
-    sums = jnp.where(same, wide[:, None, :], 0).sum(2).astype(weights.dtype)  # t k
-    slots = jnp.where(jnp.tril(same, -1).any(2), -1, slots)  # of the routes to one slot, the first brings the sum
-    mask = jnp.zeros((slots.shape[0], experts * capacity), weights.dtype)
-    places = _of_tokens(slots, experts * capacity)
-    return mask.at[places].set(sums, mode="drop", unique_indices=True).reshape(len(index), experts, capacity)
+    flat, size = _of_tokens(route_slots(index, position, experts, capacity), experts * capacity)
+    ones = jnp.ones((len(index), 1), weights.dtype)
+    return spread_rows(ones, weights, flat, size).reshape(len(index), experts, capacity)
 
 
 @op
@@ -137,10 +133,10 @@ def route_slots(index: Array, position: Array, experts: int, capacity: int) -> A
     return jnp.where(kept, i.astype(jnp.int32) * capacity + p.astype(jnp.int32), -1)  # t k
 
 
-def _of_tokens(slots: Array, count: int) -> tuple[Array, Array]:
-    """Return where the slots of each token are in its row of a mask; no slot is past the end, each at its own place."""
-    t, k = slots.shape
-    return jnp.arange(t)[:, None], jnp.where(slots < 0, count + jnp.arange(k), slots)
+def _of_tokens(slots: Array, count: int) -> tuple[Array, int]:
+    """Return where the slots of each token are in the mask of all tokens, and the size of that."""
+    first = count * jnp.arange(slots.shape[0], dtype=jnp.int32)[:, None]
+    return jnp.where(slots < 0, -1, slots + first), slots.shape[0] * count
 
 
 def _wide(ids: Array) -> Array:
@@ -170,7 +166,9 @@ def _ranked(keys: Array, experts: int) -> tuple[Array, Array]:
     lanes = min(LANES, n // (experts + 1))
     if lanes < LANES // 16:
         return _by_sort(keys, experts)
-    return lax.platform_dependent(keys, cpu=partial(_by_lanes, experts=experts, lanes=lanes), default=partial(_by_sort, experts=experts))  # type: ignore[no-any-return]  # fmt: skip
+    by_lanes, by_sort = partial(_by_lanes, experts=experts, lanes=lanes), partial(_by_sort, experts=experts)
+    found: tuple[Array, Array] = lax.platform_dependent(keys, cpu=by_lanes, default=by_sort)
+    return found
 
 
 def _by_lanes(keys: Array, experts: int, lanes: int) -> tuple[Array, Array]:
@@ -204,7 +202,8 @@ def _ascending(rank: Array) -> Array:
     inside, routes = (rank >= 0) & (rank < n), jnp.arange(n, dtype=jnp.int32)
     inverse = jnp.zeros(n, jnp.int32).at[jnp.where(inside, rank, n)].set(routes, mode="drop")
     bijective = inside.all() & (inverse[jnp.where(inside, rank, 0)] == routes).all()
-    return lax.cond(bijective, lambda: inverse, lambda: jnp.argsort(rank, stable=True).astype(jnp.int32))  # type: ignore[no-any-return]  # fmt: skip
+    order: Array = lax.cond(bijective, lambda: inverse, lambda: jnp.argsort(rank, stable=True).astype(jnp.int32))
+    return order
 
 
 def _descending(x: Array) -> Array:

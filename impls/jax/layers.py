@@ -66,7 +66,8 @@ def soft_moe_layer(x: Array, phi: Array, gate_up: Array, down: Array) -> Array:
     d, e, s = phi.shape
     logits = _logits(x, phi.reshape(d, e * s)).reshape(len(x), e, s)
     dispatch, combine = soft_weights(logits, jnp.ones(len(x), bool))
-    return soft_combine(expert_mlp(soft_dispatch(x, dispatch), gate_up, down, kind="swiglu"), combine)
+    y: Array = soft_combine(expert_mlp(soft_dispatch(x, dispatch), gate_up, down, kind="swiglu"), combine)
+    return y
 
 
 def _logits(x: Array, router: Array) -> Array:

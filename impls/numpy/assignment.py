@@ -4,13 +4,12 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from einspec.impls.checked import op
-from einspec.impls.counting import Rational, slots_for
+from einspec.impls.counting import Rational, parts, slots_for
 from einspec.impls.numpy.routing import order_key
 
 __all__ = [
@@ -45,7 +44,8 @@ def capacity(
     multiple_of: int = 1,
 ) -> int:
     """Compute capacity (see its card)."""
-    return slots_for(Fraction(factor) * tokens * k / experts, rounding, minimum, multiple_of)
+    num, den = parts(factor)
+    return slots_for(num * tokens * k, den * experts, rounding, minimum, multiple_of)
 
 
 @op
@@ -97,10 +97,9 @@ def combine_mask(weights: Array, index: Array, position: Array, *, experts: int,
     """Compute combine_mask (see its card)."""
     slots = route_slots(index, position, experts, capacity)
     mask = np.zeros((len(slots), experts * capacity), np.promote_types(weights.dtype, np.float32))
+    t, k = (slots >= 0).nonzero()
     with np.errstate(all="ignore"):
-        for slot, weight in zip(slots.T, weights.T, strict=True):  # a token has one route of each choice
-            (t,) = (slot >= 0).nonzero()
-            mask[t, slot[t]] += weight[t]
+        np.add.at(mask, (t, slots[t, k]), weights[t, k].astype(mask.dtype))  # two routes may share a slot
         return mask.astype(weights.dtype, copy=False).reshape(len(slots), experts, capacity)
 
 

@@ -4,12 +4,10 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 import torch
 from torch import Tensor
 
-from einspec.impls.counting import Rational, slots_for
+from einspec.impls.counting import Rational, parts, slots_for
 from einspec.impls.numpy import assignment as on_numpy
 from einspec.impls.torch.checked import op
 from einspec.impls.torch.routing import order_key
@@ -24,6 +22,9 @@ __all__ = [
     "position",
     "priority",
 ]
+
+
+_constant_parts = torch.compiler.assume_constant_result(parts)
 
 
 @op
@@ -46,7 +47,8 @@ def capacity(
     multiple_of: int = 1,
 ) -> int:
     """Compute capacity (see its card)."""
-    return slots_for(Fraction(factor) * tokens * k / experts, rounding, minimum, multiple_of)
+    num, den = _constant_parts(factor) if isinstance(factor, str) else (factor.numerator, factor.denominator)
+    return slots_for(num * tokens * k, den * experts, rounding, minimum, multiple_of)
 
 
 @op
@@ -59,7 +61,9 @@ def priority(index: Tensor, by: Tensor | None = None, *, order: str = "token") -
     if by is None:
         return routes.reshape(t, k)
     place = _places(order_key(by.detach().reshape(-1)).bitwise_not().argsort(stable=True))
-    return place.reshape(t, k) if order == "weight" else place[:, None] + torch.arange(k, dtype=torch.int32, device=by.device) * t
+    if order == "weight":
+        return place.reshape(t, k)
+    return place[:, None] + t * torch.arange(k, dtype=torch.int32, device=index.device)
 
 
 @op
@@ -90,7 +94,7 @@ def drop(index: Tensor, position: Tensor, *, capacity: int) -> tuple[Tensor, Ten
 def dispatch_mask(index: Tensor, position: Tensor, *, experts: int, capacity: int) -> Tensor:
     """Compute dispatch_mask (see its card)."""
     slots = route_slots(index, position, experts, capacity)
-    flat, size = _of_token(slots, experts * capacity)
+    flat, size = _of_tokens(slots, experts * capacity)
     mask = torch.zeros(size + 1, dtype=torch.bool, device=index.device).scatter(0, flat.reshape(-1), True)
     return mask[:size].reshape(slots.shape[0], experts, capacity)
 
@@ -99,14 +103,11 @@ def dispatch_mask(index: Tensor, position: Tensor, *, experts: int, capacity: in
 def combine_mask(weights: Tensor, index: Tensor, position: Tensor, *, experts: int, capacity: int) -> Tensor:
     """Compute combine_mask (see its card)."""
     slots = route_slots(index, position, experts, capacity)
-    same = (slots[:, :, None] == slots[:, None, :]) & (slots >= 0)[:, :, None]  # t k k
-    wide = weights.to(torch.promote_types(weights.dtype, torch.float32))
-    sums = torch.where(same, wide[:, None, :], 0).sum(2).to(weights.dtype)  # t k
-    k = slots.shape[1]
-    later = (same & torch.ones(k, k, dtype=torch.bool, device=slots.device).tril(-1)).any(2)
-    flat, size = _of_token(torch.where(later, -1, slots), experts * capacity)
-    mask = sums.new_zeros(size + 1).scatter(0, flat.reshape(-1), sums.reshape(-1))
-    return mask[:size].reshape(slots.shape[0], experts, capacity)
+    flat, size = _of_tokens(slots, experts * capacity)
+    wide = weights.to(torch.promote_types(weights.dtype, torch.float32)).reshape(-1, 1)
+    # the sum in a fixed order that gradients of embeddings are
+    summed = torch.ops.aten.embedding_dense_backward(wide, flat.reshape(-1), size + 1, -1, False)
+    return summed[:size].to(weights.dtype).reshape(slots.shape[0], experts, capacity)
 
 
 @op
@@ -156,7 +157,7 @@ def route_slots(index: Tensor, position: Tensor, experts: int, capacity: int) ->
     return torch.where(kept, i * capacity + p, -1)  # t k
 
 
-def _of_token(slots: Tensor, count: int) -> tuple[Tensor, int]:
+def _of_tokens(slots: Tensor, count: int) -> tuple[Tensor, int]:
     """Return where the slots of each token are in the mask of all tokens, no slot past its end, and the size of the mask."""
     t = slots.shape[0]
     first = torch.arange(t, device=slots.device)[:, None] * count
