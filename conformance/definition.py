@@ -32,8 +32,8 @@ COMPILED_SCOPE = 24
 """How many size tuples a framework is given that compiles each one."""
 COMPILED_LIMIT = 160
 """From how many size tuples those are chosen."""
-ROUNDED_LIMIT = 256
-"""How many size tuples of an op whose results round: each needs its errors analysed."""
+ROUNDED_WORK, ROUNDED_LEAST = 12_000, 32
+"""How many terms are analysed for their errors in the scope of an op whose results round, and for how many calls at least."""
 EXAMPLES = 16
 COMPILED_EXAMPLES = 8
 EXTENSION = ("bfloat16", *FLOAT8)
@@ -80,7 +80,9 @@ def check_empty(context: Context) -> Iterator[Result]:
 
 def scope_result(context: Context, clause: str, empty: bool) -> Result:
     """Return the verdict over the scope's cases, those with an empty axis or those without."""
-    limit = ROUNDED_LIMIT if any(f.kind is OpClass.NONLINEAR for f in context.op.forms.values()) else cases.SCOPE_LIMIT
+    limit = cases.SCOPE_LIMIT
+    if any(f.kind is OpClass.NONLINEAR for f in context.op.forms.values()):
+        limit = max(ROUNDED_LEAST, ROUNDED_WORK // max(traits_of(f).nodes for f in context.op.forms.values()))
     found, total = cases.scope(context.op, COMPILED_LIMIT if context.session.compiles else limit)
     chosen = [c for c in found if c.empty == empty]
     legal = len(chosen)

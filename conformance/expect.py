@@ -68,7 +68,8 @@ def moves(case: Case, inputs: Mapping[str, Array]) -> bool:
     form = case.form
     if form.kind in EXACT:
         return True
-    if form.kind is not OpClass.LINEAR or not traits_of(form).brackets:
+    indexed = len(form.data) < len(form.signature.inputs)
+    if form.kind is not OpClass.LINEAR or not indexed or not traits_of(form).brackets:
         return False
     ones = {k: np.ones(v.shape) if k in form.data else v for k, v in inputs.items()}
     found = oracle.evaluate(case.solution, ones)
@@ -224,6 +225,8 @@ class Traits:
     """Whether values of the inputs are only multiplied and added."""
     reads: int
     """How many tensors are read."""
+    nodes: int
+    """How many terms the definition has: what analysing it costs."""
     operations: int
     """How many operations and functions there are."""
     sums: tuple[tuple[str, ...], ...]
@@ -244,6 +247,7 @@ def traits_of(form: Form) -> Traits:
         all(p is not None and all(isinstance(c, Bracket) for c in p.coefficients) for p in parts),
         _multilinear(form),
         sum(isinstance(n, Read) for n in nodes),
+        len(nodes),
         sum(1 if isinstance(n, Binary) else FUNCTION_ULPS if isinstance(n, Apply) else 0 for n in nodes),
         tuple(n.axes for n in nodes if isinstance(n, Reduce) and n.kind == "sum"),
     )

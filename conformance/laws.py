@@ -103,10 +103,10 @@ def _ops_in(text: str) -> set[str]:
     return {n.func.id for n in nodes if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)} & set(paths())
 
 
-def _scope(context: Context, case: Case) -> dict[str, Any]:
-    """Return the names that a law is written in: the target's ops, the parameters and the sizes."""
+def _scope(context: Context, case: Case, text: str) -> dict[str, Any]:
+    """Return the names that a law is written in: the ops that it calls, the parameters and the sizes."""
     target = context.session.target
-    ops = {f"{CALLED}{name}": target.call(load(name)) for name in target.functions}
+    ops = {f"{CALLED}{name}": target.call(load(name)) for name in _ops_in(text)}
     sizes = {axis.upper(): n for axis, n in case.solution.sizes.items()}
     return {**ops, **case.solution.values, **case.op.bind(case.params), **sizes, **LAW_HELPERS, "__builtins__": {}}
 
@@ -114,7 +114,7 @@ def _scope(context: Context, case: Case) -> dict[str, Any]:
 class _Calls(ast.NodeTransformer):
     """Lets what is called be an op, whatever tensor or parameter has the same name."""
 
-    def visit_Call(self, node: ast.Call) -> ast.AST:  # noqa: N802  # the name is that of ast
+    def visit_Call(self, node: ast.Call) -> ast.AST:  # the name is that of ast
         self.generic_visit(node)
         if isinstance(node.func, ast.Name) and node.func.id in paths():
             node.func.id = CALLED + node.func.id
@@ -146,7 +146,8 @@ def _first(case: Case, arrays: Mapping[str, Array]) -> Expected:
 
 def inverse(context: Context, case: Case, _: str) -> Iterator[Trial]:
     """The call gives the first input back."""
-    text, names = case.form.laws.inverse, _scope(context, case)
+    text = case.form.laws.inverse
+    names = _scope(context, case, text)
     arrays = ramps(case)
     call = lambda *a: _evaluate(text, names | _bound(context, case, a))  # noqa: E731  # one expression, passed on
     yield _gives(case, arrays, _first(case, arrays), call, f"{text} must be the input")
@@ -183,7 +184,8 @@ def idempotent(context: Context, case: Case, _: str) -> Iterator[Trial]:
 
 def adjoint(context: Context, case: Case, _: str) -> Iterator[Trial]:
     """<f(x), y> == <x, g(y)> on whole numbers, where both are exact: g(y) is the derived transpose applied to y."""
-    text, names = case.form.laws.adjoint, _scope(context, case)
+    text = case.form.laws.adjoint
+    names = _scope(context, case, text)
     first, output = case.form.signature.inputs[0], case.form.signature.outputs[0]
     arrays, session = ramps(case), context.session
     y = fill(case.solution.shape(output), "float32", "small", np.random.default_rng(5))
@@ -310,7 +312,7 @@ def prefix(context: Context, case: Case, axis: str) -> Iterator[Trial]:
 def equation(context: Context, case: Case, name: str) -> Iterator[Trial]:
     """Both sides, calls of the target's own functions, give the same."""
     left, right = (side.strip() for side in case.form.laws.equation[name].split("=="))
-    names = _scope(context, case)
+    names = _scope(context, case, f"({left}, {right})")
     arrays = filled(case, "float32", "small", 11)
 
     def side(text: str) -> Callable[..., Any]:

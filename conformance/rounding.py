@@ -23,15 +23,12 @@ from einspec.formula import (
     Bracket,
     Equation,
     Node,
-    Number,
-    Param,
     Read,
     Reduce,
-    Size,
     Tuple,
     factors,
 )
-from einspec.oracle import Labelled, Machine
+from einspec.oracle import Labelled, Machine, is_constant
 from einspec.shapes import Solution, atoms, expand
 
 Array = np.ndarray[Any, Any]
@@ -102,9 +99,9 @@ class _Analysis:
         self.tensors[equation.tensor] = tensor
 
     def term(self, node: Node) -> Quantity:
+        if is_constant(node):
+            return self.rounded(self.machine.term(node), np.zeros(()))
         match node:
-            case Number() | Size() | Param():
-                return self.rounded(self.machine.term(node), np.zeros(()))
             case Axis():
                 return self.exact(self.machine.term(node))
             case Read(tensor, index):
@@ -210,10 +207,15 @@ class _Analysis:
         return self.doubted(Quantity(value, np.where(np.isfinite(array), error, known)), brackets, masks, bound)
 
     def vanishing(self, values: list[Quantity], masks: list[Labelled], bound: Sequence[str] | None, like: Labelled) -> Array:
-        """Return where a factor that rounding may make zero stands in a product: with infinity that would give NaN."""
+        """Return where a factor that rounding may make zero stands in a product: with infinity that would give NaN.
+
+        A subnormal factor is such a one: matrix units take it for zero.
+        """
         found = np.zeros(np.shape(like.array), bool)
         for quantity in values:
-            zero = (quantity.error > 0) & (np.abs(quantity.value.array) <= quantity.error)
+            size = np.abs(quantity.value.array)
+            zero = (quantity.error > 0) & (size <= quantity.error)
+            zero |= (size > 0) & (size < float(self.limits.smallest_normal))
             if zero.any():
                 reached = [*masks, Labelled(zero.astype(np.int64), quantity.value.axes, mask=True)]
                 found |= self.like(self.machine.contract(reached, self.within(bound, reached)), like) > 0

@@ -30,6 +30,7 @@ from einspec.formula import (
     factors,
     walk,
 )
+from einspec.pointwise import number
 from einspec.shapes import Solution, atoms, expand, rest_axis
 
 STEPS = 20_000
@@ -51,6 +52,8 @@ class Labelled:
     array: Array
     axes: tuple[str, ...]
     mask: bool = False
+    infinite: bool = False
+    """Whether it is an infinite number of the card, which a false bracket annihilates as well."""
 
 
 def evaluate(
@@ -139,13 +142,10 @@ class Machine:
 
     def term(self, node: Node) -> Labelled:
         """Return the value of a term."""
+        if is_constant(node):
+            value = number(self.solution, node)
+            return Labelled(self.constant(value), (), infinite=math.isinf(value))
         match node:
-            case Number(value):
-                return Labelled(self.constant(value), ())
-            case Size(axis):
-                return Labelled(self.constant(self.size(axis)), ())
-            case Param(name):
-                return Labelled(self.constant(self.solution.values[name]), ())
             case Axis(name) if name in self.points:
                 return Labelled(self.points[name], (POINTS,))
             case Axis(name):
@@ -266,7 +266,7 @@ class Machine:
         if len(terms) == 1 and kept == axes:
             return terms[0]
         values = [t for t in terms if not t.mask]
-        if all(self.finite(t.array) for t in values):
+        if all(self.finite(t.array) and not t.infinite for t in values):
             return Labelled(self.einsum(terms, kept), kept, mask and not bound)
         product = functools.reduce(lambda a, b: a * b, self.align(*values)[0])
         value_axes = self.align(*values)[1]
@@ -419,6 +419,18 @@ class Machine:
         if self.all_finite or not (self.floating(array) or self.complex(array)):
             return True
         return bool(self.xp.isfinite(array).all())
+
+
+def is_constant(node: Node) -> bool:
+    """Whether a term is made of numbers, sizes and parameters alone."""
+    match node:
+        case Number() | Size() | Param():
+            return True
+        case Binary(_, left, right):
+            return is_constant(left) and is_constant(right)
+        case Apply(_, argument):
+            return is_constant(argument)
+    return False
 
 
 def _operands(node: Node) -> tuple[Node, ...]:

@@ -48,6 +48,11 @@ def evaluate(solution: Solution, inputs: Mapping[str, Any], output: str, coordin
     return _Point(solution, inputs).element(output, tuple(coordinate))
 
 
+def number(solution: Solution, node: Node) -> Value:
+    """Return the value of a term that reads no tensor and no coordinate."""
+    return _Point(solution, {}).term(node, {})
+
+
 class _Point:
     def __init__(self, solution: Solution, inputs: Mapping[str, Any]) -> None:
         self.solution, self.inputs = solution, inputs

@@ -13,7 +13,7 @@ from jax import Array, lax
 
 from einspec.impls.checked import op
 from einspec.impls.jax.assignment import stable_group
-from einspec.impls.jax.slots import weighted_rows
+from einspec.impls.jax.rows import weighted_rows
 
 __all__ = ["align_groups", "group", "padded_to_ragged", "permute", "ragged_to_padded", "unpermute"]
 

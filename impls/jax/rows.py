@@ -44,12 +44,12 @@ def _first(slots: Array, routes: Array) -> Array:
 
 def _read(x: Array, rows: Array) -> Array:
     """Return rows; for a row of -1, any."""
-    return x.at[jnp.maximum(rows, 0)].get(mode="promise_in_bounds")
+    return jnp.asarray(x).at[jnp.maximum(rows, 0)].get(mode="promise_in_bounds")
 
 
 def wide_type(*tensors: Array) -> DTypeLike:
     """Return the dtype in which these are added up."""
-    wide = jnp.dtype(jnp.float32)
+    wide: DTypeLike = jnp.dtype(jnp.float32)
     for x in tensors:
         wide = jnp.promote_types(wide, x.dtype)
     return wide
@@ -118,7 +118,8 @@ def spread_rows(g: Array, weights: Array | None, rows: Array, size: int) -> Arra
     y = jnp.where((routes >= 0)[:, None], term(routes), 0)
     later = ((rows >= 0) & ~_first(rows, routes)).reshape(-1)  # routes to a row that has one already: seldom any
     start = jnp.where(later.any(), jnp.argmax(later), rows.size)
-    return lax.fori_loop(start, rows.size, add, y).astype(g.dtype)
+    total: Array = lax.fori_loop(start, rows.size, add, y)
+    return total.astype(g.dtype)
 
 
 def _spread_forward(g: Array, weights: Array | None, rows: Array, size: int) -> tuple[Array, Any]:

@@ -49,7 +49,8 @@ def combine_by_mask(y: Array, mask: Array) -> Array:
     """Compute combine_by_mask (see its card)."""
     t, e, c = mask.shape
     wide = wide_type(y, mask)
-    return _masked(mask.reshape(t, e * c).astype(wide), y.reshape(e * c, y.shape[2]).astype(wide)).astype(y.dtype)
+    z: Array = _masked(mask.reshape(t, e * c).astype(wide), y.reshape(e * c, y.shape[2]).astype(wide))
+    return z.astype(y.dtype)
 
 
 @op
@@ -58,7 +59,8 @@ def group_tokens(x: Array, assignments: Array, *, num_experts: int) -> Array:
     b, s, d = x.shape
     index = assignments.reshape(b * s, 1)
     queue = place(index, experts=num_experts)
-    return dispatch(x.reshape(b * s, d), index, queue, experts=num_experts, capacity=b * s // num_experts)
+    y: Array = dispatch(x.reshape(b * s, d), index, queue, experts=num_experts, capacity=b * s // num_experts)
+    return y
 
 
 @jax.custom_vjp

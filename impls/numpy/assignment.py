@@ -58,7 +58,8 @@ def priority(index: Array, by: Array | None = None, *, order: str = "token") -> 
     if order == "token":
         return np.arange(t * k, dtype=np.int32).reshape(t, k)
     tokens = np.arange(t) if by is None else _inverse(_descending(by))
-    return (np.arange(k) * t + tokens[:, None]).astype(np.int32)
+    rank: Array = np.arange(k) * t + tokens[:, None]
+    return rank.astype(np.int32)
 
 
 @op
@@ -135,7 +136,8 @@ def _keys(ids: Array, experts: int) -> Array:
     """Return the ids in the narrowest dtype, those outside as ``experts``; a negative id is a large unsigned one."""
     wide = ids if ids.dtype.itemsize >= 4 else ids.astype(np.int32)
     bits = wide.view(f"u{wide.dtype.itemsize}")
-    return np.minimum(bits, experts).astype(np.uint8 if experts < 2**8 else np.uint16 if experts < 2**16 else bits.dtype)
+    keys: Array = np.minimum(bits, experts)
+    return keys.astype(np.uint8 if experts < 2**8 else np.uint16 if experts < 2**16 else bits.dtype)
 
 
 def _sorted(keys: Array, experts: int) -> tuple[Array, Array]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from einspec.impls.checked import op
 from einspec.impls.numpy.assignment import stable_group
-from einspec.impls.numpy.slots import weighted_rows
+from einspec.impls.numpy.rows import take_rows, weighted_rows
 
 __all__ = ["align_groups", "group", "padded_to_ragged", "permute", "ragged_to_padded", "unpermute"]
 
@@ -31,12 +31,7 @@ def group(index: Array, *, experts: int) -> tuple[Array, Array, Array]:
 def permute(x: Array, order: Array, *, k: int) -> Array:
     """Compute permute (see its card)."""
     token = order.astype(np.int64) // k
-    read = (token >= 0) & (token < len(x))
-    if not len(x):
-        return np.zeros((len(order), x.shape[1]), x.dtype)
-    y = np.take(x, token, axis=0, mode="clip")
-    y[~read] = 0
-    return y
+    return take_rows(x, np.where(token < len(x), token, -1))
 
 
 @op

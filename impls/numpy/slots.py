@@ -63,6 +63,7 @@ def _matmul(mask: Array, y: Array, dtype: np.dtype[Any]) -> Array:
     left, right = mask.astype(wide), y.astype(wide)
     with np.errstate(all="ignore"):
         if np.isfinite(left).all() and np.isfinite(right).all():
-            return (left @ right).astype(dtype, copy=False)
-        rows = [row[row != 0] @ right[row != 0] for row in left]
-        return np.array(rows, wide).reshape(len(left), y.shape[1]).astype(dtype, copy=False)
+            z: Array = left @ right
+        else:
+            z = np.array([row[row != 0] @ right[row != 0] for row in left], wide).reshape(len(left), y.shape[1])
+        return z.astype(dtype, copy=False)

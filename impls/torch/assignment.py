@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 
-_constant_parts = torch.compiler.assume_constant_result(parts)
+_constant_parts = torch.compiler.assume_constant_result(parts)  # type: ignore[no-untyped-call]  # PyTorch has no types here
 
 
 @op
@@ -106,7 +106,7 @@ def combine_mask(weights: Tensor, index: Tensor, position: Tensor, *, experts: i
     flat, size = _of_tokens(slots, experts * capacity)
     wide = weights.to(torch.promote_types(weights.dtype, torch.float32)).reshape(-1, 1)
     # the sum in a fixed order that gradients of embeddings are
-    summed = torch.ops.aten.embedding_dense_backward(wide, flat.reshape(-1), size + 1, -1, False)
+    summed: Tensor = torch.ops.aten.embedding_dense_backward(wide, flat.reshape(-1), size + 1, -1, False)
     return summed[:size].to(weights.dtype).reshape(slots.shape[0], experts, capacity)
 
 

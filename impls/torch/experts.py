@@ -18,10 +18,10 @@ __all__ = ["expert_bias", "expert_matmul", "expert_mlp", "glu", "grouped_matmul"
 
 Sharing = Literal["plain", "gated"]
 Packing = Literal["gate_up", "up_gate", "interleaved"]
-NATIVE = (
-    frozenset((torch.float32, torch.bfloat16, torch.float16)) if hasattr(functional, "grouped_mm") else frozenset[torch.dtype]()
-)
+NATIVE = (torch.float32, torch.bfloat16, torch.float16) if hasattr(functional, "grouped_mm") else ()
 """The dtypes of PyTorch's own grouped product."""
+LINEAR = 10.0
+"""From here on GELU is the identity in every dtype."""
 
 
 @op
@@ -73,7 +73,7 @@ def expert_mlp(
     """Compute expert_mlp (see its card)."""
     h = torch.bmm(x, w1)
     if kind == "gelu":
-        return torch.bmm(functional.gelu(h), w2)
+        return torch.bmm(_gelu(h), w2)
     if w3 is None:
         return torch.bmm(glu(h), w2)
     return torch.bmm(functional.leaky_relu(torch.bmm(functional.leaky_relu(h, slope), w2), slope), w3)
@@ -95,6 +95,11 @@ def moe_dense(x: Tensor, weights: Tensor, index: Tensor, gate_up: Tensor, down: 
     rows = permute(x, order, k=max(index.shape[1], 1))  # r d
     h = glu(grouped_matmul(rows, gate_up, counts))  # r f
     return unpermute(grouped_matmul(h, down, counts), weights, row)
+
+
+def _gelu(h: Tensor) -> Tensor:
+    """Return the exact GELU; of infinity too, which PyTorch's own makes NaN on a CPU."""
+    return torch.where(h > LINEAR, h, functional.gelu(h.clamp(max=LINEAR)))
 
 
 @looped

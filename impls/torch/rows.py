@@ -33,15 +33,13 @@ def first_to_rows(x: Tensor, rows: Tensor, size: int) -> Tensor:
         return _moved(x, tokens)
     flat = torch.arange(rows.numel(), device=rows.device).view_as(rows)
     first = routes[rows.clamp(min=0)] == flat if routes.numel() else rows >= 0
-    y: Tensor = _Take.apply(x, tokens, torch.where(first, rows, -1))
-    return y
+    return apply(_Take, x, tokens, torch.where(first, rows, -1))
 
 
 def weighted_rows(y: Tensor, weights: Tensor, rows: Tensor) -> Tensor:
     """Return for every token the weighted sum of the rows that it names; a row of -1 is none and is not read."""
     if eager(y, weights, rows):
-        z: Tensor = _Combine.apply(y, weights, rows)
-        return z
+        return apply(_Combine, y, weights, rows)
     wide = wide_type(y, weights)
     if not y.shape[0]:
         return y.new_zeros(rows.shape[0], y.shape[1])
@@ -68,6 +66,12 @@ def wide_type(*tensors: Tensor) -> torch.dtype:
     return wide
 
 
+def apply(function: type[Function], *args: Any) -> Tensor:
+    """Apply a function that has its own gradient."""
+    found: Tensor = function.apply(*args)  # type: ignore[no-untyped-call]  # PyTorch has no types here
+    return found
+
+
 class _Take(Function):
     """Rows of tokens; the gradient of a token is the sum over the rows that it went to."""
 
@@ -78,7 +82,7 @@ class _Take(Function):
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
-        return _Combine.apply(g, None, ctx.saved_tensors[1]), None, None
+        return apply(_Combine, g, None, ctx.saved_tensors[1]), None, None
 
 
 class _Combine(Function):
@@ -92,8 +96,8 @@ class _Combine(Function):
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         y, weights, rows = ctx.saved_tensors
-        gy = _Spread.apply(g, weights, rows, y.shape[0]) if ctx.needs_input_grad[0] else None
-        return gy, _Dots.apply(y, g, rows, weights.dtype) if ctx.needs_input_grad[1] else None, None
+        gy = apply(_Spread, g, weights, rows, y.shape[0]) if ctx.needs_input_grad[0] else None
+        return gy, apply(_Dots, y, g, rows, weights.dtype) if ctx.needs_input_grad[1] else None, None
 
 
 class _Spread(Function):
@@ -110,8 +114,8 @@ class _Spread(Function):
     @staticmethod
     def backward(ctx: Any, h: Tensor) -> tuple[Tensor | None, ...]:
         g, weights, rows = ctx.saved_tensors
-        gg = _Combine.apply(h, weights, rows) if ctx.needs_input_grad[0] else None
-        return gg, _Dots.apply(h, g, rows, weights.dtype) if ctx.needs_input_grad[1] else None, None, None
+        gg = apply(_Combine, h, weights, rows) if ctx.needs_input_grad[0] else None
+        return gg, apply(_Dots, h, g, rows, weights.dtype) if ctx.needs_input_grad[1] else None, None, None
 
 
 class _Dots(Function):
@@ -125,8 +129,8 @@ class _Dots(Function):
     @staticmethod
     def backward(ctx: Any, h: Tensor) -> tuple[Tensor | None, ...]:
         y, g, rows = ctx.saved_tensors
-        gy = _Spread.apply(g, h, rows, y.shape[0]) if ctx.needs_input_grad[0] else None
-        return gy, _Combine.apply(y, h, rows) if ctx.needs_input_grad[1] else None, None, None
+        gy = apply(_Spread, g, h, rows, y.shape[0]) if ctx.needs_input_grad[0] else None
+        return gy, apply(_Combine, y, h, rows) if ctx.needs_input_grad[1] else None, None, None
 
 
 def _taken(x: Tensor, tokens: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from torch.autograd import Function
 from einspec.impls.torch.assignment import eager, route_slots
 from einspec.impls.torch.assignment import position as place
 from einspec.impls.torch.checked import op
-from einspec.impls.torch.rows import first_to_rows, wide_type
+from einspec.impls.torch.rows import apply, first_to_rows, wide_type
 from einspec.impls.torch.rows import weighted_rows as weighted_rows  # others take it from here
 
 __all__ = ["combine", "combine_by_mask", "dispatch", "dispatch_by_mask", "group_tokens"]
@@ -72,13 +72,12 @@ class _Masked(Function):
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         mask, y = ctx.saved_tensors
-        gy = _Masked.apply(mask.t(), g) if ctx.needs_input_grad[1] else None
+        gy = apply(_Masked, mask.t(), g) if ctx.needs_input_grad[1] else None
         return torch.where(mask != 0, g @ y.t(), 0) if ctx.needs_input_grad[0] else None, gy
 
 
 def _masked(mask: Tensor, y: Tensor) -> Tensor:
-    z: Tensor = _Masked.apply(mask, y) if eager(mask, y) else _all_cases(mask, y)
-    return z
+    return apply(_Masked, mask, y) if eager(mask, y) else _all_cases(mask, y)
 
 
 def _all_cases(mask: Tensor, y: Tensor) -> Tensor:
