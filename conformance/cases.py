@@ -6,12 +6,13 @@ import functools
 import itertools
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 from einspec.card import Form, Op
 from einspec.conformance.calls import MOST_RANK, SCOPE, Case, Space, spaces
-from einspec.formula import Axis, Bracket, Reduce, Size, walk
+from einspec.formula import Axis, Bracket, Read, Reduce, Size, base, walk
 from einspec.shapes import expand
 
 SCOPE_LIMIT = 1024
@@ -171,14 +172,26 @@ def _listed(space: Space, i: int) -> bool:
     return any(s.listed and s.axes(space.ranks)[0] == space.variables[i] for s in tensors)
 
 
+def _coordinates(node: Any) -> Iterator[str]:
+    """Yield the axes whose coordinate a term computes with; those at which it reads tensors are none."""
+    if isinstance(node, Axis):
+        yield node.name
+    elif not isinstance(node, Read):
+        for field in fields(node):
+            value = getattr(node, field.name)
+            for child in value if isinstance(value, tuple) else (value,):
+                if is_dataclass(child):
+                    yield from _coordinates(child)
+
+
 def batch_axis(form: Form, ranks: Mapping[str, int]) -> str | None:
-    """Return an axis along which calls are independent: plain in every tensor, in no bracket, reduction or size."""
+    """Return an axis along which calls are independent: plain in every tensor, never computed with, reduced or taken as a size."""
     tensors = (*form.signature.inputs, *form.signature.outputs)
     if not form.signature.inputs:
         return None
     plain = [{d.name for d in expand(s.index, ranks)[s.listed :] if isinstance(d, Axis)} for s in tensors]
     nodes = [n for e in form.equations for n in walk(e.body)]
-    used = {n.name for n in nodes if isinstance(n, Bracket) for n in walk(n) if isinstance(n, Axis)}
-    used |= {a for n in nodes if isinstance(n, Reduce) for a in n.axes} | {n.axis for n in nodes if isinstance(n, Size)}
+    used = {base(a) for e in form.equations for a in _coordinates(e.body)}
+    used |= {base(a) for n in nodes if isinstance(n, Reduce) for a in n.axes} | {n.axis for n in nodes if isinstance(n, Size)}
     shared = set.intersection(*plain) - used
     return next((d.name for d in expand(tensors[0].index, ranks) if isinstance(d, Axis) and d.name in shared), None)

@@ -105,7 +105,8 @@ def moe_dense(x: Array, weights: Array, index: Array, gate_up: Array, down: Arra
     order, row, counts = group(index, experts=len(gate_up))
     rows = permute(x, order, k=max(index.shape[1], 1))  # r d
     h = glu(grouped_matmul(rows, gate_up, counts))  # r f
-    return unpermute(grouped_matmul(h, down, counts), weights, row)
+    z: Array = unpermute(grouped_matmul(h, down, counts), weights, row)
+    return z
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(3,))
@@ -137,7 +138,8 @@ def grouped_product(x: Array, w: Array, ends: Array, side: int) -> Array:
 
         return lax.fori_loop(0, -((start - end) // parts[-1]), write, y), None
 
-    return lax.scan(group_of_rows, jnp.zeros((r, f), x.dtype), (w, jnp.pad(ends, (1, 0))[:-1], ends))[0]
+    y: Array = lax.scan(group_of_rows, jnp.zeros((r, f), x.dtype), (w, jnp.pad(ends, (1, 0))[:-1], ends))[0]
+    return y
 
 
 @jax.custom_vjp
@@ -182,7 +184,8 @@ def _parts(sizes: Sequence[int], rows: int) -> list[int]:
 def _by_size(parts: Sequence[int], left: Array, product: Callable[[int, Array], Array], row: Array) -> Array:
     """Return the product of the fewest rows from ``row`` on that hold those which are left of the group."""
     which = sum((jnp.int32(left > size) for size in parts[:-1]), jnp.int32(0))
-    return lax.switch(which, [partial(product, size) for size in parts], row)
+    found: Array = lax.switch(which, [partial(product, size) for size in parts], row)
+    return found
 
 
 def _between(row: Array, first: Array, size: int, end: Array) -> Array:

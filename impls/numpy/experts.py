@@ -64,7 +64,7 @@ def glu(h: Array, *, layout: Packing = "gate_up", alpha: float = 1.0, limit: flo
     with np.errstate(all="ignore"):
         if limit < math.inf:
             gate, up = np.minimum(gate, most), np.clip(up, least, most)
-        a = gate / (one + np.exp(wide.dtype.type(-alpha) * gate))
+        a: Array = gate / (one + np.exp(wide.dtype.type(-alpha) * gate))
         a *= up + wide.dtype.type(shift) if shift else up
         return a.astype(h.dtype, copy=False)
 

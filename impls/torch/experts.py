@@ -9,10 +9,12 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
+from torch.autograd import Function
 from torch.nn import functional
 
 from einspec.impls.torch.checked import op
 from einspec.impls.torch.groups import Rows, group, group_ends, group_of, looped, permute, unpermute
+from einspec.impls.torch.rows import apply
 
 __all__ = ["expert_bias", "expert_matmul", "expert_mlp", "glu", "grouped_matmul", "moe_dense", "shared_expert"]
 
@@ -27,8 +29,7 @@ LINEAR = 10.0
 @op
 def grouped_matmul(x: Tensor, w: Tensor, counts: Tensor) -> Tensor:
     """Compute grouped_matmul (see its card)."""
-    out: Tensor = _Product.apply(x, w, group_ends(counts, x.shape[0]))
-    return out
+    return apply(_Product, x, w, group_ends(counts, x.shape[0]))
 
 
 @op
@@ -44,7 +45,7 @@ def expert_bias(x: Tensor, bias: Tensor, counts: Tensor) -> Tensor:
     if not len(ends):
         return torch.zeros_like(x)
     own = torch.arange(x.shape[0], device=x.device) < ends[-1]
-    return torch.where(own[:, None], x + _Shared.apply(bias, ends, x.shape[0]), 0)
+    return torch.where(own[:, None], x + apply(_Shared, bias, ends, x.shape[0]), 0)
 
 
 @op
@@ -103,12 +104,13 @@ def _gelu(h: Tensor) -> Tensor:
 
 
 @looped
-class _Product(torch.autograd.Function):
+class _Product(Function):
     """Each row times the matrix of its group; 0 past the last group."""
 
     @staticmethod
     def forward(x: Tensor, w: Tensor, ends: Tensor) -> Tensor:
-        return grouped_product(x, w, ends)
+        y: Tensor = grouped_product(x, w, ends)
+        return y
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -117,17 +119,18 @@ class _Product(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         x, w, ends = ctx.saved_tensors
-        wanted = ctx.needs_input_grad
-        return _Product.apply(g, w.mT, ends) if wanted[0] else None, _Outer.apply(x, g, ends) if wanted[1] else None, None
+        gx = apply(_Product, g, w.mT, ends) if ctx.needs_input_grad[0] else None
+        return gx, apply(_Outer, x, g, ends) if ctx.needs_input_grad[1] else None, None
 
 
 @looped
-class _Outer(torch.autograd.Function):
+class _Outer(Function):
     """For each group the sum of the outer products of its rows: the gradient of the matrices."""
 
     @staticmethod
     def forward(x: Tensor, g: Tensor, ends: Tensor) -> Tensor:
-        return grouped_outer(x, g, ends)
+        sums: Tensor = grouped_outer(x, g, ends)
+        return sums
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -136,12 +139,12 @@ class _Outer(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, h: Tensor) -> tuple[Tensor | None, ...]:
         x, g, ends = ctx.saved_tensors
-        wanted = ctx.needs_input_grad
-        return _Product.apply(g, h.mT, ends) if wanted[0] else None, _Product.apply(x, h, ends) if wanted[1] else None, None
+        gx = apply(_Product, g, h.mT, ends) if ctx.needs_input_grad[0] else None
+        return gx, apply(_Product, x, h, ends) if ctx.needs_input_grad[1] else None, None
 
 
 @looped
-class _Shared(torch.autograd.Function):
+class _Shared(Function):
     """For each row that of its group; 0 past the last group."""
 
     @staticmethod
@@ -154,7 +157,7 @@ class _Shared(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
-        return _Outer.apply(g.new_ones(g.shape[0], 1), g, *ctx.saved_tensors)[:, 0], None, None
+        return apply(_Outer, g.new_ones(g.shape[0], 1), g, *ctx.saved_tensors)[:, 0], None, None
 
 
 @torch.library.custom_op("einspec::grouped_product", mutates_args=())
@@ -177,7 +180,9 @@ def grouped_product(x: Tensor, w: Tensor, ends: Tensor) -> Tensor:
 def grouped_outer(x: Tensor, g: Tensor, ends: Tensor) -> Tensor:
     """Return the outer products of rows, summed for each group: a function that compilers do not look into."""
     if len(ends) and _is_native(x.mT, g):
-        return functional.grouped_mm(x.mT, g, offs=ends.int())
+        sums = functional.grouped_mm(x.mT, g, offs=ends.int())
+        none = ends.diff(prepend=ends.new_zeros(1)) == 0
+        return sums if sums.device.type == "cpu" else sums.masked_fill_(none[:, None, None], 0)
     out, start = x.new_zeros(len(ends), x.shape[1], g.shape[1]), 0  # e d f
     for total, end in zip(out.unbind(), ends.tolist(), strict=True):
         if end > start:

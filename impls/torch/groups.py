@@ -8,11 +8,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import Function
 from torch.nn import functional
 
 from einspec.impls.torch.assignment import stable_group
 from einspec.impls.torch.checked import op
-from einspec.impls.torch.rows import weighted_rows
+from einspec.impls.torch.rows import apply, weighted_rows
 
 __all__ = ["align_groups", "group", "padded_to_ragged", "permute", "ragged_to_padded", "unpermute"]
 
@@ -47,7 +48,8 @@ def align_groups(order: Tensor, counts: Tensor, *, block: int) -> tuple[Tensor, 
     r, e = order.shape[0], counts.shape[0]
     n = (r + e * (block - 1)) // block
     if not n or not e:
-        return tuple(torch.full((m,), -1, dtype=torch.int32, device=order.device) for m in (n * block, n))
+        none = order.new_full((n * block,), -1, dtype=torch.int32)
+        return none, none[:n].clone()
     ends = group_ends(counts, r)
     starts = ends - ends.diff(prepend=ends.new_zeros(1))
     blocks = (ends - starts + block - 1) // block  # e
@@ -96,28 +98,22 @@ def group_of(ends: Tensor, rows: int) -> Tensor:
 
 def rows_from(x: Tensor, source: Tensor) -> Tensor:
     """Return the rows of these numbers; a number outside is none, and its row is 0. The gradient is a sum without atomics."""
-    out: Tensor = Rows.apply(x, source)
-    return out
+    return apply(Rows, x, source)
 
 
-def looped(function: type[torch.autograd.Function]) -> type[torch.autograd.Function]:
-    """Give an autograd function a rule for vmap: once for each example."""
+def looped(function: type[Function]) -> type[Function]:
+    """Give a function that has its own gradient a rule for vmap: once for each example."""
 
     def rule(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[Tensor, int]:
-        def one(i: int) -> Tensor:
-            out: Tensor = function.apply(
-                *(a if dim is None else a.select(dim, i) for a, dim in zip(args, in_dims, strict=True))
-            )
-            return out
+        own = [[a if d is None else a.select(d, i) for a, d in zip(args, in_dims, strict=True)] for i in range(info.batch_size)]
+        return torch.stack([apply(function, *example) for example in own]), 0
 
-        return torch.stack([one(i) for i in range(info.batch_size)]), 0
-
-    function.vmap = staticmethod(rule)
+    setattr(function, "vmap", staticmethod(rule))  # noqa: B010  # an assignment is an error to mypy
     return function
 
 
 @looped
-class Rows(torch.autograd.Function):
+class Rows(Function):
     """Rows by their numbers."""
 
     @staticmethod
@@ -135,11 +131,11 @@ class Rows(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
-        return Sums.apply(g, *ctx.saved_tensors, ctx.size), None
+        return apply(Sums, g, *ctx.saved_tensors, ctx.size), None
 
 
 @looped
-class Sums(torch.autograd.Function):
+class Sums(Function):
     """Sums of the rows that have the same target, in their order; a target outside is none."""
 
     @staticmethod
@@ -156,4 +152,4 @@ class Sums(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, h: Tensor) -> tuple[Tensor | None, ...]:
-        return Rows.apply(h, *ctx.saved_tensors), None, None
+        return apply(Rows, h, *ctx.saved_tensors), None, None
