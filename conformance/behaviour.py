@@ -153,7 +153,7 @@ def _expanded(context: Context, case: Case) -> Iterator[Trial]:
         )
 
 
-SEARCHED = 1000
+SEARCHED = 250
 """How many calls are tried to find one that violates a named requirement."""
 
 

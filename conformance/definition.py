@@ -32,7 +32,7 @@ COMPILED_SCOPE = 24
 """How many size tuples a framework is given that compiles each one."""
 COMPILED_LIMIT = 160
 """From how many size tuples those are chosen."""
-ROUNDED_WORK, ROUNDED_LEAST = 12_000, 32
+ROUNDED_WORK, ROUNDED_LEAST = 6_000, 24
 """How many terms are analysed for their errors in the scope of an op whose results round, and for how many calls at least."""
 EXAMPLES = 16
 COMPILED_EXAMPLES = 8

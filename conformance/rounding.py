@@ -25,10 +25,9 @@ from einspec.formula import (
     Node,
     Read,
     Reduce,
-    Tuple,
     factors,
 )
-from einspec.oracle import Labelled, Machine, is_constant
+from einspec.oracle import Labelled, Machine, is_constant, operands
 from einspec.shapes import Solution, atoms, expand
 
 Array = np.ndarray[Any, Any]
@@ -158,6 +157,78 @@ class _Analysis:
 
     def bracket(self, op: str, left: Node, right: Node) -> Quantity:
         """Return the truth of a comparison; its error is infinite where the errors of its sides could turn it round."""
+        pairs = [(self.term(a), self.term(b)) for a, b in zip(operands(left), operands(right), strict=True)]
+        value = self.machine.compare(op, [(a.value, b.value) for a, b in pairs])
+        if not any(q.error.any() for pair in pairs for q in pair):
+            return self.exact(value)
+        doubt, open_tie = np.zeros((), bool), np.ones((), bool)
+        axes: tuple[str, ...] = ()
+        for a, b in pairs:
+            (x, y), (ex, ey), own = self.aligned(a, b)
+            errors = ex + ey
+            near = (errors > 0) & (np.abs(x - y) <= errors) & ((x != y) | np.isinf(errors))
+            same = (x == y) | (np.isnan(x) & np.isnan(y)) if x.dtype.kind == "f" or y.dtype.kind == "f" else x == y
+            (d, o, n, s), axes = self.machine.align(
+                Labelled(doubt, axes), Labelled(open_tie, axes), Labelled(near, own), Labelled(np.asarray(same), own)
+            )
+            doubt, open_tie = d | (o & n), o & (s | n)
+        error = np.where(self.machine.spread(Labelled(doubt, axes), value.axes).array, np.inf, 0.0)
+        return Quantity(value, error)
+
+    def contract(self, terms: list[Quantity], bound: Sequence[str] | None) -> Quantity:
+        """Return a product of terms, summed over the bound axes."""
+        machine = self.machine
+        value = machine.contract([t.value for t in terms], bound)
+        brackets = [t for t in terms if t.value.mask]
+        masks = [_possible(t) for t in brackets]
+        values = [t for t in terms if not t.value.mask]
+        if all(np.asarray(t.value.array).dtype.kind in "iub" and not t.error.any() for t in terms):
+            return self.exact(value)
+        sizes = [Labelled(np.abs(t.value.array).astype(float), t.value.axes) for t in values]
+        upper = [Labelled(s.array + t.error, s.axes) for s, t in zip(sizes, values, strict=True)]
+        most = self.like(machine.contract([*masks, *upper], bound), value)
+        known = not any(t.error.any() for t in values)
+        least = most if known else self.like(machine.contract([*masks, *sizes], bound), value)
+        count = math.prod(self.solution.size(a) for a in missing)
+                if missing:
+                    terms.append(self.exact(Labelled(np.asarray(count), (), mask=count == 0)))
+                return self.contract(terms, names)
+            case Reduce(kind, names, body):
+                return self.extreme(kind, self.machine.open(names), self.term(body))
+        raise AssertionError(node)
+
+    def exact(self, value: Labelled) -> Quantity:
+        return Quantity(value, np.zeros(np.shape(value.array)))
+
+    def read(self, tensor: Tensor, index: Any) -> Quantity:
+        names = tuple(a for d in expand(index, self.solution.ranks) for a in atoms(d))
+        shape = tuple(self.solution.size(a) for a in names)
+        value = self.machine.diagonal(tensor.array.reshape(shape), names)
+        return Quantity(value, np.asarray(self.machine.diagonal(tensor.error.reshape(shape), names).array))
+
+    def spread(self, quantity: Quantity, axes: tuple[str, ...]) -> Quantity:
+        error = self.machine.spread(Labelled(quantity.error, quantity.value.axes), axes).array
+        return Quantity(self.machine.spread(quantity.value, axes), error)
+
+    def aligned(self, left: Quantity, right: Quantity) -> tuple[list[Array], list[Array], tuple[str, ...]]:
+        values, axes = self.machine.align(left.value, right.value)
+        errors = [self.machine.view(Labelled(q.error, q.value.axes), axes) for q in (left, right)]
+        return values, errors, axes
+
+    def rounded(self, value: Labelled, error: Array, ulps: float = 1) -> Quantity:
+        """Return the result of one operation in the working precision: exact where the result is a short number."""
+        array = np.asarray(value.array)
+        if array.dtype.kind in "iub":
+            return Quantity(value, np.broadcast_to(error, array.shape))
+        inexact = (error > 0) | (array.astype(self.short) != array)
+        step = ulps * float(self.limits.eps) * np.abs(array) + float(self.limits.smallest_normal)
+        total = np.where(inexact, error + step, error)
+        total = np.where(np.abs(array) > float(self.limits.max), np.inf, total)
+        known = np.where(np.isinf(error), np.inf, 0.0)
+        return Quantity(value, np.where(np.isfinite(array), np.where(np.isnan(total), np.inf, total), known))
+
+    def bracket(self, op: str, left: Node, right: Node) -> Quantity:
+        """Return the truth of a comparison; its error is infinite where the errors of its sides could turn it round."""
         value = self.machine_bracket(op, left, right)
         doubt, open_tie = np.zeros((), bool), np.ones((), bool)
         axes: tuple[str, ...] = ()
@@ -193,7 +264,7 @@ class _Analysis:
         least = self.like(machine.contract([*masks, *sizes], bound), value)
         count = math.prod(self.solution.size(a) for a in bound or ()) if not masks else self.count(masks, bound, value)
         roundings = len([v for v in values if np.asarray(v.value.array).dtype.kind == "f"]) - 1 + np.maximum(count - 1, 0)
-        passed = np.where(most == least, 0.0, most - least)
+        passed = np.zeros(most.shape) if known else np.where(most == least, 0.0, most - least)
         if not np.isfinite(value.array).all():
             passed = np.where(self.vanishing(values, masks, bound, value), np.inf, passed)
         if not np.any(roundings > 1):
@@ -286,10 +357,6 @@ class _Analysis:
             return self.exact(Labelled(nothing, kept))
         value = Labelled(self.machine.best(kind, body.value.array, where), kept)
         return Quantity(value, body.error.max(axis=where))
-
-
-def _operands(node: Node) -> tuple[Node, ...]:
-    return node.parts if isinstance(node, Tuple) else (node,)
 
 
 def _possible(bracket: Quantity) -> Labelled:

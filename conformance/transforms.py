@@ -44,6 +44,8 @@ def unavailable(context: Context, name: str) -> str:
         return "" if context.session.compiles else f"{framework} runs every call eagerly"
     if name not in getattr(adapter, "transforms", {}):
         return f"{framework} has no {name}"
+    if "int" in {f.dtype[s.name] for f in context.op.forms.values() for s in f.signature.outputs}:
+        return "the op gives a Python number"
     if name == "vmap" and not any(f.signature.inputs for f in context.op.forms.values()):
         return "the op takes no tensors"
     return ""

@@ -330,11 +330,14 @@ class Machine:
 
     def bracket(self, op: str, left: Node, right: Node) -> Labelled:
         """Return 1 where a comparison holds in the total order, else 0."""
-        pairs = list(zip(_operands(left), _operands(right), strict=True))
+        return self.compare(op, [(self.term(a), self.term(b)) for a, b in zip(operands(left), operands(right), strict=True)])
+
+    def compare(self, op: str, pairs: Sequence[tuple[Labelled, Labelled]]) -> Labelled:
+        """Return 1 where a lexicographic comparison of pairs holds in the total order, else 0."""
         result: Array = None
         axes: tuple[str, ...] = ()
         for a, b in reversed(pairs):
-            (x, y), axes_ab = self.align(self.term(a), self.term(b))
+            (x, y), axes_ab = self.align(a, b)
             equal = (x == y) | (self.nan(x) & self.nan(y))
             if op in ("==", "!="):
                 result, axes = self.both(equal, axes_ab, result, axes)
@@ -433,5 +436,6 @@ def is_constant(node: Node) -> bool:
     return False
 
 
-def _operands(node: Node) -> tuple[Node, ...]:
+def operands(node: Node) -> tuple[Node, ...]:
+    """Return the parts of a side of a comparison."""
     return node.parts if isinstance(node, Tuple) else (node,)

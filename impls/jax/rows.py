@@ -7,7 +7,7 @@ Every gradient is a gather, or a sum in a fixed order; each is differentiable ag
 
 from __future__ import annotations
 
-from functools import partial
+import functools
 from typing import Any
 
 import jax
@@ -17,6 +17,8 @@ from jax.typing import DTypeLike
 
 Gradients = tuple[Array | None, ...]
 
+FEW = 32
+"""Up to so many rows of a token, adding them up is one loop over the tokens."""
 BLOCK = 128
 """Tokens that a CPU multiplies at a time."""
 
@@ -79,11 +81,17 @@ def weighted_rows(y: Array, weights: Array | None, rows: Array) -> Array:
     """Return for every token the weighted sum of the rows that it names; a row of -1 is none and is not read."""
     (t, k), d = rows.shape, y.shape[1]
     wide = wide_type(y) if weights is None else wide_type(y, weights)
-    z = jnp.zeros((t, d), wide)
-    for j in range(k if y.shape[0] else 0):
+
+    def add(j: int, z: Array) -> Array:
         read = _read(y, rows[:, j]).astype(wide)
         term = read if weights is None else read * weights[:, j, None].astype(wide)
-        z += jnp.where(rows[:, j, None] >= 0, term, 0)
+        return z + jnp.where(rows[:, j, None] >= 0, term, 0)
+
+    z = jnp.zeros((t, d), wide)
+    if y.shape[0] and k <= FEW:
+        z = functools.reduce(lambda z, j: add(j, z), range(k), z)
+    elif y.shape[0]:
+        z = lax.fori_loop(0, k, add, z)
     return z.astype(y.dtype)
 
 
@@ -99,7 +107,7 @@ def _weighted_backward(kept: Any, g: Array) -> Gradients:
 weighted_rows.defvjp(_weighted_forward, _weighted_backward)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(3,))
+@functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
 def spread_rows(g: Array, weights: Array | None, rows: Array, size: int) -> Array:
     """Return the weighted tokens, summed into the rows that they name, in the order of routes."""
     k, wide = rows.shape[1], wide_type(g) if weights is None else wide_type(g, weights)
@@ -145,7 +153,7 @@ def _dots(y: Array, g: Array, rows: Array) -> Array:
         h, row = token
         return jnp.matmul(_read(y, row).astype(wide), h.astype(wide), precision=lax.Precision.HIGHEST)  # k
 
-    in_blocks = partial(lax.map, one, batch_size=BLOCK)  # the rows of a block stay in the cache
+    in_blocks = functools.partial(lax.map, one, batch_size=BLOCK)  # the rows of a block stay in the cache
     dots = lax.platform_dependent((g, rows), cpu=in_blocks, default=jax.vmap(one))
     return jnp.where(rows >= 0, dots, 0)
 

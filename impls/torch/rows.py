@@ -29,7 +29,7 @@ def first_to_rows(x: Tensor, rows: Tensor, size: int) -> Tensor:
     tokens = torch.where(routes < 0, -1, routes // max(1, rows.shape[1]))
     if not eager(x, tokens):
         return _taken(x, tokens)
-    if not x.requires_grad:
+    if not (x.requires_grad and torch.is_grad_enabled()):
         return _moved(x, tokens)
     flat = torch.arange(rows.numel(), device=rows.device).view_as(rows)
     first = routes[rows.clamp(min=0)] == flat if routes.numel() else rows >= 0
@@ -43,8 +43,9 @@ def weighted_rows(y: Tensor, weights: Tensor, rows: Tensor) -> Tensor:
     wide = wide_type(y, weights)
     if not y.shape[0]:
         return y.new_zeros(rows.shape[0], y.shape[1])
-    read = embedding(rows.clamp(min=0), y.to(wide)) * weights.to(wide)[:, :, None]  # t k d
-    return torch.where((rows >= 0)[:, :, None], read, 0).sum(1).to(y.dtype)
+    kept = (rows >= 0)[:, :, None]
+    read = torch.where(kept, embedding(rows.clamp(min=0), y.to(wide)), 0)  # t k d
+    return (read * torch.where(kept, weights.to(wide)[:, :, None], 0)).sum(1).to(y.dtype)
 
 
 def slot_routes(slots: Tensor, count: int) -> Tensor:
