@@ -185,7 +185,10 @@ def _coordinates(node: Any) -> Iterator[str]:
 
 
 def batch_axis(form: Form, ranks: Mapping[str, int]) -> str | None:
-    """Return an axis along which calls are independent: plain in every tensor, never computed with, reduced or taken as a size."""
+    """Return an axis along which calls are independent.
+
+    It is plain in every tensor, and the definition never computes with its coordinate, reduces it or takes its size.
+    """
     tensors = (*form.signature.inputs, *form.signature.outputs)
     if not form.signature.inputs:
         return None
