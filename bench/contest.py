@@ -78,15 +78,15 @@ class Line:
 
 def short(ratio: float) -> str:
     """Return a ratio with two digits after the point, or as a fraction of 1."""
-    return f"{ratio:.2f}" if ratio > 0.2 else f"1/{1 / ratio:.3g}"
+    return f"{ratio:.2f}" if ratio > 0.2 else f"1/{1 / ratio:.0f}" if ratio > 0 else "0"
 
 
 def steady() -> None:
-    """Make the allocator keep all memory that was used once; only the GNU C library can."""
+    """Make the allocator keep all memory that was used once, for every thread; only the GNU C library can."""
     with contextlib.suppress(AttributeError, OSError):
-        mmap_max, trim_threshold = -4, -1
-        ctypes.CDLL(None).mallopt(mmap_max, 0)
-        ctypes.CDLL(None).mallopt(trim_threshold, 2**31 - 1)
+        mmap_max, trim_threshold, arena_max = -4, -1, -8
+        for parameter, value in ((mmap_max, 0), (trim_threshold, 2**31 - 1), (arena_max, 1)):
+            ctypes.CDLL(None).mallopt(parameter, value)
 
 
 def tensors(framework: str, *arrays: Array) -> list[Any]:
@@ -131,6 +131,7 @@ def memory(thunk: Thunk) -> int | None:
     thunk()
     usage, reset = Path("/proc/self/status"), Path("/proc/self/clear_refs")
     try:
+        time.sleep(0.2)  # JAX frees memory a moment later
         ctypes.CDLL(None).malloc_trim(0)
         reset.write_text("5")  # the peak starts anew
         before = _kib(usage, "VmRSS")

@@ -406,7 +406,7 @@ def unread(case: Case, arrays: Mapping[str, Array], name: str) -> list[int]:
     form, size = case.form, arrays[name].size
     if fixed_maps(case) is not None and len(form.data) == 1:
         used = np.unique(np.concatenate([m.index.reshape(-1) for m in index_maps(case, arrays).values()]))
-        return (np.setdiff1d(np.arange(1, size + 1), used) - 1).tolist()
+        return [int(i) for i in np.setdiff1d(np.arange(1, size + 1), used) - 1]
     if len(form.data) == len(form.signature.inputs):
         return []
     hidden = []

@@ -260,8 +260,10 @@ def _multilinear(form: Form) -> bool:
             match node:
                 case Binary("*" | "+"):
                     continue
-                case Binary("/", _, divisor) if not reads(divisor, valued):
+                case Binary("/", _, divisor) if not any(isinstance(n, Read) for n in walk(divisor)):
                     continue
+                case Binary("/"):
+                    return False
                 case Binary() | Bracket() | Apply() if reads(node, valued):
                     return False
         if reads(equation.body, valued):

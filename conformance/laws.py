@@ -303,9 +303,10 @@ def prefix(context: Context, case: Case, axis: str) -> Iterator[Trial]:
     wants = {}
     for spec in case.form.signature.outputs:
         want, axes = expected(case, arrays)[spec.name], spec.axes(case.solution.ranks)
-        at = axes.index((axis,)) if (axis,) in axes else None
-        cut = lambda a, at=at: a if at is None else np.take(a, np.arange(size - 1), axis=at)  # noqa: E731
-        wants[spec.name] = replace(want, array=cut(want.array), bound=None if want.bound is None else cut(want.bound))
+        if (axis,) in axes:
+            first = (slice(None),) * axes.index((axis,)) + (slice(size - 1),)
+            want = replace(want, array=want.array[first], bound=None if want.bound is None else want.bound[first])
+        wants[spec.name] = want
     yield Trial(fewer, arrays, wants, how=f"with {name} one less, the outputs must be the first part of what {name} gives")
 
 

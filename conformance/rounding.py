@@ -201,8 +201,8 @@ class _Analysis:
         error = passed + np.where(most == 0, 0.0, step)
         array = np.asarray(value.array)
         error = np.where(most > float(self.limits.max), np.inf, np.where(np.isnan(error), np.inf, error))
-        known = np.where(np.isinf(passed), np.inf, 0.0)
-        return self.doubted(Quantity(value, np.where(np.isfinite(array), error, known)), brackets, masks, bound)
+        error = np.where(np.isfinite(array), error, np.where(np.isinf(passed), np.inf, 0.0))
+        return self.doubted(Quantity(value, error), brackets, masks, bound)
 
     def vanishing(self, values: list[Quantity], masks: list[Labelled], bound: Sequence[str] | None, like: Labelled) -> Array:
         """Return where a factor that rounding may make zero stands in a product: with infinity that would give NaN.

@@ -296,15 +296,21 @@ class _Parser:
     def op_call(self, statement: ast.stmt, target: ast.expr, call: ast.Call, name: str) -> OpCall:
         """Return the use of another card; its parameters are strings, or terms over sizes and parameters."""
         targets = target.elts if isinstance(target, ast.Tuple) else [target]
-        choices = [(k.arg, k.value.value) for k in call.keywords if _is_string(k.value)]
-        numbers = [(k.arg, self.term(k.value)) for k in call.keywords if not _is_string(k.value)]
+        choices: list[tuple[str, str]] = []
+        numbers: list[tuple[str, Node]] = []
+        for keyword in call.keywords:
+            match keyword.value:
+                case ast.Constant(value=str() as value):
+                    choices.append((str(keyword.arg), value))
+                case _:
+                    numbers.append((str(keyword.arg), self.term(keyword.value)))
         text = " ".join((ast.get_source_segment(self.text, statement) or "").split())
         return OpCall(
             tuple(self.tensor(t) for t in targets),
             name,
             tuple(self.tensor(a) for a in call.args),
-            tuple((str(k), str(v)) for k, v in choices),
-            tuple((str(k), v) for k, v in numbers),
+            tuple(choices),
+            tuple(numbers),
             text,
         )
 
@@ -426,10 +432,6 @@ class _Parser:
         if name == "softmax":
             return _softmax(names, term)
         return Reduce(name, names, term)
-
-
-def _is_string(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
 @functools.cache

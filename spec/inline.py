@@ -91,10 +91,10 @@ class _Use:
                 raise self.error(f"{self.op.name} has no {name}={value!r}")
         if not self.op.choice:
             return self.op.forms[""]
-        value = choices.get(self.op.choice, self.op.card.params[self.op.choice].default)
+        value = choices.get(self.op.choice, str(self.op.card.params[self.op.choice].default))
         if value not in self.op.forms:
             raise self.error(f"{self.op.name} needs {self.op.choice}")
-        return self.op.forms[str(value)]
+        return self.op.forms[value]
 
     def match(self, wanted: tuple[Index, ...], given: tuple[Index, ...]) -> None:
         """Note which axis of the caller each axis of the card is."""

@@ -331,11 +331,24 @@ class _Solver:
                 self.sizes[axis] = term.value(self.sizes, self.values)
         while equations:
             waiting = [e for e in equations if not self.settle(*e)]
-            if len(waiting) == len(equations):
+            if len(waiting) == len(equations) and not self.derive():
                 names, _, where, i = waiting[0]
                 unknown = dict.fromkeys(re.sub(r"\.\d+$", "", a) for a in names if a not in self.sizes)
                 raise self.misfit("open", f"leaves the sizes of {' and '.join(unknown)} open", where, i)
             equations = waiting
+
+    def derive(self) -> bool:
+        """Compute the sizes that the card derives from those that are known; whether there were any."""
+        found = [a for a, t in self.form.sizes.items() if a not in self.sizes and t.needs <= self.sizes.keys()]
+        self.check_axes()
+        self.sizes |= {a: self.form.sizes[a].value(self.sizes, self.values) for a in found}
+        return bool(found)
+
+    def check_axes(self) -> None:
+        """Check that no axis that is known is shorter than it may be."""
+        for axis, rule in self.op.card.axes.items():
+            if axis in self.sizes and self.sizes[axis] < rule.min:
+                raise self.fail(f"{axis} must be at least {rule.min}, not {self.sizes[axis]}", f"axes.{axis}")
 
     def misfit(self, kind: str, problem: str, where: TensorSpec | str, i: int) -> ShapeError:
         """Return the error of an equation that cannot hold."""
@@ -378,15 +391,14 @@ class _Solver:
         return f", the size of {' '.join(shown)}" if shown else ""
 
     def finish(self) -> None:
+        self.check_axes()
         for axis, term in self.form.sizes.items():
             if axis not in self.sizes:
                 self.sizes[axis] = term.value(self.sizes, self.values)
         for name, term in self.form.require.items():
             if not term.value(self.sizes, self.values):
                 raise self.fail(f"needs {term.text}", f"require.{name}")
-        for axis, rule in self.op.card.axes.items():
-            if axis in self.sizes and self.sizes[axis] < rule.min:
-                raise self.fail(f"{axis} must be at least {rule.min}, not {self.sizes[axis]}", f"axes.{axis}")
+        self.check_axes()
         for axis, size in self.sizes.items():
             if size < 0:
                 raise self.fail(f"{axis} must be at least 0, not {size}", f"axes.{axis}")

@@ -25,6 +25,9 @@ __all__ = [
 
 Array = np.ndarray[Any, Any]
 
+PART = 2**14
+"""Routes that are put in their queues at a time."""
+
 
 @op
 def expert_counts(index: Array, *, experts: int) -> Array:
@@ -118,9 +121,10 @@ def stable_group(ids: Array, experts: int) -> tuple[Array, Array, Array]:
     An id outside 0..experts-1 is no route: its place is -1, and the end of the order is filled with -1. All are int32.
     """
     order, counts = _sorted(_keys(ids, experts), experts)
-    place, valid = _places(order, counts), ids.size - counts[experts]
+    place = np.empty(ids.size, np.int32)
+    _fill(place, order, counts, np.zeros(experts + 1, np.int32))
     order = order.astype(np.int32)
-    order[valid:] = -1
+    order[ids.size - counts[experts] :] = -1
     return order, place, counts[:experts].astype(np.int32)
 
 
@@ -145,18 +149,24 @@ def _sorted(keys: Array, experts: int) -> tuple[Array, Array]:
     return np.argsort(keys, kind="stable"), np.bincount(keys, minlength=experts + 1)  # a radix sort on narrow keys
 
 
-def _places(order: Array, counts: Array) -> Array:
-    starts = (np.cumsum(counts) - counts).astype(np.int32)
+def _fill(queue: Array, order: Array, counts: Array, before: Array) -> None:
+    """Set the place of each route in its group, from how many are before these routes; -1 for those outside."""
     places = np.arange(order.size, dtype=np.int32)
-    places -= np.repeat(starts, counts)
+    places -= np.repeat((np.cumsum(counts) - counts).astype(np.int32) - before, counts)
     places[order.size - counts[-1] :] = -1
-    queue = np.empty_like(places)
     queue[order] = places
-    return queue
 
 
 def _queue(keys: Array, experts: int) -> Array:
-    return _places(*_sorted(keys, experts))
+    """Return the place of each route in its group, counted part by part: parts stay in the cache."""
+    queue, before = np.empty(keys.size, np.int32), np.zeros(experts + 1, np.int32)
+    size = max(PART, 8 * experts)
+    for start in range(0, keys.size, size):
+        part = slice(start, start + size)
+        order, counts = _sorted(keys[part], experts)
+        _fill(queue[part], order, counts, before)
+        before += counts.astype(np.int32)
+    return queue
 
 
 def _ascending(rank: Array) -> Array:

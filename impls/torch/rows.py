@@ -166,18 +166,22 @@ def _combined(y: Tensor, weights: Tensor | None, rows: Tensor) -> Tensor:
     if cpu and y.dtype == wide:
         counts = kept.sum(1)
         return _bags(y, None if weights is None else factors[kept], rows[kept], counts.cumsum(0) - counts)
-    z = torch.zeros(t, d, dtype=wide, device=y.device)
-    step = max(1, BLOCK // max(1, d) if cpu else t)
-    buffer, whole = y.new_empty(min(t, step), d), cpu and bool(kept.all())
-    for start in range(0, t, step) if y.numel() else ():
+    if not y.numel() or not k:
+        return y.new_zeros(t, d)
+    z, step = y.new_empty(t, d), max(1, BLOCK // d if cpu else t)
+    buffer, total = y.new_empty(min(t, step), d), y.new_empty(min(t, step), d, dtype=wide)
+    whole = cpu and bool(kept.all())
+    for start in range(0, t, step):
         part = slice(start, min(t, start + step))
-        read = buffer[: part.stop - start]
+        read, sums = buffer[: part.stop - start], total[: part.stop - start]
         for j in range(k):
             torch.index_select(y, 0, rows[part, j].clamp(min=0), out=read)
             if not whole:
                 _clear(read, ~kept[part, j])
-            z[part].addcmul_(read, factors[part, j, None])
-    return z.to(y.dtype)
+            factor = factors[part, j, None]
+            torch.mul(read, factor, out=sums) if j == 0 else sums.addcmul_(read, factor)
+        z[part] = sums
+    return z
 
 
 def _clear(x: Tensor, rows: Tensor) -> Tensor:
