@@ -147,11 +147,10 @@ def _kib(usage: Path, name: str) -> int:
 
 def race(thunks: Sequence[Thunk]) -> list[float]:
     """Return the least CPU seconds a call of each takes; they take turns until each has had its share of time."""
-    calls = []
     for thunk in thunks:
         thunk()  # compiles, and takes memory
-        calls.append(max(1, math.ceil(LEAST / max(_seconds(thunk, 1), 1e-9))))
-    best, spent = [math.inf] * len(thunks), [0.0] * len(thunks)
+    best = [_seconds(thunk, 1) for thunk in thunks]
+    calls, spent = [math.ceil(LEAST / max(b, 1e-9)) for b in best], best.copy()
     while min(spent) < SHARE:
         for i, thunk in enumerate(thunks):
             if spent[i] < SHARE:

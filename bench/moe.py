@@ -13,6 +13,7 @@ import argparse
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from itertools import product
 from multiprocessing import get_context
 from typing import Any
 
@@ -43,18 +44,23 @@ def routes(t: int, e: int, k: int, slots: int) -> tuple[Array, Array]:
 
 def top_k() -> Iterator[Contest]:
     """Ties go to the lower position; the rivals leave them open or compare bits."""
-    single = {"torch": torch.topk, "jax": jax.lax.top_k, "numpy": lambda x, k: np.argpartition(-x, k - 1, 1)[:, :k]}
-    names = {"torch": "torch.topk", "jax": "jax.lax.top_k", "numpy": "np.argpartition"}
-    for t, e, dtype in ((t, e, d) for t in (4096, 65536) for e in (8, 64, 256, 512) for d in (np.float32, ml_dtypes.bfloat16)):
+    others = {
+        "numpy": ("np.argpartition, then sorted", rivals.partition_top_k, 1.1),
+        "torch": ("torch.topk", torch.topk, 1.2),
+        "jax": ("jax.lax.top_k", jax.lax.top_k, 1.4),
+    }
+    for t, e, dtype in product((4096, 65536), (8, 64, 256, 512), (np.float32, ml_dtypes.bfloat16)):
         x = normal(t, e).astype(dtype)
-        for framework in FRAMEWORKS:
-            if framework == "numpy" and (t > 4096 or dtype != np.float32):
-                continue
+        for framework, (name, other, most) in others.items():
+            if framework == "numpy" and x.dtype != np.float32:
+                continue  # what NumPy has for others than its own dtypes is no rival
+            most = 1 / 7 if framework == "jax" and (t, e) == (65536, 8) else most
             (own,) = tensors(framework, x)
-            most = {"numpy": 1.1, "torch": 1.2 if dtype == np.float32 else None, "jax": 1 / 7 if e == 8 else 1.4}[framework]
             for k in (1, 2, 8):
+                rival = Rival(
+                    name, call(framework, other, own, k=k), most if (framework, x.dtype) != ("torch", "bfloat16") else None
+                )
                 what = f"top_k {framework} {x.dtype} T {t} E {e} k {k}"
-                rival = Rival(names[framework], call(framework, single[framework], own, k=k), most)
                 yield Contest(what, call(framework, ops(framework).top_k, own, k=k), [rival])
 
 
@@ -169,7 +175,7 @@ def grouped_matmul() -> Iterator[Contest]:
         counts = rng.multinomial(r, [1 / e] * e).astype(np.int32)
         x, w, n = tensors(framework, normal(r, d), normal(e, d, d), counts)
         for grad in (False, True) if framework != "numpy" else (False,):
-            others = [Rival("one dense product", call(framework, product, x, w[0], grad=grad), 1.5)]
+            others = [Rival("one dense product", call(framework, matmul, x, w[0], grad=grad), 1.5)]
             if framework == "torch":
                 others.append(Rival("F.grouped_mm", call("torch", grouped_mm, x, w, n, grad=grad), 1.1))
             if framework == "jax":
@@ -188,7 +194,7 @@ def named(framework: str, grad: bool) -> str:
     return f"{framework} and gradient" if grad else framework
 
 
-def product(x: Any, w: Any) -> Any:
+def matmul(x: Any, w: Any) -> Any:
     """Return a product of matrices."""
     return x @ w
 

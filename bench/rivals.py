@@ -47,6 +47,14 @@ def counting_loop(index: Array, experts: int) -> Callable[[], Any] | None:
     return lambda: count(flat, np.empty_like(flat), counts, len(flat), experts)
 
 
+def partition_top_k(x: Array, k: int) -> tuple[Array, Array]:
+    """Return the largest of every row in descending order, ties in any."""
+    index = np.argpartition(-x, k - 1, 1)[:, :k]
+    value = np.take_along_axis(x, index, 1)
+    order = np.argsort(-value, 1)
+    return np.take_along_axis(value, order, 1), np.take_along_axis(index, order, 1)
+
+
 def one_hot_position(framework: str, experts: int) -> Callable[[Any], Any]:
     """Return positions as a running sum over one-hot routes."""
 

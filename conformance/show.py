@@ -118,6 +118,8 @@ def _formula(text: str, indent: int) -> list[str]:
     kept = text.replace(" ", "\0")
     for operator in "*+":
         kept = kept.replace(f"\0{operator}\0", f" {operator}\0")
+    if len(text) + indent > WIDTH:
+        kept = kept.replace("=\0", "= ", 1).replace("],\0", "], ").replace(",\0", ", ")
     return [line.replace("\0", " ") for line in _wrapped(kept, indent, 4)]
 
 

@@ -378,6 +378,11 @@ def einops_call(card: Card, form: Form, ranks: Mapping[str, int] | None = None) 
 def _lengths(card: Card, form: Form, ranks: Mapping[str, int] | None) -> dict[str, str]:
     """Return what the sizes of axes are in the parameters of the card."""
     known = {axis: term.text for axis, term in form.sizes.items() if not term.needs}
+    first = form.signature.inputs[0]
+    places = {d.name: i for i, d in enumerate(first.index) if isinstance(d, Axis) and not first.rests and not first.listed}
+    for axis, term in form.sizes.items():
+        if len(term.needs) == 1 and term.text == min(term.needs).upper() and min(term.needs) in places:
+            known[axis] = f"{first.name}.shape[{places[min(term.needs)]}]"
     merged: list[tuple[list[str], str]] = []
     for name, param in card.params.items():
         if param.sizes and ranks is not None:

@@ -29,7 +29,9 @@ Array = np.ndarray[Any, Any]
 BLOCK = 1 << 15
 """Elements whose copy stays in a cache while their largest are taken out one by one."""
 FEW = 16
-"""Up to so many columns, inserting them one after the other is faster; up to so many rounds, rounds are."""
+"""Up to so many rounds, taking the largest out one by one is faster than a sort of long rows."""
+SHORT = 20
+"""Rows of up to so many elements a round are sorted faster than in rounds."""
 
 
 def wide(x: Array) -> Array:
@@ -69,10 +71,10 @@ def largest(x: Array, k: int, mask: Array | None = None) -> Array:
 
 def _largest(x: Array, k: int, mask: Array | None) -> Array:
     exact = _exact(x)
+    if k > 1 and (k > FEW or k > x.shape[1] / SHORT) and exact is not None and exact.dtype == np.float32:
+        return _by_packed_sort(exact, k, mask)
     if exact is None or k > FEW:
         return _by_sort(x, k, mask)
-    if k > 1 and x.shape[1] <= FEW and exact.dtype == np.float32:
-        return _by_columns(exact, k, mask)
     if k > 1 or mask is not None:
         exact = np.array(exact)
     if mask is not None:
@@ -107,19 +109,16 @@ def _by_rounds(x: Array, k: int) -> tuple[Array, Array]:
     return index, least if k > 1 else _take(x, index)[:, 0]
 
 
-def _by_columns(x: Array, k: int, mask: Array | None) -> Array:
-    """Insert every column into the k best so far, each value packed with what makes the lower position greater."""
+def _by_packed_sort(x: Array, k: int, mask: Array | None) -> Array:
+    """Sort whole rows, each value packed with what makes the lower position greater: integers are sorted fast."""
     e = x.shape[1]
-    key = order_key(np.ascontiguousarray(x.T)).astype(np.int64)
+    key = order_key(x).astype(np.int64)
     if mask is not None:
-        key[~mask.T] = np.iinfo(np.int32).min
-    best: list[Array] = []
-    for column in key << 32 | np.arange(e)[::-1, None]:
-        for j, other in enumerate(best):
-            best[j], column = np.maximum(other, column), np.minimum(other, column)
-        if len(best) < k:
-            best.append(column)
-    index: Array = e - 1 - (np.stack(best, 1) & (2**32 - 1))
+        key[~mask] = np.iinfo(np.int32).min
+    key <<= 32
+    key |= np.arange(e)[::-1]
+    key.sort(1)
+    index: Array = e - 1 - (key[:, e - k :][:, ::-1] & (2**32 - 1))
     return index
 
 
