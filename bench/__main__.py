@@ -1,8 +1,17 @@
-"""Everything that is measured: ``python bench``. First the judge, then the ops against what a user would call instead."""
+"""Everything that is measured: ``python bench``, or a part of it with its own options: ``python bench moe --misses``.
 
+First the judge, then the ops against what a user would call instead, then the Mixture-of-Experts ops.
+"""
+
+import argparse
 import subprocess
 import sys
 from pathlib import Path
 
-for script in ("judge.py", "ops.py"):
-    subprocess.run([sys.executable, str(Path(__file__).parent / script)], check=True)
+SCRIPTS = ("judge", "ops", "moe")
+
+parser = argparse.ArgumentParser(prog="python bench", description=(__doc__ or "").splitlines()[0], add_help=len(sys.argv) < 3)
+parser.add_argument("script", nargs="?", choices=SCRIPTS, help="what to measure (default: all)")
+given, options = parser.parse_known_args()
+for script in [given.script] if given.script else SCRIPTS:
+    subprocess.run([sys.executable, str(Path(__file__).parent / f"{script}.py"), *options], check=True)

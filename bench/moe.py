@@ -80,30 +80,30 @@ def position() -> Iterator[Contest]:
 
 
 def slots() -> Iterator[Contest | Line]:
-    """Dispatch into slots and combine from them; a product with a mask does the same in quadratic time."""
-    t, e, k, d, c = 4096, 8, 2, 512, 1280
-    index, place = routes(t, e, k, c)
-    mask = ops("numpy").dispatch_mask(index, place, experts=e, capacity=c).astype(np.float32)
-    arrays = normal(t, d), normal(e, c, d), normal(t, k), index, place, mask, normal(t * (k + 1) // 2, d)
-    sizes = f"T {t} E {e} k {k} D {d}"
-    for framework in FRAMEWORKS:
-        backend = ops(framework)
-        x, y, weights, i, p, hot, traffic = tensors(framework, *arrays)
-        dispatch, combine = pair(framework, x, y, weights, i, p)
+    """Dispatch into slots and combine from them, in a cache (D 512) and in memory (D 1024)."""
+    for framework, (t, d) in product(FRAMEWORKS, ((4096, 512), (16384, 1024))):
+        (e, k), c, sizes = (8, 2), 5 * t // 16, f"T {t} E 8 k 2 D {d}"
+        arrays = normal(t, d), normal(e, c, d), normal(t, k), *routes(t, e, k, c), normal(t * (k + 1) // 2, d)
+        x, y, weights, index, place, traffic = tensors(framework, *arrays)
+        dispatch, combine = pair(framework, x, y, weights, index, place)
         buffer = call(framework, copy(framework), y)
         yield Contest(f"dispatch {framework} {sizes}", dispatch, [Rival("a copy of the buffer", buffer, 2)])
         moved = Rival("a copy of as many bytes", call(framework, copy(framework), traffic), 1)
         yield Contest(f"combine {framework} {sizes}", combine, [moved])
-        one_hot = call(framework, rivals.one_hot_dispatch, hot, x), call(framework, rivals.one_hot_combine, hot, y)
-        yield Contest(
-            f"dispatch, combine {framework} {sizes}", both(dispatch, combine), [Rival("einsum", both(*one_hot), 0.01)]
-        )
-        if framework == "numpy":
-            continue
-        to_slots = call(framework, backend.dispatch, x, i, p, experts=e, capacity=c, grad=True)
-        yield Contest(f"dispatch {framework} and gradient {sizes}", to_slots, [Rival("a copy of the buffer", buffer, 3)])
-        to_tokens = call(framework, backend.combine, y, weights, i, p, grad=True)
-        yield Contest(f"combine {framework} and gradient {sizes}", to_tokens, [Rival("a copy of the buffer", buffer, 3)])
+        if framework != "numpy":
+            names = (
+                ("dispatch", (x, index, place), {"experts": e, "capacity": c}),
+                ("combine", (y, weights, index, place), {}),
+            )
+            for name, given, params in names:
+                timed = call(framework, getattr(ops(framework), name), *given, grad=True, **params)
+                yield Contest(f"{name} {framework} and gradient {sizes}", timed, [Rival("a copy of the buffer", buffer, 3)])
+        if t == 4096:
+            (mask,) = tensors(framework, ops("numpy").dispatch_mask(*arrays[3:5], experts=e, capacity=c).astype(np.float32))
+            one_hot = call(framework, rivals.one_hot_dispatch, mask, x), call(framework, rivals.one_hot_combine, mask, y)
+            yield Contest(
+                f"dispatch, combine {framework} {sizes}", both(dispatch, combine), [Rival("einsum", both(*one_hot), 0.01)]
+            )
     yield from growth()
     yield from short_floats()
     yield from peaks()
@@ -276,7 +276,7 @@ SECTIONS: dict[str, Callable[[], Iterator[Contest | Line]]] = {
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("section", nargs="*", choices=[*SECTIONS, []], help="what to time (default: all)")
+    parser.add_argument("section", nargs="*", choices=SECTIONS, help="what to time (default: all)")
     parser.add_argument("--misses", action="store_true", help="print only the lines that miss a target")
     args = parser.parse_args()
     steady()

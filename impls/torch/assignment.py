@@ -10,6 +10,7 @@ from torch import Tensor
 from einspec.impls.counting import Rational, parts, slots_for
 from einspec.impls.numpy import assignment as on_numpy
 from einspec.impls.torch.checked import op
+from einspec.impls.torch.modes import in_numpy
 from einspec.impls.torch.routing import order_key
 
 __all__ = [
@@ -134,18 +135,6 @@ def stable_group(ids: Tensor, experts: int) -> tuple[Tensor, Tensor, Tensor]:
     ordered, order, counts = _sorted(_keys(ids, experts), experts)
     place = _scattered(order, ordered, counts)
     return torch.where(ordered == experts, -1, order).to(torch.int32), place, counts[:experts]
-
-
-def eager(*tensors: Tensor) -> bool:
-    """Whether these are computed with as they are: no compiler, no functional transform, no subclass."""
-    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is not None:
-        return False
-    return all(type(x) in (Tensor, torch.nn.Parameter) for x in tensors)
-
-
-def in_numpy(*tensors: Tensor) -> bool:
-    """Whether NumPy may work on the memory of these tensors."""
-    return eager(*tensors) and all(x.device.type == "cpu" for x in tensors)
 
 
 def route_slots(index: Tensor, position: Tensor, experts: int, capacity: int) -> Tensor:

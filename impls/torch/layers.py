@@ -9,10 +9,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from einspec.impls.torch.assignment import drop, in_numpy, position
+from einspec.impls.torch.assignment import drop, position
 from einspec.impls.torch.checked import op
 from einspec.impls.torch.experts import expert_mlp, glu, moe_dense
 from einspec.impls.torch.groups import Sums, permute, unpermute
+from einspec.impls.torch.modes import in_numpy
 from einspec.impls.torch.routing import expert_choice, gate, wide
 from einspec.impls.torch.soft import soft_combine, soft_dispatch, soft_weights
 

@@ -12,6 +12,7 @@ from einspec.impls.numpy.routing import largest as largest_in_numpy
 from einspec.impls.presets import NORMS, SCORES, SMALLEST
 from einspec.impls.torch.bits import signed
 from einspec.impls.torch.checked import op
+from einspec.impls.torch.modes import in_numpy
 
 __all__ = [
     "expert_choice",
@@ -48,16 +49,6 @@ def order_key(x: Tensor) -> Tensor:
     magnitude = bits & most
     key = torch.where(bits < 0, -magnitude, magnitude)
     return torch.where(x.isnan(), most, key)
-
-
-def in_numpy(*tensors: Tensor) -> bool:
-    """Whether NumPy may work on the memory of the tensors: no compiler, no functional transform, no other device."""
-    return not torch.compiler.is_compiling() and all(
-        x.device.type == "cpu"
-        and type(x) in (Tensor, torch.nn.Parameter)
-        and not torch._C._functorch.is_functorch_wrapped_tensor(x)
-        for x in tensors
-    )
 
 
 def largest(x: Tensor, k: int, mask: Tensor | None = None) -> Tensor:

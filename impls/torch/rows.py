@@ -15,7 +15,7 @@ from torch.autograd import Function
 from torch.nn.functional import embedding, embedding_bag, pad
 
 from einspec.impls.numpy import rows as on_numpy
-from einspec.impls.torch.assignment import eager, in_numpy
+from einspec.impls.torch.modes import eager, in_numpy
 
 BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 """Integers by width: what is moved in place of a dtype that not every kernel knows."""
