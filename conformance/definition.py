@@ -38,7 +38,7 @@ EXAMPLES = 16
 COMPILED_EXAMPLES = 8
 EXTENSION = ("bfloat16", *FLOAT8)
 """Dtypes that NumPy has from ml_dtypes."""
-ASSIGNMENTS = 1500
+ASSIGNMENTS = 1000
 """How many assignments of tokens to experts are tried where all of them would be more."""
 COMPILED_ASSIGNMENTS, COMPILED_BLOCKS = 1024, 4
 """The same for a framework that compiles, and of how many sizes."""
@@ -87,7 +87,7 @@ def scope_result(context: Context, clause: str, empty: bool) -> Result:
     chosen = [c for c in found if c.empty == empty]
     legal = len(chosen)
     if not empty:
-        chosen += cases.telling(context.op)
+        chosen += spread(cases.telling(context.op), limit)
     if context.session.compiles:
         chosen = spread(chosen, COMPILED_SCOPE // 4 if empty else COMPILED_SCOPE)
     if not chosen:
