@@ -32,7 +32,7 @@ torch.set_num_threads(1)
 Array = np.ndarray[Any, Any]
 Thunk = Callable[[], Any]
 
-ATTEMPTS = 4
+ATTEMPTS = 3
 """How often a contest is held until every target is met; the least of all its times counts, on every side."""
 SHARE, LEAST = 0.15, 2e-3
 """Seconds that each side may take in an attempt, and that one timing of it takes at least."""
@@ -85,7 +85,7 @@ def steady() -> None:
     """Make the allocator keep all memory that was used once, for every thread; only the GNU C library can."""
     with contextlib.suppress(AttributeError, OSError):
         mmap_max, trim_threshold, arena_max = -4, -1, -8
-        for parameter, value in ((mmap_max, 0), (trim_threshold, 2**31 - 1), (arena_max, 1)):
+        for parameter, value in ((mmap_max, 0), (trim_threshold, -1), (arena_max, 1)):
             ctypes.CDLL(None).mallopt(parameter, value)
 
 
@@ -172,10 +172,14 @@ def lines(contests: Iterable[Contest | Line]) -> Iterator[Line]:
         if isinstance(contest, Line):
             yield contest
             continue
-        times = [math.inf] * (1 + len(contest.rivals))
+        thunks = [contest.ours, *(r.thunk for r in contest.rivals)]
+        times, again = [math.inf] * len(thunks), list(range(len(thunks)))
+        found: list[Line] = []
         for _ in range(ATTEMPTS):
-            times = list(map(min, times, race([contest.ours, *(r.thunk for r in contest.rivals)])))
+            for i, took in zip(again, race([thunks[i] for i in again]), strict=True):
+                times[i] = min(times[i], took)
             found = [Line(contest.what, r.name, times[0] / t, r.most) for r, t in zip(contest.rivals, times[1:], strict=True)]
-            if not any(line.missed for line in found):
+            again = [0, *(i for i, line in enumerate(found, 1) if line.missed)]
+            if len(again) == 1:
                 break
         yield from found

@@ -17,6 +17,8 @@ from einspec.shapes import expand
 
 SCOPE_LIMIT = 1024
 """How many size tuples of an op are tried where all of them would be more."""
+TRIES = 8
+"""How many assignments are looked at for each call of a sample: many are not allowed."""
 BIG_WORK = 1_500_000
 """How many elements a big call has at most."""
 
@@ -27,24 +29,37 @@ def scope(op: Op, limit: int) -> tuple[tuple[Case, ...], int]:
 
     Every size up to 3, beside an empty axis up to 2: all of them where there are no more than the limit, else a fixed sample.
     """
-    all_spaces = spaces(op)
+    all_spaces = spaces(op, sizes=sizes_of(op))
     total = sum(s.count for s in all_spaces)
-    picks: list[tuple[Space, int]]
-    if total <= limit:
-        picks = [(s, i) for s in all_spaces for i in range(s.count)]
-    else:
-        rng = random.Random(op.name)
-        share = max(limit // len(all_spaces), 1)
-        picks = [(s, i) for s in all_spaces for i in sorted(rng.sample(range(s.count), min(s.count, share)))]
-    chosen = [(s, values) for s, i in picks if _in_scope(s, values := s.assignment(i))]
-    cases = [c for n, (s, values) in enumerate(chosen) if (c := s.case(values, n)) is not None]
+    cases: list[Case] = []
+    for space in all_spaces:
+        share = space.count if total <= limit else max(limit // len(all_spaces), 1)
+        cases += itertools.islice(_legal(space, TRIES * share), share)
     cases.sort(key=lambda c: (c.elements, sum(c.solution.sizes.values()), len(c.params), str(c)))
     return tuple(cases), total
 
 
+def _legal(space: Space, tries: int) -> Iterator[Case]:
+    """Yield the calls of a space that a card allows: all of them, or those among a fixed sample of assignments."""
+    numbers: Sequence[int] = range(space.count)
+    if space.count > tries:
+        numbers = random.Random(space.op.name).sample(numbers, tries)
+    for number in numbers:
+        values = space.assignment(number)
+        case = space.case(values, number) if _in_scope(space, values) else None
+        if case is not None:
+            yield case
+
+
+def sizes_of(op: Op) -> tuple[int, ...]:
+    """Return the sizes of the small scope: larger ones too where a number has to divide them, so that it can."""
+    divided = any("%" in term.text for form in op.forms.values() for term in form.require.values())
+    return (*range(SCOPE + 1), 4, 6) if divided else tuple(range(SCOPE + 1))
+
+
 def _in_scope(space: Space, values: Sequence[Any]) -> bool:
     sizes = {v for names, v in zip(space.variables, values, strict=True) if not names[0].startswith("=")}
-    return not {0, SCOPE} <= sizes
+    return not (0 in sizes and max(sizes) >= SCOPE)
 
 
 @functools.lru_cache(maxsize=256)

@@ -85,9 +85,11 @@ def descends(chosen: Array, values: Array, errors: Array, allowed: Array | None,
         return ""
     if not allowed[found].all():
         return "a position is masked out"
-    keys = np.where(np.isnan(values), np.inf, values)
-    high = np.where(np.isnan(values), np.inf, keys + errors)
-    low = np.where(np.isnan(values), np.inf, keys - errors)
+    most = np.finfo(np.float64).max
+    with np.errstate(over="ignore"):
+        keys = np.where(np.isnan(values), np.inf, np.clip(values, -most, most))
+        high, low = (np.where(np.isinf(errors), side, keys + np.sign(side) * errors) for side in (np.inf, -np.inf))
+    high, low = (np.where(np.isnan(values) & (errors == 0), np.inf, bound) for bound in (high, low))
     level, last = np.inf, -1
     for place in found:
         top = min(level, high[place])

@@ -33,7 +33,7 @@ COMPILED_SCOPE = 24
 COMPILED_LIMIT = 160
 """From how many size tuples those are chosen."""
 ROUNDED_WORK, ROUNDED_LEAST = 6_000, 24
-"""How many terms are analysed for their errors in the scope of an op whose results round, and for how many calls at least."""
+"""How many terms are analysed in the scope of a form whose results round, and for how many calls at least."""
 EXAMPLES = 16
 COMPILED_EXAMPLES = 8
 EXTENSION = ("bfloat16", *FLOAT8)
@@ -82,7 +82,8 @@ def scope_result(context: Context, clause: str, empty: bool) -> Result:
     """Return the verdict over the scope's cases, those with an empty axis or those without."""
     limit = cases.SCOPE_LIMIT
     if any(f.kind is OpClass.NONLINEAR for f in context.op.forms.values()):
-        limit = max(ROUNDED_LEAST, ROUNDED_WORK // max(traits_of(f).nodes for f in context.op.forms.values()))
+        each = max(ROUNDED_LEAST, ROUNDED_WORK // max(traits_of(f).nodes for f in context.op.forms.values()))
+        limit = each * len(context.op.forms)
     found, total = cases.scope(context.op, COMPILED_LIMIT if context.session.compiles else limit)
     chosen = [c for c in found if c.empty == empty]
     legal = len(chosen)
@@ -92,10 +93,17 @@ def scope_result(context: Context, clause: str, empty: bool) -> Result:
         chosen = spread(chosen, COMPILED_SCOPE // 4 if empty else COMPILED_SCOPE)
     if not chosen:
         return context.not_run(clause, "scope", "the card allows no such sizes")
-    result = context.trials(clause, "scope", [plain_trial(c, ramps(c)) for c in chosen])
+    result = context.trials(clause, "scope", [plain_trial(c, telling_values(c, i)) for i, c in enumerate(chosen)])
     if result.verdict == "holds" and (len(chosen) < legal or total > limit):
         result.reason = f"{len(chosen)} of the calls of the scope ({total} assignments of sizes and parameters)"
     return routed_result(context, result) if clause == "def" and result.verdict == "holds" else result
+
+
+def telling_values(case: Case, number: int) -> dict[str, Array]:
+    """Return a ramp, or numbers of both signs, with ties and without in turn, where the definition is not a sum."""
+    if case.form.kind is not OpClass.NONLINEAR or number % 3 == 0:
+        return ramps(case)
+    return filled(case, "float32", "small" if number % 3 == 1 else "gauss", number)
 
 
 def routed_result(context: Context, result: Result) -> Result:
@@ -108,7 +116,7 @@ def routed_result(context: Context, result: Result) -> Result:
         found += [under_vmap(context, block)] if session.compiles else block.trials()
     if not found:
         return result
-    routed = context.trials("def", "scope", found)
+    routed = context.trials("def", "scope", found, narrow=_single)
     if routed.verdict != "holds":
         return routed
     result.instances += len(found) - len(blocks) * session.compiles + count
@@ -195,7 +203,7 @@ class _Search:
 
     def drawn(self) -> st.SearchStrategy[tuple[Trial, int]]:
         """Draw sizes, parameters, a dtype, a stratum and a seed; one axis is a batch of independent inputs."""
-        found = spaces(self.context.op, most_rank=2, sizes=(1, 2, 3, 4, 5))
+        found = spaces(self.context.op, most_rank=2, sizes=(1, 2, 3, 4, 5, *cases.sizes_of(self.context.op)[5:]))
 
         @st.composite
         def example(draw: st.DrawFn) -> tuple[Trial, int]:

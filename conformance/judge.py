@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -97,6 +97,7 @@ class Context:
         trials: Sequence[Trial],
         outcomes: Iterable[Outcome] | None = None,
         refusable: bool = False,
+        narrow: Callable[[Trial, Outcome], Trial | None] = lambda trial, outcome: None,
     ) -> Result:
         """Run trials, smallest first, and return the verdict: the first wrong one is the witness.
 
@@ -106,6 +107,7 @@ class Context:
             trials: the calls.
             outcomes: what they gave, where they ran already.
             refusable: an exception is a refusal, not a wrong result.
+            narrow: gives a smaller call that may show the same.
         """
         refused: list[tuple[Trial, Outcome]] = []
         ran = 0
@@ -114,6 +116,11 @@ class Context:
             if outcome.error is not None and (refusable or self.may_refuse(trial, outcome)):
                 refused.append((trial, outcome))
             elif outcome.error is not None or outcome.difference(trial) is not None:
+                smaller = narrow(trial, outcome)
+                if smaller is not None:
+                    again = self.session.one(smaller)
+                    if again.error is not None or again.difference(smaller) is not None:
+                        trial, outcome = smaller, again
                 return Result(
                     self.id(clause),
                     tier,

@@ -299,6 +299,10 @@ def _slots(function: Callable[..., Any], op: Op) -> list[inspect.Parameter] | No
         return [inspect.Parameter(f"_{n}", inspect.Parameter.POSITIONAL_ONLY) for n in op.card.params]
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
         return None
+    named = [p for p in parameters if p.kind is p.KEYWORD_ONLY and p.name in op.card.params]
+    if named:
+        return [p for p in parameters if p.kind is p.KEYWORD_ONLY]
+    tensors = {s.name for f in op.forms.values() for s in f.signature.inputs}
     if any(p.kind is p.VAR_POSITIONAL for p in parameters):
         return [inspect.Parameter(f"_{n}", inspect.Parameter.POSITIONAL_ONLY) for n in op.card.params]
-    return parameters[count:]
+    return [p for p in parameters[count:] if p.name not in tensors]

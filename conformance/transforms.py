@@ -13,7 +13,7 @@ from einspec.card import Form
 from einspec.classes import OpClass
 from einspec.conformance.calls import Case
 from einspec.conformance.compare import Expected
-from einspec.conformance.definition import batched, fixed_maps, several
+from einspec.conformance.definition import batched, fixed_maps, several, unread
 from einspec.conformance.expect import gradient, moves, output_dtype, summands, traits_of
 from einspec.conformance.judge import Context, Result
 from einspec.conformance.session import Trial
@@ -76,16 +76,24 @@ def check_gradient(context: Context, wrt: str) -> Iterator[Result]:
     if "vjp" not in getattr(adapter, "transforms", {}):
         yield context.not_run(clause, "transform", f"{context.session.target.framework} has no gradients")
         return
-    few = [c for c in context.bank if not c.options][:2] or list(context.bank[:2])
+    able = [c for c in context.bank if wrt in c.form.data]
+    few = [c for c in able if not c.options][:2] or able[:2]
     found = [t for c in few[: 1 if context.session.compiles else 2] for t in _gradients(context, c, wrt)]
     yield context.trials(clause, "transform", found, refusable=context.bare)
 
 
 def _gradients(context: Context, case: Case, wrt: str) -> Iterator[Trial]:
-    adapter, session = context.session.adapter, context.session
-    signature, arrays = case.form.signature, _distinct(case)
-    if wrt not in case.form.data:
-        return
+    yield _gradient_trial(context, case, wrt, _distinct(case), "")
+    if len(case.form.data) < len(case.form.signature.inputs) and traits_of(case.form).multilinear:
+        spoiled = _distinct(case)
+        for name in case.form.data:
+            spoiled[name].reshape(-1)[unread(case, spoiled, name)] = np.nan
+        if any(np.isnan(spoiled[n]).any() for n in case.form.data):
+            yield _gradient_trial(context, case, wrt, spoiled, ", with NaN in every place that the definition does not read")
+
+
+def _gradient_trial(context: Context, case: Case, wrt: str, arrays: dict[str, Array], where: str) -> Trial:
+    adapter, session, signature = context.session.adapter, context.session, case.form.signature
     rng = np.random.default_rng(4)
     valued = [s for s in signature.outputs if differentiable(output_dtype(case, s.name, arrays))]
     outer = {s.name: fill(case.solution.shape(s), output_dtype(case, s.name, arrays), "small", rng) for s in valued}
@@ -112,7 +120,8 @@ def _gradients(context: Context, case: Case, wrt: str) -> Iterator[Trial]:
     exact = moves(case, arrays)
     bound = None if exact else _gradient_bound(case, wanted, outer)
     want = Expected(wanted.astype(np.float32), "values") if exact else Expected(wanted, "bound", bound, "float32")
-    yield Trial(case, arrays, {"gradient": want}, call, direct=True, how=f"the gradient of {wrt}, given those of the outputs")
+    how = f"the gradient of {wrt}, given those of the outputs{where}"
+    return Trial(case, arrays, {"gradient": want}, call, direct=True, how=how)
 
 
 def differentiable(dtype: str) -> bool:

@@ -50,7 +50,7 @@ def fill(shape: tuple[int, ...], dtype: str, stratum: str, rng: np.random.Genera
 
 
 def specials(dtype: str) -> Array:
-    """Return the values of a dtype that go wrong: both zeros, infinities, NaN, the extremes, a subnormal."""
+    """Return the values of a dtype that go wrong: both zeros, infinities, both NaN, the extremes, a subnormal."""
     target = numpy_dtype(dtype)
     if target.kind in "iu":
         info = np.iinfo(target)
@@ -59,7 +59,8 @@ def specials(dtype: str) -> Array:
         parts = [complex(math.nan, 1), complex(math.inf, -0.0), complex(-0.0, 0.0), 1 - 2j]
         return np.array(parts, target)
     with np.errstate(all="ignore"):
-        return np.array([math.nan, math.inf, -math.inf, 0.0, -0.0, 1.5, -2.0, float(smallest(dtype))]).astype(target)
+        numbers = [math.nan, -math.nan, math.inf, -math.inf, 0.0, -0.0, 1.5, -2.0, float(smallest(dtype))]
+        return np.array(numbers).astype(target)
 
 
 def flushed(array: Array) -> Array:
@@ -68,7 +69,7 @@ def flushed(array: Array) -> Array:
         return array
     parts = np.atleast_1d(array).view(array.real.dtype) if array.dtype.kind == "c" else array
     with np.errstate(all="ignore"):
-        tiny = np.abs(parts.astype(np.float64)) < float(finfo(parts.dtype).smallest_normal)
+        tiny = (np.abs(parts.astype(np.float64)) < float(finfo(parts.dtype).smallest_normal)) & (parts != 0)
     return np.where(tiny, np.zeros_like(parts), parts).view(array.dtype).reshape(array.shape)
 
 
