@@ -30,6 +30,8 @@ from einspec.oracle import evaluate
 Array = np.ndarray[Any, Any]
 COMPILED_SCOPE = 24
 """How many size tuples a framework is given that compiles each one."""
+COMPILED_NODES = 100
+"""The length of a definition, in terms, up to which it gets all of them."""
 COMPILED_LIMIT = 160
 """From how many size tuples those are chosen."""
 ROUNDED_WORK, ROUNDED_LEAST = 6_000, 24
@@ -90,7 +92,7 @@ def scope_result(context: Context, clause: str, empty: bool) -> Result:
     if not empty:
         chosen += spread(cases.telling(context.op), limit)
     if context.session.compiles:
-        chosen = spread(chosen, COMPILED_SCOPE // 4 if empty else COMPILED_SCOPE)
+        chosen = compiled_scope(context.op, chosen, empty)
     if not chosen:
         return context.not_run(clause, "scope", "the card allows no such sizes")
     result = context.trials(clause, "scope", [plain_trial(c, telling_values(c, i)) for i, c in enumerate(chosen)])
@@ -129,6 +131,14 @@ def under_vmap(context: Context, block: Block) -> Trial:
     """Return the calls of a block as one, mapped over its first axis."""
     call = context.session.adapter.transforms["vmap"](context.session.plain(block.case))
     return Trial(block.case, block.inputs, block.outputs, call, how="on a batch of inputs under vmap", direct=True)
+
+
+def compiled_scope(op: Op, chosen: Sequence[Case], empty: bool) -> list[Case]:
+    """Return the calls that a framework which compiles each is given: fewer the longer the definition, some of every form."""
+    nodes = max(traits_of(f).nodes for f in op.forms.values())
+    count = min(COMPILED_SCOPE, COMPILED_SCOPE * COMPILED_NODES // nodes) // (4 if empty else 1)
+    each = max(1, count // len(op.forms))
+    return [c for form in op.forms.values() for c in spread([c for c in chosen if c.form is form], each)]
 
 
 def spread(chosen: Sequence[Case], count: int) -> list[Case]:
