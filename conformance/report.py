@@ -34,6 +34,7 @@ def lines(run: Run) -> Iterator[dict[str, Any]]:
             "devices": list(run.request.devices),
             "tiers": list(run.request.tiers),
             "strict": run.request.strict,
+            "ties": run.request.ties,
         },
     }
     for backend in run.backends.values():

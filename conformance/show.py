@@ -212,7 +212,11 @@ def _dtypes(op: Op) -> list[str]:
     form = next(iter(op.forms.values()))
     inputs = [f"{s.name}: {words.get(rule := form.dtype[s.name], rule)}" for s in form.signature.inputs]
     outputs = [f"{s.name}: {form.dtype[s.name]}" for s in form.signature.outputs]
-    return _wrapped(f"{', '.join(inputs)} -> {', '.join(outputs)}".strip(), 2, 4)
+    lines = _wrapped(f"{', '.join(inputs)} -> {', '.join(outputs)}".strip(), 2, 4)
+    if any(f.kind in (OpClass.LINEAR, OpClass.NONLINEAR) and f.lead for f in op.forms.values()):
+        how = "tensors on the way may be rounded to the dtype" if op.card.stores else "the result is rounded once"
+        lines += _wrapped(f"float16 and bfloat16 are computed in at least float32; {how}", 2, 4)
+    return lines
 
 
 def _laws(form: Form) -> Iterator[str]:
