@@ -117,11 +117,13 @@ def test_the_experts_module(tmp_path: Path) -> None:
 
 
 def test_the_function_of_the_experts_module(tmp_path: Path) -> None:
-    """The function behind the module is right, a misfit of its matrices is refused, and only SwiGLU is missing."""
+    """The function behind the module is right, only SwiGLU is missing; asked strictly, it rejects matrices that do not fit."""
     status, found = judged("experts_module.py", tmp_path)
     assert status == 0
-    assert {"dtype.float32", "nan", "err.match.w2.1"} <= set(found["expert_mlp"]["holds"])
+    assert {"dtype.float32", "nan"} <= set(found["expert_mlp"]["holds"])
     assert all("experts of the kind swiglu" in reason for reason in found["expert_mlp"]["refused"].values())
+    _, found = judged("experts_module.py", tmp_path, "--strict")
+    assert "err.match.w2.1" in found["expert_mlp"]["holds"]
 
 
 def test_dispatch_by_einsum(tmp_path: Path) -> None:
