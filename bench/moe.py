@@ -22,7 +22,7 @@ import ml_dtypes
 import numpy as np
 import rivals
 import torch
-from contest import Array, Contest, Line, Rival, Thunk, call, lines, memory, ops, steady, tensors
+from contest import Array, Contest, Line, Rival, Thunk, call, in_turn, lines, memory, ops, steady, tensors
 from torch.nn import functional
 
 FRAMEWORKS = ("numpy", "torch", "jax")
@@ -44,24 +44,22 @@ def routes(t: int, e: int, k: int, slots: int) -> tuple[Array, Array]:
 
 def top_k() -> Iterator[Contest]:
     """Ties go to the lower position; the rivals leave them open or compare bits."""
-    others = {
+    others: dict[str, tuple[str, Callable[..., Any], float]] = {
         "numpy": ("np.argpartition, then sorted", rivals.partition_top_k, 1.1),
         "torch": ("torch.topk", torch.topk, 1.2),
         "jax": ("jax.lax.top_k", jax.lax.top_k, 1.4),
     }
     for t, e, dtype in product((4096, 65536), (8, 64, 256, 512), (np.float32, ml_dtypes.bfloat16)):
-        x = normal(t, e).astype(dtype)
+        inputs = [normal(t, e).astype(dtype) for _ in range(2**18 // (t * e) or 1)]
         for framework, (name, other, most) in others.items():
-            if framework == "numpy" and x.dtype != np.float32:
+            if framework == "numpy" and dtype != np.float32:
                 continue  # what NumPy has for others than its own dtypes is no rival
-            most = 1 / 7 if framework == "jax" and (t, e) == (65536, 8) else most
-            (own,) = tensors(framework, x)
+            own = tensors(framework, *inputs)
+            target = 1 / 7 if framework == "jax" and (t, e) == (65536, 8) else most
             for k in (1, 2, 8):
-                rival = Rival(
-                    name, call(framework, other, own, k=k), most if (framework, x.dtype) != ("torch", "bfloat16") else None
-                )
-                what = f"top_k {framework} {x.dtype} T {t} E {e} k {k}"
-                yield Contest(what, call(framework, ops(framework).top_k, own, k=k), [rival])
+                what = f"top_k {framework} {inputs[0].dtype} T {t} E {e} k {k}"
+                rival = Rival(name, in_turn(framework, other, own, k=k), target)
+                yield Contest(what, in_turn(framework, ops(framework).top_k, own, k=k), [rival])
 
 
 def position() -> Iterator[Contest]:
@@ -74,9 +72,8 @@ def position() -> Iterator[Contest]:
             others = [Rival("a counting loop in C", loop, 12)] if loop else []
             if e != 256:
                 others.append(Rival("one-hot cumsum", call(framework, rivals.one_hot_position(framework, e), own), 1 / 4))
-            yield Contest(
-                f"position {framework} T {t} E {e} k 2", call(framework, ops(framework).position, own, experts=e), others
-            )
+            ours = call(framework, ops(framework).position, own, experts=e)
+            yield Contest(f"position {framework} T {t} E {e} k 2", ours, others)
 
 
 def slots() -> Iterator[Contest | Line]:
@@ -91,19 +88,16 @@ def slots() -> Iterator[Contest | Line]:
         moved = Rival("a copy of as many bytes", call(framework, copy(framework), traffic), 1)
         yield Contest(f"combine {framework} {sizes}", combine, [moved])
         if framework != "numpy":
-            names = (
-                ("dispatch", (x, index, place), {"experts": e, "capacity": c}),
-                ("combine", (y, weights, index, place), {}),
-            )
-            for name, given, params in names:
-                timed = call(framework, getattr(ops(framework), name), *given, grad=True, **params)
-                yield Contest(f"{name} {framework} and gradient {sizes}", timed, [Rival("a copy of the buffer", buffer, 3)])
+            copied = Rival("a copy of the buffer", buffer, 3)
+            to_slots = call(framework, ops(framework).dispatch, x, index, place, experts=e, capacity=c, grad=True)
+            yield Contest(f"dispatch {framework} and gradient {sizes}", to_slots, [copied])
+            to_tokens = call(framework, ops(framework).combine, y, weights, index, place, grad=True)
+            yield Contest(f"combine {framework} and gradient {sizes}", to_tokens, [copied])
         if t == 4096:
             (mask,) = tensors(framework, ops("numpy").dispatch_mask(*arrays[3:5], experts=e, capacity=c).astype(np.float32))
-            one_hot = call(framework, rivals.one_hot_dispatch, mask, x), call(framework, rivals.one_hot_combine, mask, y)
-            yield Contest(
-                f"dispatch, combine {framework} {sizes}", both(dispatch, combine), [Rival("einsum", both(*one_hot), 0.01)]
-            )
+            hot = call(framework, rivals.one_hot_dispatch, mask, x), call(framework, rivals.one_hot_combine, mask, y)
+            one_hot = Rival("einsum", both(*hot), 1 / 100)
+            yield Contest(f"dispatch, combine {framework} {sizes}", both(dispatch, combine), [one_hot])
     yield from growth()
     yield from short_floats()
     yield from peaks()
@@ -111,7 +105,8 @@ def slots() -> Iterator[Contest | Line]:
 
 def copy(framework: str) -> Callable[[Any], Any]:
     """Return what copies an array to new memory."""
-    return {"numpy": np.copy, "torch": torch.clone, "jax": jax.numpy.copy}[framework]
+    copies: dict[str, Callable[[Any], Any]] = {"numpy": np.copy, "torch": torch.clone, "jax": jax.numpy.copy}
+    return copies[framework]
 
 
 def both(*thunks: Thunk) -> Thunk:
@@ -127,16 +122,16 @@ def pair(framework: str, x: Any, y: Any, weights: Any, index: Any, place: Any) -
 
 
 def growth() -> Iterator[Contest]:
-    """Time is linear in the tokens, and as many routes take as long with more experts."""
+    """Four times the tokens take four times as long, not sixteen, and as many routes take as long with more experts."""
 
     def of(framework: str, t: int, e: int) -> Thunk:
         c, k, d = 5 * t // (2 * e), 2, 512
         return both(*pair(framework, *tensors(framework, normal(t, d), normal(e, c, d), normal(t, k), *routes(t, e, k, c))))
 
     for framework in FRAMEWORKS:
-        less = Rival("T 8192", of(framework, 8192, 8), 5)
+        less = Rival("T 8192", of(framework, 8192, 8), 6)
         yield Contest(f"dispatch, combine {framework} T 32768 E 8 k 2 D 512", of(framework, 32768, 8), [less])
-        few = Rival("E 8", of(framework, 4096, 8), 1.25)
+        few = Rival("E 8", of(framework, 4096, 8), 1.5)
         yield Contest(f"dispatch, combine {framework} T 4096 E 256 k 2 D 512", of(framework, 4096, 256), [few])
 
 
@@ -207,7 +202,7 @@ def grouped_mm(x: torch.Tensor, w: torch.Tensor, counts: torch.Tensor) -> torch.
 
 
 def gradient_traffic() -> Iterator[Contest]:
-    """With 32 rows an expert, gradients take time by the expert; under autograd, a loop over w[e] writes all of w for each."""
+    """Eight times the experts take eight times as long, not 64: under autograd, a loop over w[e] writes all of w for each."""
 
     def of(e: int) -> tuple[Thunk, Thunk]:
         x, w, counts = tensors("torch", normal(32 * e, 256), normal(e, 256, 256), np.full(e, 32, np.int32))
@@ -249,7 +244,7 @@ def other_layers(framework: str, arrays: Sequence[Array], k: int, grad: bool, sm
     if framework == "torch":
         if not small:
             yield Rival("GShard einsums", call("torch", rivals.gshard_layer, *given, k=k, grad=grad), 1.1)
-        for way, block, parameters in rivals.transformers_blocks(*arrays, k=k):
+        for way, block, parameters in rivals.transformers_blocks(arrays, k):
             yield Rival(f"transformers {way}", call("torch", block, given[0], *(parameters if grad else ()), grad=grad), 1.1)
 
 

@@ -70,7 +70,8 @@ def one_hot_position(framework: str, experts: int) -> Callable[[Any], Any]:
         hot = jax.nn.one_hot(index.reshape(-1), experts, dtype=jnp.int32)
         return ((jnp.cumsum(hot, 0) * hot).sum(1) - 1).reshape(index.shape)
 
-    return {"numpy": in_numpy, "torch": in_torch, "jax": in_jax}[framework]
+    ways: dict[str, Callable[[Any], Any]] = {"numpy": in_numpy, "torch": in_torch, "jax": in_jax}
+    return ways[framework]
 
 
 def one_hot_dispatch(mask: Any, x: Any) -> Any:
@@ -92,7 +93,7 @@ def weighted_sum(y: torch.Tensor, weights: torch.Tensor, slot: torch.Tensor) -> 
 
 def loop_over_experts(x: torch.Tensor, w: torch.Tensor, sizes: Sequence[int]) -> torch.Tensor:
     """Return the grouped product as a loop that selects each matrix under autograd."""
-    return torch.cat([rows @ w[e] for e, rows in enumerate(x.split(sizes))])
+    return torch.cat([rows @ w[e] for e, rows in enumerate(x.split(sizes))])  # type: ignore[no-untyped-call]
 
 
 def swiglu(framework: str, x: Any, gate_up: Any, down: Any) -> Any:
@@ -135,7 +136,7 @@ def ragged_dot_layer(x: jax.Array, router: jax.Array, gate_up: jax.Array, down: 
 
 
 def transformers_blocks(
-    x: Array, router: Array, gate_up: Array, down: Array, k: int
+    arrays: Sequence[Array], k: int
 ) -> Iterator[tuple[str, Callable[..., torch.Tensor], list[torch.Tensor]]]:
     """Yield the Mixtral block of Hugging Face transformers for each way to run its experts, and its parameters."""
     try:
@@ -144,17 +145,18 @@ def transformers_blocks(
     except ImportError:
         missing("transformers is not installed: its layer was left out")
         return
+    _, router, gate_up, down = arrays
     (e, f, d), own = down.shape, {"gate.weight": router.T, "experts.gate_up_proj": gate_up.mT, "experts.down_proj": down.mT}
     for way in ("eager", "grouped_mm"):
         config = MixtralConfig(hidden_size=d, intermediate_size=f, num_local_experts=e, num_experts_per_tok=k)
         config._experts_implementation = way
-        block = MixtralSparseMoeBlock(config)
+        block: Any = MixtralSparseMoeBlock(config)  # type: ignore[no-untyped-call]
         block.load_state_dict({name: torch.from_numpy(a.copy()) for name, a in own.items()})
 
-        def run(x: torch.Tensor, *parameters: torch.Tensor, block: torch.nn.Module = block) -> torch.Tensor:
-            if not parameters:
-                return block(x[None])[0]
-            return torch.func.functional_call(block, dict(zip(own, parameters, strict=True)), (x[None],))[0]
+        def run(x: torch.Tensor, *parameters: torch.Tensor, block: Any = block) -> torch.Tensor:
+            given = dict(zip(own, parameters, strict=False))
+            y: torch.Tensor = torch.func.functional_call(block, given, (x[None],)) if given else block(x[None])
+            return y[0]
 
         yield way, run, [block.get_parameter(name) for name in own]
 

@@ -31,7 +31,7 @@ BLOCK = 1 << 15
 FEW = 16
 """Up to so many rounds, taking the largest out one by one is faster than a sort of long rows."""
 SHORT = 20
-"""Rows of up to so many elements a round are sorted faster than in rounds."""
+"""Rows of up to so many elements for each of the k rounds are sorted faster than the rounds take."""
 
 
 def wide(x: Array) -> Array:
