@@ -17,12 +17,14 @@ from itertools import product
 from multiprocessing import get_context
 from typing import Any
 
+from contest import Array, Contest, Line, Rival, Thunk, call, in_turn, lines, memory, ops, steady, tensors
+
+# isort: split  # what binds the process to one core comes before the frameworks
 import jax
 import ml_dtypes
 import numpy as np
 import rivals
 import torch
-from contest import Array, Contest, Line, Rival, Thunk, call, in_turn, lines, memory, ops, steady, tensors
 from torch.nn import functional
 
 FRAMEWORKS = ("numpy", "torch", "jax")
