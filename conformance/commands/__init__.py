@@ -1,0 +1,12 @@
+"""The commands of ``einspec``, one module each: what it takes, and what it does.
+
+A module has a docstring whose first line is its help, ``arguments(parser)``, and ``run(arguments)``, which returns the exit
+status: 0 passed, 1 failed, 2 wrong usage. What takes time to import is imported inside ``run``.
+"""
+
+NAMES = ("check", "show", "ops", "schema")
+"""The commands in the order in which the help lists them."""
+
+
+class UsageError(Exception):
+    """A command cannot do what it was asked; the message says what to do instead."""

@@ -1,0 +1,27 @@
+"""List the ops."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.add_argument("filter", nargs="*", help="words to look for in names, aliases and summaries")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print one line an op, its aliases too where words were given."""
+    from einspec.conformance import show
+
+    rows = show.catalogue(" ".join(arguments.filter))
+    if not rows:
+        print(f"einspec: no op matches {' '.join(arguments.filter)!r}; einspec ops lists them all", file=sys.stderr)
+        return 1
+    widths = [max(len(str(row[i])) for row in rows) for i in range(2)]
+    for family, name, aliases, kind, summary in rows:
+        print(f"{family:<{widths[0]}}  {name:<{widths[1]}}  {kind:<11}  {summary}")
+        if aliases and arguments.filter:
+            print(f"{'':<{widths[0]}}  {'':<{widths[1]}}  {'':<11}  also: {', '.join(aliases)}")
+    return 0

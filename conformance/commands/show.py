@@ -1,0 +1,19 @@
+"""Show the card of an op."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.add_argument("op", help="name or alias")
+    parser.add_argument("--latex", action="store_true", help="the definition as LaTeX")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the card."""
+    from einspec.conformance import show
+
+    print(show.show(arguments.op, latex=arguments.latex))
+    return 0
