@@ -1,6 +1,6 @@
 """Everything that is measured: ``python bench``, or a part of it with its own options: ``python bench moe --misses``.
 
-First the judge, then the ops against what a user would call instead, then the Mixture-of-Experts ops.
+First the judge and what isolation costs, then the ops against what a user would call instead, then the Mixture-of-Experts ops.
 """
 
 import argparse
@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-SCRIPTS = ("judge", "ops", "moe")
+SCRIPTS = ("judge", "isolation", "ops", "moe")
 
 parser = argparse.ArgumentParser(prog="python bench", description=(__doc__ or "").splitlines()[0], add_help=len(sys.argv) < 3)
 parser.add_argument("script", nargs="?", choices=SCRIPTS, help="what to measure (default: all)")

@@ -4,17 +4,40 @@ from __future__ import annotations
 
 import traceback
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
-from einspec.card import Op
+from einspec.card import Op, load
+from einspec.conformance import OPT_IN, TIERS
 from einspec.conformance.behaviour import LAYOUTS, check_conduct, check_error, check_layout, misfits
-from einspec.conformance.definition import check_definition, check_dtypes, check_empty, check_nan, dtype_clauses
+from einspec.conformance.definition import check_definition, check_dtype, check_empty, check_nan, dtype_clauses
 from einspec.conformance.judge import Context, Result, timed
+from einspec.conformance.known import holding_back
+from einspec.conformance.large import check_large
 from einspec.conformance.laws import check_law, laws_of
+from einspec.conformance.surroundings import changed, check_state, restore, surroundings
+from einspec.conformance.targets import Target, TargetError
 from einspec.conformance.transforms import TRANSFORMS, check_gradient, check_transform, gradients_of
 from einspec.conformance.trials import free_ties
 
 CONDUCT = ("pure", "repeat", "device")
+Check = Callable[[Context, str, str], Iterable[Result]]
+"""Takes the context, the part of the clause id behind its kind, and the tier."""
+CHECKS: dict[str, Check] = {
+    "def": lambda context, _, tier: check_large(context) if tier == "large" else check_definition(context, tier),
+    "empty": lambda context, *_: check_empty(context),
+    "dtype": lambda context, name, _: check_dtype(context, f"dtype.{name}"),
+    "index": lambda context, name, _: check_dtype(context, f"index.{name}"),
+    "nan": lambda context, *_: check_nan(context),
+    **{name: lambda context, *_, name=name: [_conduct(context)[context.id(name)]] for name in CONDUCT},
+    "layout": lambda context, layout, _: check_layout(context, layout),
+    "err": lambda context, constraint, _: check_error(context, constraint),
+    "law": lambda context, law, _: check_law(context, law),
+    "grad": lambda context, wrt, _: check_gradient(context, wrt),
+    "transform": lambda context, name, _: check_transform(context, name),
+    "state": lambda context, *_: check_state(context),
+}
+"""What judges a clause, by the kind that its id begins with."""
 
 
 def clauses(op: Op) -> list[str]:
@@ -30,84 +53,76 @@ def clauses(op: Op) -> list[str]:
         *(f"law.{law}" for law in laws_of(op)),
         *(f"grad.{name}" for name in gradients_of(op)),
         *(f"transform.{name}" for name in TRANSFORMS),
+        "state",
     ]
 
 
-def tier_of(clause: str) -> str:
-    """Return the tier that a clause belongs to; ``def`` belongs to three."""
-    return "transform" if clause.startswith(("grad.", "transform.")) else "scope"
+def tiers_of(clause: str) -> tuple[str, ...]:
+    """Return the tiers in which a clause is judged."""
+    if clause == "def":
+        return (*(t for t in TIERS if t != "transform"), *OPT_IN)
+    return ("transform",) if clause.startswith(("grad.", "transform.")) else ("scope",)
+
+
+def units(op: Op, tiers: Sequence[str]) -> list[tuple[str, str]]:
+    """Return what is judged one after the other: each clause of an op in each of these tiers that it belongs to."""
+    return [(clause, tier) for clause in clauses(op) for tier in tiers_of(clause) if tier in tiers]
 
 
 def judge(context: Context, only: Iterable[str] | None = None) -> Iterator[Result]:
-    """Yield the result of every clause of an op, or of those named, in order, with the time that each took."""
-    wanted = list(only) if only is not None else clauses(context.op)
+    """Yield the results of every clause of an op, or of those named, in order, with the time that each took."""
+    wanted = None if only is None else list(only)
+    for clause, tier in units(context.op, context.tiers):
+        if wanted is None or clause in wanted:
+            yield from judge_unit(context, clause, tier)
+
+
+def judge_unit(context: Context, clause: str, tier: str) -> list[Result]:
+    """Return what becomes of a clause in a tier; what it changes in the process around it is put right again."""
+    excuse = context.session.target.excuse(context.op.name, clause, context.session.device)
+    if excuse:
+        return [Result(context.id(clause), tier, "unsupported", 0, excuse)]
+    adapter = context.session.adapter
+    before = surroundings(adapter)
     token = free_ties.set(context.ties == "any")
     try:
-        for clause in wanted:
-            if clause == "def" or tier_of(clause) in context.tiers:
-                yield from timed(_one(context, clause))
+        return list(timed(holding_back(context, clause, tier, lambda: _guarded(context, clause, tier))))
     finally:
         free_ties.reset(token)
+        for change in changed(before, surroundings(adapter)):
+            context.changes.setdefault(change, f"{clause} ({tier})")
+        restore(adapter, before)
 
 
-def _one(context: Context, clause: str) -> Iterator[Result]:
-    entry = _declared(context, clause)
-    if entry:
-        yield Result(context.id(clause), tier_of(clause), "unsupported", 0, entry)
-        return
+def _guarded(context: Context, clause: str, tier: str) -> Iterator[Result]:
+    """Yield results; what the judge or the adapter raises is one, and the warnings that a framework gives are no news."""
+    kind, _, detail = clause.partition(".")
     try:
-        yield from _quietly(_check(context, clause))
-    except Exception as error:
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        reason = f"{type(error).__name__}: {error} ({place.filename.rsplit('/', 1)[-1]}, line {place.lineno})"
-        yield Result(context.id(clause), tier_of(clause), "errored", 0, reason[:500])
-
-
-def _quietly(results: Iterator[Result]) -> Iterator[Result]:
-    """Yield results without the warnings that a framework gives while it is judged, which are no news."""
-    while True:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            result = next(results, None)
-        if result is None:
-            return
-        yield result
+            yield from list(CHECKS[kind](context, detail, tier))
+    except (Exception, SystemExit) as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        reason = f"{type(error).__name__}: {error} ({place.filename.rsplit('/', 1)[-1]}, line {place.lineno})"
+        yield Result(context.id(clause), tier, "errored", 0, reason[:500])
 
 
-def _check(context: Context, clause: str) -> Iterator[Result]:
-    kind, _, detail = clause.partition(".")
-    match kind:
-        case "def":
-            yield from check_definition(context)
-        case "empty":
-            yield from check_empty(context)
-        case "dtype" | "index":
-            if "dtypes" not in context.cache:
-                context.cache["dtypes"] = check_dtypes(context)
-            yield context.cache["dtypes"][clause]
-        case "nan":
-            yield from check_nan(context)
-        case "pure" | "repeat" | "device":
-            if "conduct" not in context.cache:
-                context.cache["conduct"] = {r.clause: r for r in check_conduct(context)}
-            yield context.cache["conduct"][context.id(clause)]
-        case "layout":
-            yield from check_layout(context, detail)
-        case "err":
-            yield from check_error(context, detail)
-        case "law":
-            yield from check_law(context, detail)
-        case "grad":
-            yield from check_gradient(context, detail)
-        case "transform":
-            yield from check_transform(context, detail)
+def _conduct(context: Context) -> dict[str, Result]:
+    """Return the results of all clauses about conduct, judged together."""
+    if "conduct" not in context.cache:
+        context.cache["conduct"] = {r.clause: r for r in check_conduct(context)}
+    found: dict[str, Any] = context.cache["conduct"]
+    return found
 
 
-def _declared(context: Context, clause: str) -> str:
-    """Return the reason that a backend gives for not supporting a clause here, or nothing."""
-    session = context.session
-    for what, dtype, device, reason, url in session.target.unsupported:
-        covers = what in (context.op.name, context.id(clause)) and dtype in ("*", clause.removeprefix("dtype."))
-        if covers and device in ("*", session.device, session.device.partition(":")[0]):
-            return f"{reason} {url}".strip()
-    return ""
+def check_declared(target: Target) -> None:
+    """Check that what a target says of itself names clauses that there are.
+
+    Raises:
+        TargetError: an id is unknown; the message gives those that are near.
+    """
+    for what, where in target.declared:
+        op, slash, clause = what.partition("/")
+        if slash and clause not in (known := clauses(load(op))):
+            near = [c for c in known if c.startswith(clause.partition(".")[0])]
+            raise TargetError(f"{target.name}: {where}: no clause {what}; {op} has {', '.join(near or known)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import sys
 
 import einspec
@@ -35,6 +36,9 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Run the command and return its exit status: 0 passed, 1 failed, 2 wrong usage."""
     arguments = parser().parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # an exception of a backend may hold anything
     try:
         status: int = arguments.run(arguments)
     except (KeyError, UsageError) as error:

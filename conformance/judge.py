@@ -14,10 +14,11 @@ from einspec.conformance.session import Outcome, Session, Trial, WrongKind
 from einspec.conformance.trials import plain_trial, ramps
 from einspec.conformance.witness import witness
 
-Verdict = Literal["holds", "wrong", "refused", "unsupported", "errored", "not run"]
-VERDICTS: tuple[Verdict, ...] = ("holds", "wrong", "refused", "unsupported", "errored", "not run")
-"""``wrong``: a wrong result, or none, or no error where one is due. ``refused``: an exception where a target may make
-one. ``unsupported``: declared so, with a reason. ``errored``: the judge or the adapter failed. ``not run``: with a reason."""
+Verdict = Literal["holds", "wrong", "refused", "unsupported", "known", "errored", "not run"]
+VERDICTS: tuple[Verdict, ...] = ("holds", "wrong", "refused", "unsupported", "known", "errored", "not run")
+"""``wrong``: a wrong result, or none, or no error where one is due. ``refused``: an exception where a target may make one.
+``unsupported``: declared so, with a reason. ``known``: fails, and is declared to. ``errored``: there is no verdict, because the
+judge or the adapter failed, or the process was lost. ``not run``: with a reason."""
 
 
 @dataclass
@@ -33,6 +34,8 @@ class Result:
     backend: str = ""
     device: str = ""
     seconds: float = 0.0
+    stale: str = ""
+    """Where this clause is declared to fail, although it holds."""
 
     @property
     def op(self) -> str:
@@ -58,11 +61,23 @@ class Context:
     accepted: set[frozenset[str]] = field(default_factory=set)
     """The optional forms of a call that the target has been seen to take: it may not refuse these elsewhere."""
     cache: dict[str, Any] = field(default_factory=dict)
+    changes: dict[str, str] = field(default_factory=dict)
+    """What calls have changed around them, and the clause in which it was seen first."""
+    careful: bool = False
+    """Whether this op has ended its process already, so that no two clauses share a call."""
+    shrinks: bool = True
+    """Whether a failure that was drawn is made smaller."""
 
     @property
     def bare(self) -> bool:
         """Whether the target is a file of functions that promises no more than to compute what the cards say."""
         return self.session.target.bare
+
+    @property
+    def dtypes(self) -> tuple[str, ...]:
+        """The dtypes that the target can hold and does not declare unsupported for this op."""
+        target, device = self.session.target, self.session.device
+        return tuple(d for d in self.session.adapter.dtypes if not target.excuse(self.op.name, f"dtype.{d}", device))
 
     @property
     def subnormals(self) -> bool:

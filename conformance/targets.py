@@ -19,6 +19,7 @@ import numpy as np
 
 from einspec.card import Op, aliases, load, paths
 from einspec.conformance.cases import bank
+from einspec.conformance.declared import DeclarationError, Known, Unsupported, read_known, read_unsupported
 
 GROUP = "einspec.backends"
 USUAL = {"index": "int32", "bool": "bool"}
@@ -49,7 +50,8 @@ class Target:
     bare: bool = False
     positional: set[str] = field(default_factory=set)
     """Ops whose functions take any keyword by their signature and yet not those of the card."""
-    unsupported: list[tuple[str, str, str, str, str]] = field(default_factory=list)
+    unsupported: list[Unsupported] = field(default_factory=list)
+    known: list[Known] = field(default_factory=list)
 
     @property
     def framework(self) -> str:
@@ -59,6 +61,16 @@ class Target:
     def call(self, op: Op) -> Callable[..., Any]:
         """Return the function of an op, taking its parameters by the names of the card."""
         return _adapted(self.functions[op.name], op, self.positional) if self.bare else self.functions[op.name]
+
+    def excuse(self, op: str, clause: str, device: str) -> str:
+        """Return why the target says that it does not offer a clause of an op on a device, or nothing."""
+        entry = next((u for u in self.unsupported if u.covers(op, clause, device)), None)
+        return f"{entry.reason} {entry.url}".strip() if entry else ""
+
+    @property
+    def declared(self) -> list[tuple[str, str]]:
+        """Every id that the target names in what it says of itself, and where."""
+        return [*((u.what, "unsupported") for u in self.unsupported), *((k.clause, k.where) for k in self.known)]
 
     def arguments(self, op: Op, params: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         """Return the parameters of a call as the function takes them: by position, and by name."""
@@ -94,14 +106,18 @@ def default_names() -> list[str]:
     return usable
 
 
-def find(name: str) -> list[Target]:
+def find(name: str, probe: Callable[[str], bool] = lambda op: True) -> list[Target]:
     """Return what a name stands for; a file whose functions work on several frameworks gives one target each.
+
+    Args:
+        name: a backend, a dotted module or the path of a file.
+        probe: told which op is about to be called to learn which framework it is for; false if it had better not be.
 
     Raises:
         TargetError: nothing of that name can be judged; the message says why and what there is.
     """
     if _is_file(name):
-        return _from_file(Path(name))
+        return _from_file(Path(name), probe)
     try:
         if name in known_backends():
             return [_backend(name, importlib.import_module(known_backends()[name].value))]
@@ -110,14 +126,14 @@ def find(name: str) -> list[Target]:
         module = importlib.import_module(name)
     except ImportError as error:
         raise TargetError(f"{name} cannot be imported: {error}") from error
-    return _targets(name, module, f"from {name} import *", frozenset())
+    return _targets(name, module, f"from {name} import *", frozenset(), probe)
 
 
 def _is_file(name: str) -> bool:
     return name.endswith(".py") or Path(name).is_file()
 
 
-def _from_file(path: Path) -> list[Target]:
+def _from_file(path: Path, probe: Callable[[str], bool]) -> list[Target]:
     if not path.is_file():
         raise TargetError(f"no file {path}")
     try:
@@ -134,7 +150,7 @@ def _from_file(path: Path) -> list[Target]:
     except (Exception, SystemExit) as error:
         raise TargetError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
     here = f"import sys\nsys.path.insert(0, {str(path.parent)!r})\nfrom {path.stem} import *"
-    return _targets(path.name, module, here, imported)
+    return _targets(path.name, module, here, imported, probe)
 
 
 def _imported_names(tree: ast.Module) -> frozenset[str]:
@@ -143,7 +159,7 @@ def _imported_names(tree: ast.Module) -> frozenset[str]:
     return frozenset(a.asname or a.name for s in statements for a in s.names)
 
 
-def _targets(name: str, module: ModuleType, here: str, imported: frozenset[str]) -> list[Target]:
+def _targets(name: str, module: ModuleType, here: str, imported: frozenset[str], probe: Callable[[str], bool]) -> list[Target]:
     if all(hasattr(module, attribute) for attribute in ADAPTER):
         return [_backend(name, module, here)]
     functions: dict[str, tuple[str, Callable[..., Any]]] = {}
@@ -161,9 +177,9 @@ def _targets(name: str, module: ModuleType, here: str, imported: frozenset[str])
         raise TargetError(f"{name} defines no function named after an op{hint}; einspec ops lists the names")
     found: dict[str, Target] = {}
     for op_name, (label, function) in functions.items():
-        framework = _framework(load(op_name), function, module)
+        framework = _framework(load(op_name), function, module, probe)
         adapter = importlib.import_module(FRAMEWORKS[framework])
-        target = found.setdefault(framework, Target(name, adapter, {}, here, bare=True))
+        target = found.setdefault(framework, Target(name, adapter, {}, here, bare=True, **_said(name, module)))
         target.functions[op_name] = function
         if label != op_name:
             target.load += f"\n{op_name} = {label}"
@@ -183,27 +199,24 @@ def _backend(name: str, module: ModuleType, here: str = "") -> Target:
     if not functions:
         raise TargetError(f"backend {name} defines no op")
     here = here or f"from {module.__name__} import *"
-    return Target(name, module, functions, here, False, unsupported=_declared(name, getattr(module, "unsupported", [])))
+    return Target(name, module, functions, here, False, **_said(name, module))
 
 
-def _declared(name: str, entries: Iterable[Any]) -> list[tuple[str, str, str, str, str]]:
-    """Return the entries of ``unsupported``, each (op or clause, dtype, device, reason, url).
+def _said(name: str, module: ModuleType) -> dict[str, Any]:
+    """Return what a module says of itself: ``unsupported``, and the file of its ``known_failures``.
 
     Raises:
-        TargetError: an entry names no op, or gives no reason.
+        TargetError: an entry cannot be right.
     """
-    checked = []
-    for entry in entries:
-        what, dtype, device, reason, url = (*entry, "")[:5] if len(entry) >= 4 else (None,) * 5
-        if what is None or what.partition("/")[0] not in paths() or not reason:
-            raise TargetError(
-                f"{name}: unsupported: expected (op or clause, dtype or '*', device or '*', reason, url), not {entry!r}"
-            )
-        checked.append((what, dtype, device, reason, url))
-    return checked
+    path = getattr(module, "known_failures", None)
+    try:
+        known = read_known(Path(module.__file__ or "").parent / path) if path else []
+        return {"unsupported": read_unsupported(getattr(module, "unsupported", [])), "known": known}
+    except DeclarationError as error:
+        raise TargetError(f"{name}: {error}") from error
 
 
-def _framework(op: Op, function: Callable[..., Any], module: ModuleType) -> str:
+def _framework(op: Op, function: Callable[..., Any], module: ModuleType, probe: Callable[[str], bool]) -> str:
     """Return the framework whose arrays a function takes: by annotation, then by trying those that the module imports."""
     annotations = " ".join(str(a) for a in getattr(function, "__annotations__", {}).values())
     for framework, marks in {"torch": ("torch", "Tensor"), "jax": ("jax",), "numpy": ("ndarray", "numpy")}.items():
@@ -213,7 +226,9 @@ def _framework(op: Op, function: Callable[..., Any], module: ModuleType) -> str:
     roots |= {v.__name__.partition(".")[0] for v in vars(module).values() if isinstance(v, ModuleType)}
     likely = [f for f in FRAMEWORKS if f in roots or (f == "jax" and "jaxlib" in roots)]
     candidates = likely or [f for f in reversed(FRAMEWORKS) if importlib.util.find_spec(f)]
-    return next((f for f in candidates if _works_on(f, op, function)), candidates[0] if candidates else "numpy")
+    if len(candidates) > 1 and probe(op.name):
+        return next((f for f in candidates if _works_on(f, op, function)), candidates[0])
+    return candidates[0] if candidates else "numpy"
 
 
 def _works_on(framework: str, op: Op, function: Callable[..., Any]) -> bool:
@@ -228,7 +243,7 @@ def _works_on(framework: str, op: Op, function: Callable[..., Any]) -> bool:
     args = [[a[i] for i in range(len(a))] if spec.listed else a for spec, a in zip(inputs, arrays, strict=True)]
     try:
         result = _adapted(function, op)(*args, **case.params)
-    except Exception:
+    except (Exception, SystemExit):
         return False
     first = result[0] if isinstance(result, tuple | list) and result else result
     return bool(adapter.is_array(first))

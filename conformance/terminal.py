@@ -18,12 +18,13 @@ from einspec.conformance.run import Run, total_ops
 MARKS = {
     "holds": ("✓", "green"),
     "refused": ("refused", "yellow"),
+    "known": ("known", "yellow"),
     "wrong": ("WRONG", "bold red"),
     "errored": ("ERROR", "bold magenta"),
     "unsupported": ("unsupported", "cyan"),
     "not run": ("·", "dim"),
 }
-WORST = ("errored", "wrong", "refused", "holds", "unsupported", "not run")
+WORST = ("errored", "wrong", "known", "refused", "holds", "unsupported", "not run")
 SHOWN = 12
 """Failures that are printed in full."""
 
@@ -42,7 +43,7 @@ class Watcher:
         if kind == "backend":
             self.backends.append(data)
             self.progress.update(self.task, total=total_ops(self.backends))
-        elif kind == "start":
+        elif kind == "unit":
             self.progress.update(self.task, description=f"{data.backend}: {data.op}")
         elif kind == "finished":
             self.progress.advance(self.task)
@@ -84,7 +85,9 @@ def cell(results: list[Result]) -> str:
     worst = next(v for v in WORST if count[v])  # type: ignore[index]  # every verdict is in the list
     mark, style = MARKS[worst]
     number = count[worst]  # type: ignore[index]
-    return f"[{style}]{number} {mark}[/]" if worst != "refused" else f"[green]{count['holds']} ✓[/] [{style}]{number} {mark}[/]"
+    if worst in ("known", "refused"):
+        return f"[green]{count['holds']} ✓[/] [{style}]{number} {mark}[/]"
+    return f"[{style}]{number} {mark}[/]"
 
 
 def remarks(run: Run) -> list[str]:
@@ -102,6 +105,9 @@ def remarks(run: Run) -> list[str]:
             lines.append(f"  refused (fails under --strict): {summed(refused)}")
         declared = {r.reason for r in run.results if r.backend == backend["name"] and r.verdict == "unsupported"}
         lines += [f"  unsupported: {escape(reason)}" for reason in sorted(declared)]
+    known = {f"{r.clause}: {r.reason}" for r in run.results if r.verdict == "known"}
+    lines += [f"known to fail: {escape(text)}" for text in sorted(known)]
+    lines += [escape(note) for note in run.notes]
     skipped = Counter(r.reason for r in run.results if r.verdict == "not run")
     if skipped:
         lines.append("not run: " + "; ".join(f"{escape(reason)} ({n})" for reason, n in skipped.most_common(6)))

@@ -6,12 +6,16 @@ Exit status 0 only if everything asked for was judged and holds.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from einspec.card import resolve
-from einspec.conformance import TIERS
+from einspec.conformance import OPT_IN, TIERS
 from einspec.conformance.commands import UsageError
+from einspec.conformance.request import TIMEOUT, Request
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +36,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DEVICE",
         help="only this device, such as cpu, cuda or cuda:0; may be repeated",
     )
-    parser.add_argument("--tier", action="append", default=[], choices=TIERS, help="only this tier; may be repeated")
+    parser.add_argument(
+        "--tier",
+        action="append",
+        default=[],
+        choices=(*TIERS, *OPT_IN),
+        help=f"only this tier; may be repeated; {', '.join(OPT_IN)} runs only when it is asked for",
+    )
     parser.add_argument(
         "--strict",
         action="store_true",
@@ -44,7 +54,38 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         default="first",
         help="what selections promise among equal values: the first, as the cards say, or any valid choice",
     )
-    parser.add_argument("--report", type=Path, metavar="FILE.jsonl", help="write a report as JSON Lines")
+    parser.add_argument(
+        "--timeout",
+        type=_positive,
+        default=TIMEOUT,
+        metavar="SECONDS",
+        help=f"how long a clause may take in a tier before its process is ended (default {TIMEOUT:g})",
+    )
+    parser.add_argument(
+        "--memory",
+        type=_positive,
+        default=0.0,
+        metavar="GIB",
+        help="how much memory a process may hold before it is ended (default: nine tenths of what is available)",
+    )
+    parser.add_argument(
+        "--known",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE.jsonl",
+        help="known failures, a line each as in a report; may be repeated",
+    )
+    parser.add_argument("--report", type=Path, metavar="FILE.jsonl", help="write a report as JSON Lines, while the run goes on")
+    parser.add_argument("--host", default="", metavar="LABEL", help="what the report is to call this machine")
+
+
+def _positive(text: str) -> float:
+    """Return a number above zero."""
+    value = float(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"must be above 0, not {text}")
+    return value
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -60,12 +101,35 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"{arguments.report} is a directory; name a file to write the report into")
     if arguments.report and not arguments.report.resolve().parent.is_dir():
         raise UsageError(f"no directory {arguments.report.resolve().parent} to write {arguments.report.name} into")
-    request = run.Request(names, ops, tuple(arguments.device), tuple(arguments.tier) or TIERS, arguments.strict, arguments.ties)
+    request = Request(
+        names,
+        ops,
+        tuple(arguments.device),
+        tuple(arguments.tier) or TIERS,
+        arguments.strict,
+        arguments.ties,
+        arguments.timeout,
+        arguments.memory,
+        tuple(str(path.resolve()) for path in arguments.known),
+    )
     console = Console(soft_wrap=False) if sys.stdout.isatty() else Console(width=160, soft_wrap=False)
     watcher = terminal.Watcher(Console(stderr=True), sys.stderr.isatty())
-    with watcher.progress:
-        found = run.check(request, watcher)
-    if arguments.report:
-        report.write(found, arguments.report)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_ended_like_interrupted())
+        writer = stack.enter_context(report.Writer(arguments.report, request, arguments.host)) if arguments.report else None
+        stack.enter_context(watcher.progress)
+        found = run.check(request, lambda kind, data: [listen(kind, data) for listen in (watcher, writer) if listen])
+        if writer:
+            writer.close(found)
     terminal.show_run(found, console)
     return 0 if found.passed else 1
+
+
+@contextlib.contextmanager
+def _ended_like_interrupted() -> Iterator[None]:
+    """Make whoever ends the run get the report so far, as after Ctrl-C."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

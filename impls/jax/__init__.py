@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
+import psutil
 
 from einspec.dtypes import ALL
 from einspec.impls.jax.assignment import *  # noqa: F403  # a backend is the sum of its families
@@ -92,11 +93,35 @@ def device_of(x: jax.Array) -> str:
     return _device_name(next(iter(x.devices())))
 
 
+def memory(device: str) -> int:
+    """Return how many bytes are free on a device: what JAX may still take of it, or what the host has."""
+    known = _device(device).memory_stats() or {}
+    if "bytes_limit" in known:
+        return int(known["bytes_limit"] - known["bytes_in_use"])
+    return int(psutil.virtual_memory().available)
+
+
 @contextlib.contextmanager
 def holding(names: Iterable[str]) -> Iterator[None]:
     """Make JAX hold these dtypes while the context is open."""
     with jax.enable_x64(True) if WIDE & set(names) else contextlib.nullcontext():
         yield
+
+
+SETTINGS = ("jax_enable_x64", "jax_default_matmul_precision", "jax_numpy_dtype_promotion", "jax_disable_jit", "jax_debug_nans")
+"""What is set for all of JAX and changes results."""
+
+
+def state() -> dict[str, Any]:
+    """Return what is set for all of JAX, by name."""
+    return {name: getattr(jax.config, name) for name in SETTINGS}
+
+
+def restore(found: Mapping[str, Any]) -> None:
+    """Set it as it was."""
+    for name in SETTINGS:
+        if getattr(jax.config, name) != found[name]:
+            jax.config.update(name, found[name])  # type: ignore[no-untyped-call]
 
 
 def many(calls: Sequence[Callable[..., Any]], inputs: Sequence[Sequence[Any]]) -> list[Any]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import psutil
 import torch
 
 from einspec.dtypes import ALL, numpy_dtype
@@ -68,6 +69,13 @@ def device_of(x: torch.Tensor) -> str:
     return str(x.device)
 
 
+def memory(device: str) -> int:
+    """Return how many bytes are free on a device that has memory of its own."""
+    if device.startswith("cuda"):
+        return int(torch.cuda.mem_get_info(device)[0])
+    return int(psutil.virtual_memory().available)
+
+
 def layouts(x: torch.Tensor) -> dict[str, torch.Tensor]:
     """Return the same values in other memory: what an op must not depend on."""
     reverse = tuple(range(x.ndim))[::-1]
@@ -85,6 +93,29 @@ def layouts(x: torch.Tensor) -> dict[str, torch.Tensor]:
 def expanded(x: torch.Tensor, axis: int, size: int) -> torch.Tensor:
     """Return the first slice along an axis, repeated without memory of its own (stride 0)."""
     return x.narrow(axis, 0, 1).expand(*x.shape[:axis], size, *x.shape[axis + 1 :])
+
+
+def state() -> dict[str, Any]:
+    """Return what is set for all of PyTorch, by name."""
+    return {
+        "the default dtype of PyTorch": torch.get_default_dtype(),
+        "the default device of PyTorch": torch.get_default_device(),
+        "the threads of PyTorch": torch.get_num_threads(),
+        "the gradient mode of PyTorch": torch.is_grad_enabled(),
+        "the deterministic mode of PyTorch": torch.are_deterministic_algorithms_enabled(),
+        "the random state of PyTorch": torch.get_rng_state().numpy().tobytes(),
+    }
+
+
+def restore(found: Mapping[str, Any]) -> None:
+    """Set it as it was."""
+    torch.set_default_dtype(found["the default dtype of PyTorch"])
+    if torch.get_default_device() != found["the default device of PyTorch"]:
+        torch.set_default_device(found["the default device of PyTorch"])
+    torch.set_num_threads(found["the threads of PyTorch"])
+    torch.set_grad_enabled(found["the gradient mode of PyTorch"])
+    torch.use_deterministic_algorithms(found["the deterministic mode of PyTorch"])
+    torch.set_rng_state(torch.frombuffer(bytearray(found["the random state of PyTorch"]), dtype=torch.uint8))
 
 
 def compiled(fn: Callable[..., Any]) -> Callable[..., Any]:

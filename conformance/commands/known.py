@@ -1,0 +1,39 @@
+"""Print the failures of a report as known failures, each with its smallest input.
+
+Append what it prints to the file that a backend names in known_failures, or give that file to einspec check --known. A known
+failure is tried on its stored input first and does not fail a run; one that holds does, and the run names the line to delete.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from einspec.conformance.commands import UsageError
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.add_argument("report", type=Path, metavar="FILE.jsonl", help="a report of einspec check")
+    parser.add_argument("--reason", required=True, help="why it fails, for whoever reads the matrix")
+    parser.add_argument("--url", default="", help="where it is tracked")
+    parser.add_argument("--clause", action="append", default=[], metavar="ID", help="only this clause; may be repeated")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print one line a failure; exit status 1 where the report has none of those that are asked for."""
+    from einspec.conformance import report
+    from einspec.conformance.known import entry
+
+    if not arguments.reason.strip():
+        raise UsageError("--reason is empty: say why it fails, best with the address of an issue in --url")
+    failures = [r for r in report.read(arguments.report).results if r.verdict in ("wrong", "errored")]
+    failing = list(dict.fromkeys(r.clause for r in failures))
+    unknown = [c for c in arguments.clause if c not in failing]
+    if unknown:
+        raise UsageError(f"{unknown[0]} does not fail in {arguments.report}; what fails: {', '.join(failing) or 'nothing'}")
+    chosen = [r for r in failures if not arguments.clause or r.clause in arguments.clause]
+    for result in chosen:
+        print(json.dumps(entry(result, arguments.reason, arguments.url)))
+    return 0 if chosen else 1

@@ -1,0 +1,177 @@
+"""What runs in the process of a backend: it judges its share of the ops, unit by unit, and says so through a pipe."""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import importlib.metadata
+import os
+import platform
+import signal
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from einspec.card import load, paths
+from einspec.conformance.request import Request, cache_directory
+
+Message = tuple[str, Any]
+VERSIONS = ("numpy", "torch", "jax", "jaxlib", "einops", "ml_dtypes", "hypothesis")
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A clause in a tier on a device that is about to be judged: what is lost if the process dies now."""
+
+    number: int
+    backend: str
+    device: str
+    op: str
+    clause: str
+    tier: str
+    known: str
+    """Why it is known to fail, or nothing."""
+    accepted: frozenset[frozenset[str]]
+    """What the target has been seen to take so far."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a process is to do: a share of a name, from the unit on at which the process before it was lost."""
+
+    name: str
+    request: Request
+    share: slice
+    prints: Path
+    """Where what is printed goes: a folder of its own."""
+    first: int = 0
+    accepted: frozenset[frozenset[str]] = frozenset()
+    untried: tuple[str, ...] = ()
+    """Ops that are not called to learn which framework they are for."""
+    given_up: tuple[tuple[str, str], ...] = ()
+    """Ops, each with a device, that have ended the process too often."""
+
+
+def work(job: Job, out: Connection) -> None:
+    """Judge one name in a process of its own; everything said goes through the pipe."""
+    _detach(job.prints)
+    from einspec.conformance.clauses import check_declared
+    from einspec.conformance.declared import DeclarationError, read_known
+    from einspec.conformance.targets import TargetError, find
+
+    try:
+
+        def probe(op: str) -> bool:
+            out.send(("probe", op))
+            return op not in job.untried
+
+        targets = find(job.name, probe)
+        for target in targets:
+            target.known += [entry for path in job.request.known for entry in read_known(Path(path))]
+            check_declared(target)
+    except (TargetError, DeclarationError) as error:
+        out.send(("problem", str(error)))
+        return
+    number = 0
+    for target in targets:
+        number = _judge(target, job, number, out)
+    out.send(("done", job.name))
+
+
+def _detach(prints: Path) -> None:
+    """Lead a process group of its own, send what is printed to files, and leave a trace when the process is lost."""
+    if hasattr(os, "setsid"):
+        os.setsid()
+    for name, descriptor in (("out", 1), ("err", 2)):
+        with (prints / name).open("ab") as file:
+            os.dup2(file.fileno(), descriptor)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    faulthandler.enable()
+    if hasattr(faulthandler, "register"):
+        faulthandler.register(signal.SIGUSR1, all_threads=False)
+
+
+def _judge(target: Any, job: Job, number: int, out: Connection) -> int:
+    """Judge a share of the ops of a target on every device that is asked for, and return the number of the next unit."""
+    from einspec.conformance.behaviour import agreement
+    from einspec.conformance.clauses import judge_unit, units
+    from einspec.conformance.judge import Context, Result
+    from einspec.conformance.known import known_here
+    from einspec.conformance.session import Session
+
+    request = job.request
+    if hasattr(target.adapter, "start"):
+        target.adapter.start(cache_directory())
+    available = list(target.adapter.devices())
+    chosen = [d for d in available if not request.devices or {d, d.partition(":")[0]} & set(request.devices)]
+    asked = [op for op in paths() if not request.ops or op in request.ops]
+    ops = [op for op in asked if op in target.functions][job.share]
+    out.send(("backend", describe(target, available, chosen, ops)))
+    for device in chosen:
+        session = Session(target, device)
+        for result in _absent(target, device, asked[job.share]) if number >= job.first else ():
+            out.send(("result", result))
+        for op in ops:
+            context = Context(session, load(op), request.strict, request.tiers, request.ties)
+            last = number + len(units(context.op, request.tiers))
+            if last <= job.first:
+                number = last
+                continue
+            if number < job.first:
+                context.accepted, context.careful = set(job.accepted), True
+            for clause, tier in units(context.op, request.tiers):
+                number += 1
+                if number <= job.first:
+                    continue
+                if (device, op) in job.given_up:
+                    reason = "not tried any more: this op has ended the process too often"
+                    results = [Result(context.id(clause), tier, "not run", 0, reason)]
+                else:
+                    known = known_here(context, clause, tier)
+                    because = f"{known.reason} {known.url}".strip() if known else ""
+                    out.send(
+                        ("unit", Unit(number, target.name, device, op, clause, tier, because, frozenset(context.accepted)))
+                    )
+                    results = judge_unit(context, clause, tier)
+                for result in results:
+                    result.backend, result.device = target.name, device
+                    out.send(("result", result))
+            sample = agreement(context)
+            if sample is not None and device == chosen[0]:
+                out.send(("sample", {**sample, "op": op, "backend": target.name, "device": device}))
+            out.send(("finished", op))
+    return number
+
+
+def _absent(target: Any, device: str, ops: list[str]) -> Iterator[Any]:
+    """Yield a result for every op that the target has no function for and says why."""
+    from einspec.conformance.judge import Result
+
+    for op in ops:
+        reason = target.excuse(op, "def", device)
+        if op not in target.functions and reason:
+            yield Result(f"{op}/def", "scope", "unsupported", 0, reason, None, target.name, device)
+
+
+def describe(target: Any, available: list[str], chosen: list[str], ops: list[str]) -> dict[str, Any]:
+    """Return what a report says of a backend before its results."""
+    loaded = [p for p in VERSIONS if p in sys.modules]
+    known = [d for d in getattr(target.adapter, "known_devices", ()) if not any(a.partition(":")[0] == d for a in available)]
+    return {
+        "name": target.name,
+        "framework": target.framework,
+        "bare": target.bare,
+        "versions": {p: importlib.metadata.version(p) for p in loaded},
+        "available": available,
+        "devices": chosen,
+        "absent": known,
+        "ops": ops,
+        "missing": [] if target.bare else [op for op in paths() if op not in target.functions],
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+    }
