@@ -33,7 +33,7 @@ def judged(name: str, tmp_path: Path, *arguments: str) -> tuple[int, dict[str, d
     path = tmp_path / "report.jsonl"
     status = main(["check", str(EXAMPLES / name), "--tier", "scope", "--report", str(path), *arguments])
     found: dict[str, dict[str, dict[str, str]]] = defaultdict(lambda: defaultdict(dict))
-    for result in report.read(path):
+    for result in report.read(path).results:
         op, _, clause = result.clause.partition("/")
         found[op][result.verdict][clause] = result.reason
     return status, found

@@ -1,20 +1,21 @@
-"""Print a JSON Schema."""
+"""Print a JSON Schema: of a card, of a line of a report, or of the index of golden vectors."""
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
+
+MODULES = {"card": "einspec.tables", "report": "einspec.conformance.report", "vectors": "einspec.conformance.vectors"}
+"""The module whose ``schema()`` it is."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    parser.add_argument("what", choices=("card", "report"))
+    parser.add_argument("what", choices=tuple(MODULES))
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the schema."""
-    from einspec import tables
-    from einspec.conformance import report
-
-    print(json.dumps(tables.schema() if arguments.what == "card" else report.schema(), indent=2))
+    print(json.dumps(importlib.import_module(MODULES[arguments.what]).schema(), indent=2))
     return 0

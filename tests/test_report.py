@@ -1,0 +1,350 @@
+"""Reports: written while a run goes on, read when cut off, merged, compared, summed up."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from reports import HOSTILE, WITNESS, backend, file, made, one
+
+from einspec.conformance import report
+from einspec.conformance.cli import main
+from einspec.conformance.commands import UsageError
+from einspec.conformance.diff import Change, diff
+from einspec.conformance.judge import VERDICTS, Verdict
+from einspec.conformance.merge import read_all
+from einspec.conformance.request import Request
+from einspec.conformance.summary import badges, markdown
+
+HOLDS = one("stack/def", "holds")
+WRONG = one("stack/def", "wrong", "y: 1 of 2 elements differ", witness=WITNESS)
+
+
+def test_every_verdict_fits_the_published_schema(tmp_path: Path) -> None:
+    """All lines of a report validate, and lines with another verdict, an unknown field or no clause do not."""
+    path = file(tmp_path, "r", made(*(one(f"stack/{v}", v, "why", stale="here") for v in VERDICTS), WRONG))
+    validator = jsonschema.Draft202012Validator(report.schema())
+    lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    assert [line["kind"] for line in lines] == ["header", "backend", *["result"] * (len(VERDICTS) + 1), "footer"]
+    for line in lines:
+        validator.validate(line)
+    for change in ({"verdict": "maybe"}, {"colour": "red"}, {"clause": "stack"}, {"tier": "never"}, {"kind": "other"}):
+        assert not validator.is_valid({**lines[2], **change}), change
+
+
+def test_the_schema_in_the_repository_is_the_one_that_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    """docs/report.schema.json holds what the command prints."""
+    assert main(["schema", "report"]) == 0
+    assert (Path(__file__).parent.parent / "docs" / "report.schema.json").read_text("utf-8") == capsys.readouterr().out
+
+
+def test_a_report_is_written_while_the_run_goes_on(tmp_path: Path) -> None:
+    """What a run has said so far can be read at once; its end adds what came last, once, and the footer."""
+    path, run = tmp_path / "r.jsonl", made(HOLDS, one("stack/agree", "holds"))
+    with report.Writer(path, run.request, host="box") as writer:
+        assert report.read(path).header.host == "box"
+        writer("backend", backend("numpy", "stack"))
+        writer("backend", backend("numpy", "tile"))
+        writer("unit", None)
+        writer("result", HOLDS)
+        found = report.read(path)
+        assert ([r.clause for r in found.results], found.incomplete) == (["stack/def"], "incomplete: cut off")
+        assert found.backends["numpy"].ops == ["stack", "tile"]
+        writer.close(run)
+    found = report.read(path)
+    assert ([r.clause for r in found.results], found.incomplete) == (["stack/def", "stack/agree"], "")
+    assert found.run.passed
+    assert path.read_text("utf-8").count('"stack/def"') == 1
+
+
+def test_a_run_that_is_killed_leaves_a_report(tmp_path: Path) -> None:
+    """The results before the kill are there."""
+    path = tmp_path / "r.jsonl"
+    command = [sys.executable, "-m", "einspec.conformance.cli", "check", "numpy", "--tier", "scope", "--report", str(path)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        for _ in range(600):
+            if path.exists() and path.read_text("utf-8").count('"result"') >= 10:
+                break
+            time.sleep(0.1)
+        assert process.poll() is None
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    found = report.read(path)
+    assert len(found.results) >= 10
+    assert found.incomplete
+    assert not found.run.passed
+
+
+def test_a_report_reads_wherever_it_was_cut(tmp_path: Path) -> None:
+    """At every byte behind the header the results of the whole lines are there, and the report is said to be cut off."""
+    whole = file(tmp_path, "r", made(HOLDS, one("tile/def", "holds"))).read_bytes()
+    path = tmp_path / "cut.jsonl"
+    for end in range(whole.index(b"\n"), len(whole) - 1):
+        path.write_bytes(whole[:end])
+        found = report.read(path)
+        complete = whole[:end].count(b"\n") + (whole[end : end + 1] == b"\n")
+        assert len(found.results) == min(max(complete - 2, 0), 2)
+        assert bool(found.incomplete) == (end < len(whole) - 1)
+
+
+HEADER = (
+    '{"kind": "header", "schema": %d, "einspec": "9", "spec": "1.0", "created": "", "platform": "", "python": "", "asked": %s}'
+)
+GOOD = HEADER % (1, "{}")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is empty"),
+        ("stack holds\n", "is no JSON Lines file"),
+        ('{"a": 1}\n', "is no einspec report"),
+        ("[]\n", "is no einspec report"),
+        (HEADER % (2, "{}"), "newer einspec"),
+        (HEADER % (1, '{"tiers": 3}'), "line 1"),
+        (f'{GOOD}\n{{"kind": "resu\n{{"kind": "footer"}}\n', "line 2, is no JSON"),
+        (f"{GOOD}\n{GOOD}\n", "a second report begins"),
+        (f'{GOOD}\n{{"kind": "result", "clause": "a/b", "tier": "scope", "verdict": "maybe"}}\n', "line 2"),
+        (
+            f'{GOOD}\n{{"kind": "result", "clause": "a/b", "tier": "scope", "verdict": "holds"}}\n',
+            "which no line before describes",
+        ),
+        (f'{GOOD}\n{{"kind": "song"}}\n', "no kind of line: 'song'"),
+        (f"{GOOD}\n3\n", "no kind of line"),
+    ],
+)
+def test_a_file_that_is_no_report_is_said_to_be_none(
+    text: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command ends with status 2 and names the file and what is wrong with it."""
+    path = tmp_path / "r.jsonl"
+    path.write_text(text, encoding="utf-8")
+    assert main(["report", str(path)]) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert "r.jsonl" in said
+
+
+def test_fields_of_later_versions_are_ignored(tmp_path: Path) -> None:
+    """A line with a field more still reads, as long as the schema is the same."""
+    path = file(tmp_path, "r", made(HOLDS))
+    path.write_text(path.read_text("utf-8").replace('"kind"', '"later": [1], "kind"'), encoding="utf-8")
+    assert report.read(path).results == [HOLDS]
+
+
+def test_machines_that_disagree_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same backend, clause and kind of device with another verdict: both machines, versions and reasons are told."""
+    agreed = one("tile/def", "holds", name="torch", device="cuda:0")
+    bad = one("stack/def", "wrong", "y: differs", name="torch", device="cuda:1", witness=WITNESS)
+    first = file(tmp_path, "a", made(agreed, one("stack/def", "holds", name="torch", device="cuda:0"), torch="2.6"))
+    other = file(tmp_path, "b", made(one("tile/def", "holds", name="torch", device="cuda:1"), bad, torch="2.7"))
+    merged = read_all([first, other], ["box", "lab"])
+    (found,) = merged.disagreements
+    assert (found.backend, found.device, found.clauses) == ("torch", "cuda", (("stack/def", "scope"),))
+    assert [(c.report.label, v, why) for c, v, why in found.sides] == [("box", "holds", ""), ("lab", "wrong", "y: differs")]
+    assert main(["report", str(first), str(other), "--name", "box", "--name", "lab"]) == 1
+    out = capsys.readouterr().out
+    for part in (
+        "torch @ box",
+        "torch @ lab",
+        "disagree torch on cuda: stack: def",
+        "torch 2.6",
+        "torch 2.7",
+        "wrong, y: differs",
+    ):
+        assert part in out, part
+
+
+def test_other_backends_of_other_machines_do_not_disagree(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Backends with their own names, or on another kind of device, are columns of one matrix without a label."""
+    first = file(tmp_path, "a", made(HOLDS))
+    other = file(tmp_path, "b", made(one("stack/def", "refused", "no", name="torch"), one("tile/def", "holds", name="torch")))
+    merged = read_all([first, other])
+    assert not merged.disagreements
+    assert [c.name for c in merged.columns] == ["numpy", "torch"]
+    assert main(["report", str(first), str(other)]) == 0
+    assert "disagree" not in capsys.readouterr().out
+    device = one("stack/def", "wrong", "no", device="cuda:0")
+    assert not read_all([first, file(tmp_path, "c", made(device))]).disagreements
+
+
+def test_a_merged_run_passes_only_if_every_report_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A failure or a cut in one of them fails all, and the cut is said."""
+    good, bad = file(tmp_path, "good", made(HOLDS)), file(tmp_path, "bad", made(WRONG, one("tile/def", "holds")))
+    assert main(["report", str(good), str(good)]) == 0
+    assert main(["report", str(good), str(bad)]) == 1
+    cut = tmp_path / "cut.jsonl"
+    cut.write_text("".join(good.read_text("utf-8").splitlines(keepends=True)[:-1]), encoding="utf-8")
+    capsys.readouterr()
+    assert main(["report", str(good), str(cut)]) == 1
+    assert "cut: incomplete: cut off" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["report", "no.jsonl"], "cannot read no.jsonl"),
+        (["report", "r.jsonl", "--name", "a", "--name", "b"], "2 names for 1 reports"),
+        (["report", "r.jsonl", "--html", "no/such/page.html"], "cannot write no/such/page.html"),
+        (["report", "r.jsonl", "--markdown", "no/such/page.md"], "cannot write no/such/page.md"),
+        (["report", "r.jsonl", "--badges", "r.jsonl"], "cannot write badges into r.jsonl"),
+        (["diff", "r.jsonl", "other.jsonl"], "no backend is in both"),
+    ],
+)
+def test_what_cannot_be_written_or_read_is_said(
+    arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Status 2 and what to do."""
+    monkeypatch.chdir(tmp_path)
+    file(tmp_path, "r", made(HOLDS))
+    file(tmp_path, "other", made(one("stack/def", "holds", name="torch")))
+    assert main(arguments) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_the_summary_counts_every_verdict_and_skips_are_no_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Markdown has a column a verdict, and a backend of which nothing was judged did not pass."""
+    results = [one(f"stack/{i}", v) for i, v in enumerate(VERDICTS) for _ in range(1)]
+    path = file(tmp_path, "r", made(*results))
+    assert main(["report", str(path), "--markdown", "-"]) == 1
+    out = capsys.readouterr().out
+    assert "## einspec: failed" in out
+    assert "1 passed, 1 failed, 1 refused, 1 unsupported, 1 known, 1 errored, 1 not run" in out
+    assert "| `numpy` | `cpu` | 1 | 1 | 1 | 1 | 1 | 1 | 1 |" in out
+    assert "| axes | **0 of 1** |" in out
+    skipped = file(tmp_path, "s", made(one("stack/def", "not run", "no reason"), one("stack/nan", "unsupported", "not here")))
+    assert main(["report", str(skipped), "--markdown", "-"]) == 1
+    assert "| axes | · |" in capsys.readouterr().out
+
+
+def test_markdown_stays_small_and_shows_reasons_as_they_are(tmp_path: Path) -> None:
+    """Many failures are counted, not listed, and no text of a backend becomes markup, a link or a cell."""
+    many = [one(f"{op}/{kind}", "wrong", HOSTILE) for op in ("stack", "tile") for kind in ("def", "nan", "empty")]
+    many += [one(f"op_{i}/def", "wrong", "x" * 5000) for i in range(200)]
+    text = markdown(read_all([file(tmp_path, "r", made(*many))]))
+    assert len(text) < 20_000
+    assert r"\<img src=x" in text
+    assert r"\| \*b\*" in text
+    assert "(and 2 more clauses)" in text
+    assert "and 182 more" in text
+    assert "](" not in text
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "message", "color"),
+    [
+        (("holds", "holds", "not run"), "1.0 · 2 hold", "brightgreen"),
+        (("holds", "known"), "1.0 · 1 hold, 1 known", "yellow"),
+        (("holds", "wrong", "wrong", "errored"), "1.0 · 2 wrong, 1 errored", "red"),
+        (("not run", "unsupported"), "1.0 · nothing holds", "lightgrey"),
+    ],
+)
+def test_badges_say_what_holds(verdicts: tuple[Verdict, ...], message: str, color: str, tmp_path: Path) -> None:
+    """One shields.io endpoint a backend, with the spec version and the worst that there is to say."""
+    path = file(tmp_path, "r", made(*(one(f"stack/{i}", v, name="my backend.py") for i, v in enumerate(verdicts))))
+    main(["report", str(path), "--badges", str(tmp_path / "badges")])
+    (badge,) = (tmp_path / "badges").iterdir()
+    assert badge.name == "my-backend.py.json"
+    want = {"schemaVersion": 1, "label": "einspec my backend.py", "message": message, "color": color}
+    assert json.loads(badge.read_text("utf-8")) == want
+
+
+def test_the_badge_of_a_report_that_was_cut_off_is_not_green(tmp_path: Path) -> None:
+    """What was not judged may be wrong."""
+    path = file(tmp_path, "r", made(HOLDS))
+    path.write_text("".join(path.read_text("utf-8").splitlines(keepends=True)[:-1]), encoding="utf-8")
+    assert badges(read_all([path]))["numpy.json"]["color"] == "lightgrey"
+
+
+def test_text_that_no_output_can_show_is_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A lone surrogate in a reason is written, read and printed as a question mark, and a pair stays a character."""
+    path = file(tmp_path, "r", made(one("stack/def", "wrong", "\ud800 \U0001f600")))
+    assert '"? ' in path.read_text("utf-8")
+    assert report.read(path).results[0].reason == "? \U0001f600"
+    path.write_text(path.read_text("utf-8").replace('"? ', '"\\ud800 '), encoding="utf-8")
+    assert main(["report", str(path)]) == 1
+    assert "? \U0001f600" in capsys.readouterr().out
+
+
+GONE: Any = None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "change"),
+    [
+        ("holds", "wrong", "worse"),
+        ("holds", "errored", "worse"),
+        ("holds", "refused", "worse"),
+        ("holds", "known", "worse"),
+        ("holds", "unsupported", "worse"),
+        ("holds", "not run", "worse"),
+        ("refused", "not run", "worse"),
+        ("not run", "wrong", "worse"),
+        ("known", "wrong", "worse"),
+        ("holds", GONE, "worse"),
+        (GONE, "wrong", "worse"),
+        ("wrong", "holds", "better"),
+        ("wrong", "refused", "better"),
+        ("known", "holds", "better"),
+        ("not run", "holds", "better"),
+        ("wrong", "not run", "other"),
+        ("wrong", "known", "other"),
+        ("wrong", "errored", "other"),
+        ("wrong", GONE, "other"),
+        ("not run", GONE, "other"),
+        (GONE, "holds", "other"),
+        (GONE, "not run", "other"),
+    ],
+)
+def test_a_change_is_for_the_better_or_the_worse(old: Verdict | None, new: Verdict | None, change: str) -> None:
+    """To fail is worse, and so is to say less than before; a failure that is only no longer judged is not better."""
+    before, after = (one("stack/def", v) if v else None for v in (old, new))
+    found = Change("numpy", "cpu", "stack/def", "scope", before, after)
+    assert ("worse" if found.worse else "better" if found.better else "other") == change
+
+
+def test_diff_tells_what_changed_and_fails_if_anything_got_worse(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Newly wrong, newly holding, new, gone and versions are told, with the status 1; the other way round some got better."""
+    kept, gone = one("tile/def", "holds"), one("tile/nan", "holds")
+    old = file(tmp_path, "old", made(HOLDS, one("stack/nan", "wrong"), kept, gone))
+    new = file(tmp_path, "new", made(WRONG, one("stack/nan", "holds"), kept, one("tile/empty", "holds"), numpy="2.0"))
+    assert main(["diff", str(old), str(new)]) == 1
+    out = capsys.readouterr().out
+    for part in (
+        "numpy: numpy 1.0, now 2.0",
+        "worse: 2 clauses",
+        "newly wrong, held before: numpy cpu: stack: def (scope): y: 1 of 2 elements differ",
+        "gone: numpy cpu: tile: nan",
+        "newly holding, wrong before: numpy cpu: stack: nan",
+        "new clause, holds: numpy cpu: tile: empty",
+        "something got worse: 2 worse, 1 better, 1 otherwise changed; 3 clauses compared",
+    ):
+        assert part in out, part
+    assert main(["diff", str(old), str(old)]) == 0
+    assert "nothing got worse: 0 worse" in capsys.readouterr().out
+
+
+def test_diff_leaves_out_what_the_newer_run_was_not_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A run of one op compares with a run of all, and what was left out is counted; a cut makes it worse."""
+    old = file(tmp_path, "old", made(HOLDS, one("tile/def", "holds")))
+    new = file(tmp_path, "new", made(HOLDS, asked=("stack",)))
+    assert main(["diff", str(old), str(new)]) == 0
+    assert "left out, as the newer run was not asked for them: 1 clause\n" in capsys.readouterr().out
+    new.write_text("".join(new.read_text("utf-8").splitlines(keepends=True)[:-1]), encoding="utf-8")
+    assert not diff(report.read(old), report.read(new)).passed
+
+
+def test_a_report_that_cannot_be_written_is_said_before_anything_is_judged(tmp_path: Path) -> None:
+    """The error names the file."""
+    with pytest.raises(UsageError, match=r"cannot write the report .*name another file"), report.Writer(tmp_path, Request(())):
+        pass
