@@ -1,0 +1,101 @@
+"""A new backend: a module with its adapter and a first op, the entry point, a workflow for CI."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import re
+from pathlib import Path
+
+from einspec.conformance.commands import UsageError
+from einspec.conformance.scaffold import filled, write
+from einspec.conformance.targets import FRAMEWORKS, known_backends
+
+NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
+COMMON = ("asarray", "device_of", "devices", "dtypes", "framework", "is_array", "known_devices", "to_numpy")
+BORROWED = {
+    "numpy": ("expanded", "layouts"),
+    "torch": ("expanded", "layouts", "transforms"),
+    "jax": ("flushes_subnormals", "holding", "loses_nan_in_maxima", "many", "start", "transforms"),
+}
+"""What a backend on a framework of the suite takes from the adapter that is there, besides what they have in common."""
+CHECKED = {"torch": "einspec.impls.torch.checked"}
+"""Where the argument checks of a framework are, if not with those of the others."""
+
+
+def new_backend(name: str, framework: str, folder: Path | None = None) -> tuple[list[Path], list[str]]:
+    """Write the skeleton of a backend.
+
+    Args:
+        name: what the backend is to be called.
+        framework: numpy, torch, jax, or the import name of a namespace that follows the array API standard.
+        folder: where to; ``einspec-<name>`` if absent.
+
+    Returns:
+        The files, and remarks for the user.
+
+    Raises:
+        UsageError: the name cannot be used, the framework is unknown, or a file is there already.
+    """
+    _check_name(name)
+    framework = {"pytorch": "torch", "jax.numpy": "jax"}.get(framework, framework)
+    remarks = _check_framework(framework)
+    folder = folder or Path(f"einspec-{name}")
+    module = f"einspec_{name.replace('-', '_')}"
+    values = {
+        "name": name,
+        "module": module,
+        "framework": framework,
+        "distribution": _distribution(framework),
+        "imports": _imports(framework),
+    }
+    adapter = "backend_borrowed.py" if framework in BORROWED else "backend.py"
+    texts = {
+        folder / f"{module}.py": filled(adapter, values),
+        folder / "pyproject.toml": filled("backend_pyproject.toml", values),
+        folder / "README.md": filled("backend_README.md", values),
+        folder / ".github" / "workflows" / "einspec.yml": filled("backend_workflow.yml", values),
+    }
+    write(texts)
+    return list(texts), remarks
+
+
+def _imports(framework: str) -> str:
+    """Return the imports of the module, in their order."""
+    if framework not in BORROWED:
+        return "\n".join(sorted(("import numpy as np", f"import {framework} as xp")))
+    names = sorted((*COMMON, *BORROWED[framework]))
+    adapter = "".join(f"    {name},\n" for name in names)
+    checks = f"from {CHECKED.get(framework, 'einspec.impls.checked')} import op"
+    lines = sorted((f"from einspec.impls.{framework} import (  # noqa: F401  # the adapter\n{adapter})", checks))
+    return "\n".join(lines)
+
+
+def _check_name(name: str) -> None:
+    if not NAME.fullmatch(name):
+        raise UsageError(
+            f"{name!r} cannot name a backend: take lower-case letters, digits and single - or _, beginning with a letter"
+        )
+    same = [b for b in known_backends() if b.replace("-", "_") == name.replace("-", "_") or b.startswith(f"{name}-")]
+    if same:
+        raise UsageError(f"{name!r} is taken by the installed backend {same[0]}; choose another name")
+
+
+def _check_framework(framework: str) -> list[str]:
+    """Return what to say of a framework that is not installed, or raise where nothing is known of it."""
+    if not all(part.isidentifier() for part in framework.split(".")):
+        raise UsageError(f"{framework!r} is no import name; --framework is numpy, torch, jax or an array API namespace")
+    if importlib.util.find_spec(framework.partition(".")[0]):
+        return []
+    if framework in FRAMEWORKS:
+        return [f"{framework} is not installed here: pip install 'einspec[{framework}]' before the backend is tried"]
+    raise UsageError(
+        f"no module {framework!r} here: install it first, or give --framework numpy, torch, jax or the import name of a"
+        " namespace that follows the array API standard"
+    )
+
+
+def _distribution(framework: str) -> str:
+    """Return what pip calls a framework."""
+    root = framework.partition(".")[0]
+    return importlib.metadata.packages_distributions().get(root, [root])[0].replace("_", "-")

@@ -1,0 +1,207 @@
+"""A new op in a checkout of einspec: its card, and a function to be written in each backend."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import json
+import keyword
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+import einspec
+from einspec import card
+from einspec.conformance.commands import UsageError
+from einspec.conformance.example import example
+from einspec.conformance.scaffold import filled, write
+from einspec.tables import Card
+
+FRAMEWORKS = {"numpy": "NumPy", "torch": "PyTorch", "jax": "JAX"}
+ARRAYS = {"numpy": "Array", "torch": "Tensor", "jax": "Array"}
+CHECKED = {"numpy": "einspec.impls.checked", "torch": "einspec.impls.torch.checked", "jax": "einspec.impls.checked"}
+IMPORTS = {
+    "numpy": "from typing import Any\n\nimport numpy as np\n",
+    "torch": "from torch import Tensor\n",
+    "jax": "from jax import Array\n",
+}
+IDENTITY = "x: ... a -> y: ... a", "y[..., a] = x[..., a]"
+"""The card as it is written where nothing is said of the op."""
+
+
+def new_op(
+    name: str, family: str, signature: str = "", definition: str = "", params: Sequence[str] = (), start: Path | None = None
+) -> tuple[list[Path], list[Path], list[str]]:
+    """Write the card of an op and its three functions, which raise ``NotImplementedError``.
+
+    Args:
+        name: the op.
+        family: the family that it belongs to, one that there is or a new one.
+        signature: the signature of the card.
+        definition: the definition of the card.
+        params: parameters, each ``name=axes`` where it gives the size of axes, or ``name`` where formulas read it.
+        start: a folder in the checkout, the present one if absent.
+
+    Returns:
+        The files that were written, those that were changed, and remarks for the user.
+
+    Raises:
+        UsageError: this is no checkout, the name is taken, or the card says what cannot be.
+    """
+    root = checkout(start or Path.cwd())
+    _check_names(root, name, family)
+    if bool(signature) != bool(definition):
+        raise UsageError("give both --signature and --definition, or neither: the names in the one are those of the other")
+    signature, definition = (signature, definition) if signature else IDENTITY
+    text = filled("op.toml", _values(signature, definition, params))
+    op = _compiled(name, family, text)
+    new: dict[Path, str] = {root / "spec" / "ops" / family / f"{name}.toml": text}
+    changed: dict[Path, str] = {}
+    for framework in FRAMEWORKS:
+        folder = root / "impls" / framework
+        path, function = folder / f"{family}.py", _function(op, framework)
+        if path.is_file():
+            changed[path] = _extended(path.read_text(encoding="utf-8"), name, function)
+            continue
+        new[path] = _family(framework, family, name, function)
+        init = folder / "__init__.py"
+        changed[init] = _registered(init.read_text(encoding="utf-8"), framework, family)
+    write(new)
+    for path, source in changed.items():
+        path.write_text(source, encoding="utf-8")
+    apart = card.OPS.resolve() != (root / "spec" / "ops").resolve()
+    remark = f"the einspec that runs here reads its cards in {card.OPS}: pip install -e {root}, so that it sees the new one"
+    return list(new), list(changed), [remark] if apart else []
+
+
+def checkout(start: Path) -> Path:
+    """Return the root of the checkout of einspec that a folder lies in.
+
+    Raises:
+        UsageError: it lies in none.
+    """
+    for folder in (start.resolve(), *start.resolve().parents):
+        if (folder / "spec" / "ops").is_dir() and all((folder / "impls" / f / "__init__.py").is_file() for f in FRAMEWORKS):
+            return folder
+    raise UsageError("no checkout of einspec here: an op is added to its repository; clone it and call einspec new op in there")
+
+
+def _check_names(root: Path, name: str, family: str) -> None:
+    cards = {p.stem: p for p in (root / "spec" / "ops").glob("*/*.toml")}
+    aliases = {a: stem for stem, path in cards.items() for a in tomllib.loads(path.read_text("utf-8")).get("aliases", ())}
+    for what, word in (("an op", name), ("a family", family)):
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", word) or keyword.iskeyword(word):
+            raise UsageError(f"{word!r} cannot name {what}: take lower-case letters, digits and _, beginning with a letter")
+    if name in cards:
+        raise UsageError(f"the op {name} is there already: {cards[name].relative_to(root)}")
+    if name in aliases:
+        raise UsageError(f"{name} is another name of the op {aliases[name]}; take it off that card first")
+    adapter = [n for f in FRAMEWORKS for n in _names((root / "impls" / f / "__init__.py").read_text(encoding="utf-8"))]
+    if hasattr(builtins, name) or name in (*adapter, *FRAMEWORKS):
+        raise UsageError(f"{name} would hide a name that the backends use; choose another one")
+    helpers = [f for f in FRAMEWORKS if (root / "impls" / f / f"{family}.py").is_file()]
+    if helpers and not (root / "spec" / "ops" / family).is_dir():
+        raise UsageError(f"impls/{helpers[0]}/{family}.py is there and is no family of ops; choose another family")
+
+
+def _names(source: str) -> Iterator[str]:
+    """Yield the names that a module defines itself."""
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.FunctionDef):
+            yield node.name
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            yield from (t.id for t in targets if isinstance(t, ast.Name))
+
+
+def _values(signature: str, definition: str, params: Sequence[str]) -> dict[str, str]:
+    tables = []
+    for given in params:
+        name, _, axes = given.partition("=")
+        if not name.isidentifier() or keyword.iskeyword(name):
+            raise UsageError(f"--param {given!r}: expected a name, or a name and the axes whose size it gives, as num_heads=h")
+        size = [f"size = {json.dumps(axes)}", "min = 1"] if axes else ["values = [0, 1, 2]"]
+        tables.append("\n".join([f"\n[params.{name}]", *size, f'doc = "TODO: what {name} is"']))
+    lines = definition.strip()
+    return {
+        "since": einspec.SPEC_VERSION,
+        "signature": json.dumps(signature.strip(), ensure_ascii=False),
+        "definition": f'"""\n{lines}\n"""' if "\n" in lines else json.dumps(lines, ensure_ascii=False),
+        "params": "\n".join(tables) + "\n" * bool(tables),
+    }
+
+
+def _compiled(name: str, family: str, text: str) -> card.Op:
+    """Return the op of a card that is not in its place yet, once it is sure that calls of it can be made up."""
+    try:
+        op = card.compile_card(name, family, msgspec.convert(tomllib.loads(text), Card))
+    except ValueError as error:
+        raise UsageError(f"the card would be wrong: {error}") from None
+    try:
+        example(op)
+    except (ValueError, TypeError, KeyError, IndexError):
+        raise UsageError(
+            f"no call of {name} can be made up: where the parts of (h d) stand alone in no input, one of them is given by a"
+            " parameter, as --param num_heads=h"
+        ) from None
+    return op
+
+
+def _function(op: card.Op, framework: str) -> str:
+    signature, array = next(iter(op.forms.values())).signature, ARRAYS[framework]
+    inputs = [f"{s.name}: Sequence[{array}]" if s.listed else f"{s.name}: {array}" for s in signature.inputs]
+    given = [*inputs, *(["*"] if op.card.params else []), *(f"{n}: int" for n in op.card.params)]
+    kinds = [f"tuple[{array}, ...]" if s.listed else array for s in signature.outputs]
+    returned = kinds[0] if len(kinds) == 1 else f"tuple[{', '.join(kinds)}]"
+    head = f"@op\ndef {op.name}({', '.join(given)}) -> {returned}:\n"
+    return f'{head}    """Compute {op.name} (see its card)."""\n    raise NotImplementedError("{op.name} is not written yet")\n'
+
+
+def _family(framework: str, family: str, name: str, function: str) -> str:
+    """Return the file of a new family."""
+    standard = ["from collections.abc import Sequence\n"] if "Sequence[" in function else []
+    imports = IMPORTS[framework] if not standard or framework == "numpy" else "\n" + IMPORTS[framework]
+    head = (
+        f'"""{FRAMEWORKS[framework]}: TODO: what the ops of {family} have in common."""\n\nfrom __future__ import annotations\n'
+    )
+    array = "\nArray = np.ndarray[Any, Any]\n" if framework == "numpy" else ""
+    body = f'\nfrom {CHECKED[framework]} import op\n\n__all__ = [\n    "{name}",\n]\n{array}\n\n{function}'
+    return f"{head}\n{''.join(standard)}{imports}{body}"
+
+
+def _extended(source: str, name: str, function: str) -> str:
+    """Return the file of a family with one function more, at its end and in ``__all__``."""
+    exported = next(n for n in ast.parse(source).body if isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) == "__all__")
+    names = sorted((*ast.literal_eval(exported.value), name))
+    lines = source.splitlines()
+    lines[exported.lineno - 1 : exported.end_lineno] = ["__all__ = [", *(f'    "{n}",' for n in names), "]"]
+    if "Sequence[" in function and not re.search(r"^from collections\.abc import .*\bSequence\b", source, re.M):
+        at = lines.index("from __future__ import annotations") + 1
+        lines[at:at] = ["", "from collections.abc import Sequence"]
+    return "\n".join(lines) + f"\n\n\n{function}"
+
+
+def _registered(source: str, framework: str, family: str) -> str:
+    """Return the ``__init__.py`` of a backend with the import of one more family, in its place in the alphabet."""
+    start = f"from einspec.impls.{framework}."
+    lines = source.splitlines()
+    places = [i for i, line in enumerate(lines) if line.startswith(start) and line.partition("#")[0].rstrip().endswith("*")]
+    after = [i for i in places if lines[i].removeprefix(start).split()[0] < family]
+    at = after[-1] + 1 if after else places[0]
+    reason = "" if after else lines[places[0]].partition("F403")[2]
+    if reason:  # the reason stands on the first of the imports
+        lines[places[0]] = lines[places[0]].removesuffix(reason)
+    lines.insert(at, f"{start}{family} import *  # noqa: F403{reason}")
+    return "\n".join(lines) + "\n"
+
+
+def todo(name: str) -> Mapping[str, str]:
+    """Return the commands that come next, each with what it is for."""
+    return {
+        f"einspec show {name}": "the page of the card; say on the card what it does",
+        f"einspec check numpy torch jax --op {name}": "the clauses that fail are what is left to do",
+        "ruff check --fix && ruff format": "the order of imports",
+    }

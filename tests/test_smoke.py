@@ -1,0 +1,225 @@
+"""einspec smoke: a sound adapter passes, each fault of an adapter is told, and a hostile one cannot stop it."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from einspec.conformance.bench import Bench, Finding, differs
+from einspec.conformance.cli import main
+from einspec.conformance.soundness import CHECKS
+
+SOUND = """
+import numpy as np
+class Box:
+    def __init__(self, a): self.a = a
+dtypes = ("float32", "float64", "float16", "int32", "complex64", "float8_e5m2")
+def devices(): return ["cpu", "box:0"]
+def asarray(x, device):
+    box = Box(x.copy()); box.device = device; return box
+def to_numpy(x): return x.a.copy()
+def is_array(x): return isinstance(x, Box)
+def device_of(x): return x.device
+def layouts(x): return {"reversed": Box(np.ascontiguousarray(x.a[::-1])[::-1])}
+def expanded(x, axis, size): return Box(np.repeat(np.take(x.a, [0], axis), size, axis))
+Box.__add__ = lambda x, y: Box(x.a + y.a)
+Box.__mul__ = lambda x, y: Box(x.a * y.a)
+Box.__getitem__ = lambda x, i: Box(x.a[i])
+transforms = {
+    "jit": lambda fn: fn,
+    "vmap": lambda fn: lambda x: Box(np.stack([fn(Box(row)).a for row in x.a])),
+    "vjp": lambda fn, inputs, outer: pulled(fn, inputs, outer),
+}
+def pulled(fn, inputs, outer):  # by differences, exact for the sums and squares that are tried
+    def total(*given):
+        found = fn(*given)
+        return sum(f.a.astype(float) * o.a for f, o in zip(found if isinstance(found, tuple) else (found,), outer))
+    sides = [[total(*(Box(x.a.astype(float) + s * (x is y)) for y in inputs)) for s in (1, -1)] for x in inputs]
+    return [Box(((up - down) / 2).astype(np.float32)) for up, down in sides]
+def many(calls, inputs): return [call(*given) for call, given in zip(calls, inputs)]
+unsupported = [("stack", "float16", "box", "too small")]
+def matrix_transpose(x): return x
+"""
+
+FAULTS = {
+    "names": [
+        ("del to_numpy", "no to_numpy"),
+        ("dtypes = 'float32'", "dtypes is 'float32'"),
+        ("dtypes = ('float32', 'flaot64')", "unknown flaot64"),
+        ("dtypes = ('int32',)", "float32 is missing"),
+        ("layouts = {}", "layouts is dict"),
+    ],
+    "devices": [
+        ("def devices(): return 'cpu'", "gives 'cpu'"),
+        ("def devices(): return []", "gives []"),
+        ("def devices(): return ['cpu', 'cpu']", "gives ['cpu', 'cpu']"),
+        ("known_devices = 'cuda'", "known_devices is 'cuda'"),
+    ],
+    "declared": [
+        ("unsupported = [('stakc', '*', '*', 'no')]", "no op 'stakc'"),
+        ("unsupported = [('stack/nam', '*', '*', 'no')]", "no clause 'nam'; it has nan"),
+        ("unsupported = [('stack', '*', '*', '')]", "a reason is missing"),
+        ("known_failures = 'nowhere.jsonl'", "nowhere.jsonl cannot be read"),
+    ],
+    "round trip": [
+        ("def asarray(x, device): return Box(np.asarray(x, np.float32))", "dtype float32 instead of float64"),
+        ("def asarray(x, device): return Box(x + 0)", "0.0 (0x00000000) for -0.0 (0x80000000)"),
+        ("def asarray(x, device): return Box(np.atleast_1d(x))", "shape [1] instead of []"),
+        ("def asarray(x, device): x[...] = x; return Box(x)", "read-only: raised ValueError"),
+        ("def to_numpy(x): return x.a.tolist()", "gives list, not a NumPy array"),
+        ("def to_numpy(x): return x.a if x.a.size else 1 / 0", "raised ZeroDivisionError"),
+        ("def to_numpy(x): return np.where(abs(x.a) < 2.0**-126, x.a * 0, x.a).astype(x.a.dtype)", "values differ"),
+    ],
+    "is_array": [
+        ("def is_array(x): return False", "false for what asarray gives"),
+        ("def is_array(x): return True", "true for a list, a float, a NumPy array"),
+    ],
+    "device_of": [("def device_of(x): return 'cpu'", "gives 'cpu' for an array on 'box:0'")],
+    "layouts": [
+        ("def layouts(x): return {'transposed': Box(x.a.T)}", "shape [3, 2] instead of [2, 3]"),
+        ("def layouts(x): return {'sideways': x}", "no layout 'sideways'"),
+        ("del expanded", "absent beside layouts"),
+        ("def expanded(x, axis, size): return x", "axis 0"),
+    ],
+    "transforms": [
+        ("transforms['pmap'] = 1", "no transform 'pmap'"),
+        ("transforms['jit'] = lambda fn: lambda *a: a[0]", "values differ"),
+        ("transforms['compile'] = None", "raised TypeError"),
+        ("transforms['vmap'] = lambda fn: fn", "4.0 (0x40800000) for 3.0 (0x40400000)"),
+        ("transforms['vjp'] = lambda fn, i, o: o", "the gradient of a * a"),
+        ("transforms['vjp'] = lambda fn, i, o: o[0]", "not a list of one gradient"),
+    ],
+    "many": [
+        ("def many(calls, inputs): return [calls[0](*inputs[0])]", "not one result a call"),
+        ("def many(calls, inputs): return [c(*g) for c, g in zip(calls, inputs)][::-1]", "values differ"),
+    ],
+    "ops": [("del matrix_transpose", "no function named as an op")],
+}
+
+
+def made(*parts: str) -> Bench:
+    """Return an adapter made of source text."""
+    module = ModuleType("made")
+    module.__file__ = __file__
+    exec("\n".join(parts), module.__dict__)
+    return Bench("made", module)
+
+
+def findings(bench: Bench, check: str) -> list[Finding]:
+    """Return what one check found."""
+    with np.errstate(all="ignore"):
+        return list(CHECKS[check](bench))
+
+
+def test_a_sound_adapter_has_no_problem() -> None:
+    """No check accuses it, and each that has something to try says that it did."""
+    found = {check: findings(made(SOUND), check) for check in CHECKS}
+    assert not [f for each in found.values() for f in each if f.state == "PROBLEM"]
+    silent = [check for check, each in found.items() if not any(f.state == "ok" for f in each)]
+    assert silent == ["start"], found
+
+
+@pytest.mark.parametrize(("check", "fault", "said"), [(c, *f) for c, faults in FAULTS.items() for f in faults])
+def test_every_fault_is_told(check: str, fault: str, said: str) -> None:
+    """The check that it concerns finds it, and says what to do."""
+    problems = [f for f in findings(made(SOUND, fault), check) if f.state == "PROBLEM"]
+    assert any(said in f.text for f in problems), problems
+    assert all(f.advice for f in problems)
+
+
+def test_every_check_has_a_fault() -> None:
+    """No check is there that cannot fail; memory is only told, and start only called."""
+    assert set(CHECKS) - set(FAULTS) == {"memory", "start"}
+
+
+def test_flushed_subnormals_may_be_lost() -> None:
+    """What an adapter says that its framework flushes need not come back."""
+    flush = "def to_numpy(x): return np.where(abs(x.a) < 2.0**-126, x.a * 0, x.a)"
+    lost = made(SOUND, "dtypes = ('float32',)", flush)
+    assert [f.state for f in findings(lost, "round trip")] == ["PROBLEM"] * 2
+    lost.adapter.flushes_subnormals = True
+    assert [f.state for f in findings(lost, "round trip")] == ["ok"] * 2
+
+
+def test_nan_stands_for_nan() -> None:
+    """Which NaN comes back is left open, that it is one is not."""
+    one, other = (np.array([1, bits], np.uint32).view(np.float32) for bits in (0x7FC00000, 0xFFC00001))
+    assert not differs(one, other)
+    assert differs(np.nan_to_num(one), other)
+
+
+def test_shared_memory_is_only_told() -> None:
+    """An adapter may share memory with NumPy arrays: a note, no problem."""
+    shared = made(SOUND, "def asarray(x, device): return Box(x)\ndef to_numpy(x): return x.a")
+    (found,) = findings(shared, "memory")
+    assert found.state == "note"
+    assert "asarray shares" in found.text
+    assert "to_numpy shares" in found.text
+
+
+@pytest.mark.parametrize("name", ["numpy", "torch", "jax"])
+def test_our_backends_are_sound(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The backends of the suite pass, in a process of their own."""
+    pytest.importorskip(name, reason=f"needs {name}")
+    assert main(["smoke", name]) == 0, capsys.readouterr().out
+    assert capsys.readouterr().out.splitlines()[-1].startswith("sound: ")
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("def devices():\n    import time\n    time.sleep(600)", "devices     no answer within 2 s"),
+        ("def to_numpy(x):\n    import os\n    os.kill(os.getpid(), 9)", "the process was ended by signal 9"),
+        ("def to_numpy(x):\n    import os\n    os._exit(0)", "the process was ended with status 0"),
+        ("def devices():\n    raise SystemExit(0)", "raised SystemExit"),
+        ("import nosuchmodule", "No module named 'nosuchmodule' (hostile.py, line"),
+        ("def (", "raised SyntaxError"),
+    ],
+)
+def test_a_hostile_adapter_gets_a_clear_answer(
+    source: str, said: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """One that hangs, kills the process, exits or cannot be imported is told, with the check in which it did."""
+    path = tmp_path / "hostile.py"
+    path.write_text(f"print('noise')\n{SOUND}\n{source}\n", encoding="utf-8")
+    assert main(["smoke", str(path), "--timeout", "2"]) == 1
+    printed = capfd.readouterr().out
+    assert said in printed
+    assert "noise" not in printed
+    assert printed.splitlines()[-1].startswith("not sound: ")
+
+
+def test_a_file_of_functions_borrows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where there is no adapter, the one that the judge would borrow is tried, and this is said."""
+    path = tmp_path / "bare.py"
+    path.write_text("import numpy as np\ndef matrix_transpose(x: np.ndarray):\n    return x.mT\n", encoding="utf-8")
+    assert main(["smoke", str(path)]) == 0
+    printed = capsys.readouterr().out
+    assert "the adapter of numpy that it borrows" in printed
+    assert "1 of " in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nowhere.py"], "no file nowhere.py"),
+        (["nosuchbackend"], "no backend, module or file 'nosuchbackend'"),
+        (["numpy", "--timeout", "0"], "above 0"),
+    ],
+)
+def test_wrong_use_says_so(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What cannot be tried is an error of use, with exit status 2."""
+    assert main(["smoke", *arguments]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_the_layouts_of_the_suite_are_known() -> None:
+    """The names that smoke accepts are those that the judge asks for."""
+    from einspec.conformance.behaviour import LAYOUTS
+
+    own = importlib.import_module("einspec.impls.numpy").layouts(np.zeros((2, 3), np.float32))
+    assert set(own) <= set(LAYOUTS)
