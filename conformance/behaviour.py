@@ -41,16 +41,21 @@ def check_conduct(context: Context) -> Iterator[Result]:
     if session.compiles and context.op.name not in session.not_traceable and not found.direct:
         call = adapter.transforms["jit"](call)
     args = session.arguments(case, arrays)
-    others = session.arguments(case, filled(case, "float32", "gauss", 8))
+    other = plain_trial(case, filled(case, "float32", "gauss", 8))
+    others = session.arguments(case, other.arrays)
     try:
         raw = call(*args)
         kept = session.outcome(found, raw)
         kept.outputs = {name: np.array(array) for name, array in kept.outputs.items()}
-        call(*others)
+        changed_values = session.outcome(other, call(*others))
         first = session.outcome(found, raw)
         first.outputs = {name: np.array(array) for name, array in first.outputs.items()}
         again = [session.outcome(found, call(*args)) for _ in range(2)]
     except (Exception, SystemExit) as error:
+        if context.refuses(found, Outcome(error=error)):
+            for clause in ("pure", "repeat", "device"):
+                yield Result(context.id(clause), "scope", "refused", 1, context.summary(found, Outcome(error=error)))
+            return
         for clause in ("pure", "repeat", "device"):
             yield Result(
                 context.id(clause),
@@ -70,6 +75,8 @@ def check_conduct(context: Context) -> Iterator[Result]:
     same = _equal(kept, first)
     if same:
         same, problem = all(_equal(kept, o) for o in again), "the same call gave other bits after a call with other values"
+    if same and _equal(kept, changed_values) and changed_values.difference(other) is not None:
+        same, problem = False, "a call with other values gave the result of an earlier call"
     yield _judged(context, "repeat", same, problem, found, kept)
     if not arrays:
         yield context.not_run("device", "scope", "the op takes no tensors")
@@ -270,7 +277,7 @@ def check_error(context: Context, constraint: str) -> Iterator[Result]:
         yield context.not_run(clause, "scope", f"the function refuses {', '.join(sorted(misfit.case.options))}")
         return
     session = context.session
-    if misfit.dtype[1] not in session.adapter.dtypes:
+    if misfit.dtype[1] not in context.dtypes:
         yield context.not_run(clause, "scope", f"{session.target.framework} has no {misfit.dtype[1]}")
         return
     arrays = {}

@@ -15,7 +15,7 @@ from einspec.conformance.choice import descends
 from einspec.conformance.compare import Difference, Expected
 from einspec.conformance.expect import output_dtype, traits_of, widen
 from einspec.conformance.session import Trial
-from einspec.conformance.trials import filled
+from einspec.conformance.trials import filled, free_ties
 from einspec.dtypes import numpy_dtype
 from einspec.oracle import evaluate_at
 
@@ -99,13 +99,16 @@ def _at_points(case: Case) -> Iterator[Trial]:
 
 
 def _coordinates(shape: tuple[int, ...], arrays: Mapping[str, Array], rng: np.random.Generator) -> Array:
-    """Return coordinates of an output: anywhere, at its far end, and where indices point to."""
+    """Return coordinates of an output: anywhere, at its far end, where indices point to, and would in fewer bits."""
     points = np.stack([rng.integers(0, n, POINTS) for n in shape], axis=1)
     points[:8] = np.array(shape) - 1 - np.minimum(rng.integers(0, 3, (8, len(shape))), np.array(shape) - 1)
     pointed = [v[(v >= 0) & (v < shape[0])] for v in arrays.values() if v.dtype.kind in "iu"]
     known = np.concatenate(pointed) if pointed else np.zeros(0, int)
     if known.size:
         points[8:32, 0] = rng.choice(known, 24)
+        narrow = np.concatenate([known + shift for shift in (-(2**16), -(2**8), 2**8, 2**16)])
+        narrow = narrow[(narrow >= 0) & (narrow < shape[0])]
+        points[32:, 0] = rng.choice(narrow, POINTS - 32) if narrow.size else points[32:, 0]
     return points
 
 
@@ -113,13 +116,13 @@ def _selection(case: Case) -> Trial:
     """Return a call of a selection from very many values, of which each row must be a right one."""
     name, (source, _) = next(iter(case.form.selects.items()))
     arrays = filled(case, "float32", "gauss", 3)
-    arrays[source] = np.round(arrays[source] * 64) / 64
+    arrays[source] = np.round(arrays[source] / 3)  # so that equal values are among the largest
     arrays[source][..., -arrays[source].shape[-1] // 32 :] += 100  # so that far positions are chosen
 
     def check(outputs: Mapping[str, Array]) -> Difference | None:
         for row in np.ndindex(outputs[name].shape[:-1]):
             values = arrays[source][row].astype(np.float64)
-            problem = descends(outputs[name][row], values, np.zeros(len(values)), np.ones(len(values), bool), False)
+            problem = descends(outputs[name][row], values, np.zeros(len(values)), np.ones(len(values), bool), free_ties.get())
             if problem:
                 return Difference(f"row {list(row)} is {outputs[name][row].tolist()}: {problem}")
         return None

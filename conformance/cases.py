@@ -8,6 +8,7 @@ import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from fractions import Fraction
 from typing import Any
 
 from einspec.card import Form, Op
@@ -19,6 +20,8 @@ SCOPE_LIMIT = 1024
 """How many size tuples of an op are tried where all of them would be more."""
 TRIES = 8
 """How many assignments are looked at for each call of a sample: many are not allowed."""
+WIDE, WIDE_LIMIT, WIDE_LEAST = 64, 48, 6
+"""How many independent inputs a wide call has, how many such calls there are of an op, and of each of many forms at least."""
 BIG_WORK = 1_500_000
 """How many elements a big call has at most."""
 
@@ -34,16 +37,21 @@ def scope(op: Op, limit: int) -> tuple[tuple[Case, ...], int]:
     cases: list[Case] = []
     for space in all_spaces:
         share = space.count if total <= limit else max(limit // len(all_spaces), 1)
-        cases += itertools.islice(_legal(space, TRIES * share), share)
+        cases += itertools.islice(_legal(space, share), share)
     cases.sort(key=lambda c: (c.elements, sum(c.solution.sizes.values()), len(c.params), str(c)))
     return tuple(cases), total
 
 
-def _legal(space: Space, tries: int) -> Iterator[Case]:
-    """Yield the calls of a space that a card allows: all of them, or those among a fixed sample of assignments."""
+def _legal(space: Space, share: int) -> Iterator[Case]:
+    """Yield the calls of a space that a card allows: all of them, or those among a fixed sample of assignments.
+
+    Args:
+        space: the calls.
+        share: how many are wanted: with more assignments they come in no order, so that the first are a sample.
+    """
     numbers: Sequence[int] = range(space.count)
-    if space.count > tries:
-        numbers = random.Random(space.op.name).sample(numbers, tries)
+    if space.count > share:
+        numbers = random.Random(space.op.name).sample(numbers, min(TRIES * share, space.count))
     for number in numbers:
         values = space.assignment(number)
         case = space.case(values, number) if _in_scope(space, values) else None
@@ -93,9 +101,25 @@ def _distinct(space: Space, rng: random.Random, attempt: int) -> Case | None:
     values = [rng.choice(c) if c else 2 for c in space.candidates]
     for i, size in zip(axes, sizes, strict=True):
         values[i] = max(size, space.least[i])
+    if attempt == 0:
+        usual = _defaults(space.op)
+        values = [usual.get(names, v) for names, v in zip(space.variables, values, strict=True)]
     if attempt % 2 == 0:
         values = _without_tuples(space, values)
     return space.case(values, attempt)
+
+
+def _defaults(op: Op) -> dict[tuple[str, ...], Any]:
+    """Return the variables of the numbers that a caller may leave out, and what they are then."""
+    found: dict[tuple[str, ...], Any] = {}
+    for name, param in op.card.params.items():
+        targets = param.targets(name)
+        if param.rational and not param.required:
+            found[tuple(f"={t}" for t in targets)] = Fraction(str(param.default))
+        elif isinstance(param.default, int | float | tuple) and not param.required:
+            each = param.default if isinstance(param.default, tuple) else (param.default,) * len(targets)
+            found.update({(f"={t}",): v for t, v in zip(targets, each, strict=True)})
+    return found
 
 
 def _without_tuples(space: Space, values: list[Any]) -> list[Any]:
@@ -131,6 +155,29 @@ def telling(op: Op) -> tuple[Case, ...]:
     return tuple(sorted(found.values(), key=lambda c: c.elements))
 
 
+@functools.lru_cache(maxsize=256)
+def wide(op: Op) -> tuple[Case, ...]:
+    """Return calls on many independent inputs at once, with other sizes and numbers of the scope: the largest of a sample."""
+    found: dict[str, Case] = {}
+    all_spaces = spaces(op, most_rank=1, sizes=sizes_of(op))
+    for space in all_spaces:
+        axis = batch_axis(space.form, space.ranks)
+        place = next((i for i, names in enumerate(space.variables) if names == (axis,)), None)
+        if place is None or 0 in space.ranks.values():
+            continue
+        numbers = random.Random(op.name).sample(range(space.count), min(space.count, TRIES * WIDE_LIMIT))
+        grown = (_replaced(space.assignment(number), place, WIDE) for number in numbers)
+        legal = (case for values in grown if (case := space.case(values)) is not None and not case.empty)
+        own = {str(case): case for case in legal}
+        largest = sorted(own.items(), key=lambda item: -item[1].elements)
+        found |= dict(largest[: max(WIDE_LEAST, WIDE_LIMIT // len(all_spaces))])
+    return tuple(sorted(found.values(), key=lambda c: (c.elements, str(c))))
+
+
+def _replaced(values: tuple[Any, ...], place: int, value: Any) -> tuple[Any, ...]:
+    return (*values[:place], value, *values[place + 1 :])
+
+
 def _least(space: Space, i: int, size: int) -> Any:
     """Return a small ordinary value of a variable: its first number, or a size."""
     return space.candidates[i][0] if space.variables[i][0].startswith("=") else max(size, space.least[i])
@@ -143,10 +190,10 @@ def big(op: Op) -> list[Case]:
         dense = any(isinstance(n, Bracket) for e in space.form.equations for n in walk(e))
         axes = [i for i, names in enumerate(space.variables) if not names[0].startswith("=")]
         for i in axes:
-            long = 300 if dense or len(space.variables[i]) > 1 or _listed(space, i) else 66_000
-            for others, which in itertools.product((2, 1), (-1, 0)):
+            near = dense or len(space.variables[i]) > 1 or _listed(space, i)
+            for others, which, long in itertools.product((2, 1), (-1, 0), (307, 300) if near else (65_539, 66_000)):
                 values = [_middle(space, j, others, which) for j in range(len(space.variables))]
-                values[i] = max(long, space.least[i])
+                values[i] = max(long, space.least[i])  # a prime, which leaves a rest, unless it has to be divided
                 case = space.case(values, i)
                 if case is not None and _work(case) < BIG_WORK:
                     found.append(case)
@@ -199,17 +246,25 @@ def _coordinates(node: Any) -> Iterator[str]:
                     yield from _coordinates(child)
 
 
-def batch_axis(form: Form, ranks: Mapping[str, int]) -> str | None:
+def batch_axis(form: Form, ranks: Mapping[str, int], everywhere: bool = True) -> str | None:
     """Return an axis along which calls are independent.
 
     It is plain in every tensor, and the definition never computes with its coordinate, reduces it or takes its size.
+
+    Args:
+        form: the form of the op.
+        ranks: what every rest stands for.
+        everywhere: every input has the axis; else some, and what the others hold is the same for all its coordinates.
     """
-    tensors = (*form.signature.inputs, *form.signature.outputs)
-    if not form.signature.inputs:
+    inputs, outputs = form.signature.inputs, form.signature.outputs
+    if not inputs:
         return None
-    plain = [{d.name for d in expand(s.index, ranks)[s.listed :] if isinstance(d, Axis)} for s in tensors]
+    plain = {s.name: {d.name for d in expand(s.index, ranks)[s.listed :] if isinstance(d, Axis)} for s in (*inputs, *outputs)}
     nodes = [n for e in form.equations for n in walk(e.body)]
     used = {base(a) for e in form.equations for a in _coordinates(e.body)}
     used |= {base(a) for n in nodes if isinstance(n, Reduce) for a in n.axes} | {n.axis for n in nodes if isinstance(n, Size)}
-    shared = set.intersection(*plain) - used
-    return next((d.name for d in expand(tensors[0].index, ranks) if isinstance(d, Axis) and d.name in shared), None)
+    if not everywhere:
+        used |= {a for s in inputs for names in s.axes(ranks) for a in names if a not in plain[s.name]}
+    shared = set.intersection(*(plain[s.name] for s in (*inputs, *outputs) if everywhere or s in outputs)) - used
+    order = (d.name for s in inputs for d in expand(s.index, ranks) if isinstance(d, Axis))
+    return next((a for a in order if a in shared), None)

@@ -12,8 +12,8 @@ import numpy as np
 from einspec import oracle
 from einspec.card import Form, Op
 from einspec.classes import OpClass
-from einspec.conformance.calls import Case, spaces
-from einspec.conformance.cases import batch_axis
+from einspec.conformance.calls import Case, make_case, spaces
+from einspec.conformance.cases import bank, batch_axis
 from einspec.conformance.compare import Expected
 from einspec.conformance.expect import output_dtype, traits_of, widen
 from einspec.conformance.session import Trial
@@ -25,14 +25,22 @@ from einspec.shapes import Solution
 
 Array = np.ndarray[Any, Any]
 MOST_TOKENS, MOST_EXPERTS, MOST_CHOICES = 4, 3, 2
+MOST_ROWS = 3
+"""How many rows an expert is given at most where an input counts them."""
 BATCH = "zz"
 """The axis along which independent calls are stacked for the oracle; no card may use it."""
 
 
 def assignable(form: Form) -> str:
-    """Return the input that assigns experts, where the outputs of an op are exact whatever it holds; else ``""``."""
+    """Return the input that assigns experts or rows to them, where outputs are exact whatever it holds; else ``""``."""
     exact = form.kind is OpClass.SELECTION or traits_of(form).multilinear
-    return next((name for name, (kind, _) in form.values.items() if exact and kind == "id"), "")
+    return next((name for name, (kind, _) in form.values.items() if exact and kind in ("id", "count")), "")
+
+
+def _numbers(case: Case) -> tuple[int, int]:
+    """Return the least number that the input which assigns may hold here, and how many there are to be tried."""
+    kind, term = case.form.values[assignable(case.form)]
+    return (0, MOST_ROWS + 1) if kind == "count" else (-1, 1 + term.value(case.solution.sizes, case.solution.values))
 
 
 @dataclass(frozen=True)
@@ -53,7 +61,8 @@ class Block:
 def assignments(op: Op, limit: int, most: int) -> tuple[list[Block], int, int]:
     """Return calls on every assignment of a few tokens, smallest first, how many they are, and how many there would be.
 
-    Up to 4 tokens, 3 experts, 2 choices; other inputs are made up to go with each assignment.
+    Up to 4 tokens, 3 experts, 2 choices, or every number of rows up to 3 for each of 3 experts; other inputs are made up to go
+    with each assignment.
 
     Args:
         op: the op.
@@ -83,10 +92,13 @@ def _small(op: Op) -> list[Case]:
             continue
         spec = next(s for s in space.form.signature.inputs if s.name == name)
         own = {a for axes in spec.axes(space.ranks) for a in axes}
+        kind, term = space.form.values[name]
+        rows = term.needs if kind == "count" else frozenset()
         choices = []
         for names, values in zip(space.variables, space.candidates, strict=True):
             routed = own & set(names) or names[0].startswith("=") or _is_capacity(space.form, names)
-            choices.append(values if routed else values[1:2] or values[:1])
+            short = tuple(v for v in values if v == MOST_ROWS) if rows & set(names) else values[1:2]
+            choices.append(values if routed else short or values[:1])
         for values in itertools.product(*choices):
             case = space.case(values)
             if case is not None and not case.empty and _within(case, name):
@@ -101,26 +113,26 @@ def _is_capacity(form: Form, names: tuple[str, ...]) -> bool:
 
 def _within(case: Case, name: str) -> bool:
     shape = dict(zip((s.name for s in case.form.signature.inputs), case.shapes, strict=True))[name]
-    bound = case.form.values[name][1].value(case.solution.sizes, case.solution.values)
-    return bound <= MOST_EXPERTS and shape[0] <= MOST_TOKENS and (len(shape) < 2 or shape[-1] <= MOST_CHOICES)
+    if case.form.values[name][0] == "count":
+        return shape[-1] <= MOST_EXPERTS
+    return sum(_numbers(case)) <= MOST_EXPERTS and shape[0] <= MOST_TOKENS and (len(shape) < 2 or shape[-1] <= MOST_CHOICES)
 
 
 def _count(case: Case) -> int:
     name = assignable(case.form)
     shape = dict(zip((s.name for s in case.form.signature.inputs), case.shapes, strict=True))[name]
-    bound = case.form.values[name][1].value(case.solution.sizes, case.solution.values)
-    return int((bound + 1) ** int(np.prod(shape)))
+    return int(_numbers(case)[1] ** int(np.prod(shape)))
 
 
 def _block(case: Case, numbers: Array) -> Block:
     """Return the calls on the assignments of these numbers, their results found at once."""
     name = assignable(case.form)
-    bound = case.form.values[name][1].value(case.solution.sizes, case.solution.values)
+    least, many = _numbers(case)
     shape = dict(zip((s.name for s in case.form.signature.inputs), case.shapes, strict=True))[name]
-    places = (bound + 1) ** np.arange(int(np.prod(shape)))
+    places = many ** np.arange(int(np.prod(shape)))
     plain, rows = ramps(case), []
     for number in numbers.tolist():
-        index = ((number // places) % (bound + 1) - 1).reshape(shape).astype(np.int32)
+        index = ((number // places) % many + least).reshape(shape).astype(np.int32)
         arrays = filled(case, "float32", "small", number, known={name: index})
         rows.append({k: plain[k] if k in case.form.data and k not in case.form.values else v for k, v in arrays.items()})
     stacked = {k: np.stack([r[k] for r in rows]) for k in rows[0]}
@@ -168,6 +180,37 @@ def rankings(op: Op, subnormals: bool) -> list[Trial]:
                 arrays = filled(grown, "float32", "special", 1, subnormals)
                 trials.append(plain_trial(grown, {**arrays, spec.name: rows}, how="each row one ranking of special values"))
     return sorted(trials, key=lambda t: t.case.elements)
+
+
+def levels(op: Op, subnormals: bool, nan: bool) -> list[Trial]:
+    """Return calls whose first input holds one special value throughout each of its slices: maxima of nothing but -infinity.
+
+    Args:
+        op: the op.
+        subnormals: whether a value may be subnormal.
+        nan: whether a value may be NaN.
+    """
+    values = specials("float32") if subnormals else flushed(specials("float32"))
+    values = values[~np.isnan(values)] if not nan else values
+    trials = []
+    for form in op.forms.values():
+        case = next((c for c in bank(op) if c.form is form), None)
+        axis = batch_axis(form, case.solution.ranks) if case is not None and form.kind is OpClass.NONLINEAR else None
+        if case is None or axis is None:
+            continue
+        along = {s.name: s.axes(case.solution.ranks).index((axis,)) for s in form.signature.inputs}
+        shapes = [(*n[: (i := along[s.name])], len(values), *n[i + 1 :]) for s, n in _shapes(case)]
+        grown = make_case(op, case.params, shapes)
+        if grown is not None:
+            arrays = filled(grown, "float32", "small", 1, subnormals)
+            lead = np.moveaxis(arrays[form.lead], along[form.lead], -1)
+            lead[...] = values
+            trials.append(plain_trial(grown, arrays, how="one special value throughout each slice"))
+    return trials
+
+
+def _shapes(case: Case) -> Iterator[tuple[Any, tuple[int, ...]]]:
+    return zip(case.form.signature.inputs, case.shapes, strict=True)
 
 
 def _pairs(space: Any, assignment: tuple[Any, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -33,8 +33,13 @@ def check_transform(context: Context, name: str) -> Iterator[Result]:
     if reason:
         yield context.not_run(clause, "transform", reason)
         return
-    few = [c for c in context.bank if not c.options][:2] or list(context.bank[:2])
+    few = [c for c in context.bank if not c.options][:2] or sorted(context.bank, key=_axes)[-2:]
     yield context.trials(clause, "transform", list(_transformed(context, name, few)), refusable=context.bare)
+
+
+def _axes(case: Case) -> int:
+    """Return how many axes the inputs of a call have: an order of axes shows best where there are many."""
+    return sum(map(len, case.shapes))
 
 
 def unavailable(context: Context, name: str) -> str:
@@ -84,7 +89,8 @@ def check_gradient(context: Context, wrt: str) -> Iterator[Result]:
 
 def _gradients(context: Context, case: Case, wrt: str) -> Iterator[Trial]:
     yield _gradient_trial(context, case, wrt, _distinct(case), "")
-    if len(case.form.data) < len(case.form.signature.inputs) and traits_of(case.form).multilinear:
+    routed = case.form.values or len(case.form.data) < len(case.form.signature.inputs)
+    if routed and traits_of(case.form).multilinear:
         spoiled = _distinct(case)
         for name in case.form.data:
             spoiled[name].reshape(-1)[unread(case, spoiled, name)] = np.nan

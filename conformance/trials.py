@@ -28,7 +28,8 @@ INDEX = USUAL["index"]
 def ramps(case: Case, dtype: str = "float32", index: str = INDEX) -> dict[str, Array]:
     """Return inputs whose elements are all different, 1, 2, 3, ... across all inputs, as far as the card leaves that open."""
     start, found = 1, {}
-    for name, array in _shaped(case, np.random.default_rng(zlib.crc32(str(case).encode())), index).items():
+    rng = np.random.default_rng(zlib.crc32(str(case).encode()))
+    for name, array in _shaped(case, rng, index, distinct=True).items():
         own = own_dtype(case, name, dtype)
         open_ = isinstance(array, tuple)
         found[name] = ramp(array, start, own) if open_ else array.astype(numpy_dtype(own or array.dtype.name))
@@ -85,7 +86,11 @@ def own_dtype(case: Case, name: str, dtype: str) -> str:
 
 
 def _shaped(
-    case: Case, rng: np.random.Generator, index: str, known: Mapping[str, Array] = MappingProxyType({})
+    case: Case,
+    rng: np.random.Generator,
+    index: str,
+    known: Mapping[str, Array] = MappingProxyType({}),
+    distinct: bool = False,
 ) -> dict[str, Any]:
     """Return for every input its shape, or what the card says that it holds."""
     found: dict[str, Any] = {}
@@ -96,7 +101,7 @@ def _shaped(
         elif spec.name in case.form.values:
             kind, term = case.form.values[spec.name]
             bound = term.value(case.solution.sizes, case.solution.values)
-            found[spec.name] = made_up(kind, bound, shape, rng, found.get("index"))
+            found[spec.name] = made_up(kind, bound, shape, rng, found.get("index"), distinct)
         elif group == "bool":
             found[spec.name] = made_up("flag", 0, shape, rng)
         elif group == "index":

@@ -79,7 +79,14 @@ def smallest(dtype: str) -> Any:
     return np.array([1], f"u{width}").view(numpy_dtype(dtype))[0]
 
 
-def made_up(kind: str, bound: int, shape: tuple[int, ...], rng: np.random.Generator, index: Array | None = None) -> Array:
+def made_up(
+    kind: str,
+    bound: int,
+    shape: tuple[int, ...],
+    rng: np.random.Generator,
+    index: Array | None = None,
+    distinct: bool = False,
+) -> Array:
     """Return an input of one of the kinds that a card names: int32, except for weights (float64) and flags (bool).
 
     Args:
@@ -88,6 +95,7 @@ def made_up(kind: str, bound: int, shape: tuple[int, ...], rng: np.random.Genera
         shape: the shape.
         rng: where the values come from.
         index: the ids that a place in a queue belongs to.
+        distinct: ranks are all different.
     """
     count = math.prod(shape)
     match kind:
@@ -112,12 +120,13 @@ def made_up(kind: str, bound: int, shape: tuple[int, ...], rng: np.random.Genera
             return found.reshape(shape).astype(np.int32)
         case "route" | "row":
             taken = rng.permutation(max(bound, count))[:count]
-            taken = np.where((taken < bound) & (rng.random(count) < 0.85), taken, -1)
+            taken = np.where((taken < bound) & (rng.random(count) < 0.85), taken, rng.choice([-1, -1, -2], count))
             if kind == "route":
                 taken = np.concatenate([taken[taken >= 0], taken[taken < 0]])
             return taken.reshape(shape).astype(np.int32)
         case "rank":
-            return rng.permutation(count).reshape(shape).astype(np.int32)
+            found = rng.permutation(count)
+            return (found if distinct or rng.random() < 0.5 else found // 2).reshape(shape).astype(np.int32)
         case "uniform":
             return rng.random(shape)
         case "weight":

@@ -430,7 +430,7 @@ class _Parser:
             count = functools.reduce(lambda left, right: Binary("*", left, right), sizes)
             return Binary("/", Reduce("sum", names, term), count)
         if name == "softmax":
-            return _softmax(names, term)
+            return softmax(names, term)
         return Reduce(name, names, term)
 
 
@@ -439,7 +439,8 @@ def _macro(name: str) -> Node:
     return parse("y = sum[u](" + MACROS[name] + ")", name)[0].body.body  # type: ignore[union-attr]  # a Reduce
 
 
-def _softmax(names: tuple[str, ...], term: Node) -> Node:
+def softmax(names: tuple[str, ...], term: Node) -> Node:
+    """Return the softmax of a term over axes, written out."""
     used = {n.name for n in walk(term) if isinstance(n, Axis)}
     used |= {a for n in walk(term) if isinstance(n, Reduce) for a in n.axes}
     other, fresh = term, list[str]()
