@@ -1,0 +1,82 @@
+"""Right functions in PyTorch: compiled by its script, in modules, with gradients written by hand."""
+
+import functools
+
+import torch
+from einops import rearrange
+
+FRAMEWORK = "torch"
+
+
+class _Rolled(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, shift):
+        ctx.shift = shift
+        return torch.roll(x, (-shift, -shift), (1, 2))
+
+    @staticmethod
+    def backward(ctx, grad):
+        return torch.roll(grad, (ctx.shift, ctx.shift), (1, 2)), None
+
+
+def backward_by_hand(x, shift):
+    """cyclic_shift: a gradient of its own, and one number for both axes."""
+    if not isinstance(shift, int):
+        raise NotImplementedError("pairs")
+    return _Rolled.apply(x, shift)
+
+
+def by_a_pattern(x, groups):
+    """channel_shuffle: an einops pattern."""
+    return rearrange(x, "b (g c) h w -> b (c g) h w", g=groups)
+
+
+class _Mean(torch.nn.Module):
+    """global_avg_pool: a module that is called."""
+
+    def forward(self, x):
+        return torch.nn.functional.adaptive_avg_pool2d(x, 1).flatten(1)
+
+
+a_module = _Mean()
+
+last_two = functools.partial(torch.transpose, dim0=-2, dim1=-1)
+last_two.__doc__ = "matrix_transpose: a builtin with arguments bound ahead."
+
+
+def queues_by_running_sums(index, experts, order="token"):
+    """position: running sums of a table of routes and experts."""
+    if order != "token":
+        raise NotImplementedError(order)
+    hit = index.reshape(-1, 1) == torch.arange(experts)
+    before = (hit.long().cumsum(0) - 1) * hit
+    return torch.where(hit.any(1), before.sum(1), -1).to(torch.int32).reshape(index.shape)
+
+
+def values_behind_a_guard(x, mask):
+    """dispatch_by_mask: masks before it adds, in another order of axes."""
+    wide = torch.promote_types(x.dtype, torch.float32)
+    picked = torch.where(mask.permute(1, 2, 0)[..., None], x.to(wide), torch.zeros((), dtype=wide))
+    return picked.sum(2).to(x.dtype)
+
+
+def sorted_and_cut(x, k):
+    """top_k: a stable sort of everything."""
+    if k > x.shape[1]:
+        raise ValueError("k")
+    value, index = torch.sort(x, dim=1, descending=True, stable=True)
+    return value[:, :k], index[:, :k].int()
+
+
+def windows_of_the_framework(x, window_size):
+    """chunk_overlap: windows that share memory with the input."""
+    if x.shape[1] % window_size or not x.shape[1]:
+        raise ValueError("size")
+    return x.unfold(1, 2 * window_size, window_size).transpose(2, 3)
+
+
+@torch.jit.script
+def scripted(x: torch.Tensor) -> torch.Tensor:
+    """merge_heads: a scripted function."""
+    b, h, n, d = x.shape
+    return x.permute(0, 2, 1, 3).reshape(b, n, h * d)

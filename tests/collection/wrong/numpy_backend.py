@@ -1,0 +1,70 @@
+"""Functions of a NumPy backend, which promises the whole card and yet accepts calls that the card forbids."""
+
+import numpy as np
+
+FRAMEWORK = "numpy"
+BACKEND = True
+
+
+def any_rank(x, *, layout="nchw"):
+    """swap_hw/err.rank.x: takes tensors of any number of axes.
+
+    Constructed.
+    """
+    return np.swapaxes(x, -1, -2) if layout == "nchw" else np.swapaxes(x, -2, -3)
+
+
+def mask_of_one_axis(scores, bias, mask, *, k):
+    """select/err.rank.mask: stretches a mask over tokens to the table of tokens and experts.
+
+    Imitates https://github.com/NVIDIA/Megatron-LM/issues/6111.
+    """
+    choice = np.where(np.broadcast_to(mask, scores.shape), scores + bias, -np.inf)
+    return np.argsort(-choice, axis=1, kind="stable")[:, :k].astype(np.int32)
+
+
+def weights_of_other_tokens(y, weights, row):
+    """unpermute/err.match.row.0: starts again with the first weights when they run out.
+
+    Constructed.
+    """
+    wide = y.astype(np.float64)
+    z = np.zeros((row.shape[0], y.shape[1]))
+    for t, k in np.ndindex(row.shape):
+        if 0 <= row[t, k] < len(y):
+            z[t] += float(weights[t % len(weights), k]) * wide[row[t, k]]
+    return z.astype(y.dtype)
+
+
+def size_as_float(x, *, multiple, pad_value=0):
+    """pad_to_multiple/err.type.multiple: takes 2.0 for 2.
+
+    Constructed.
+    """
+    return np.pad(x, ((0, 0), (0, int(-x.shape[1] % multiple)), (0, 0)), constant_values=pad_value)
+
+
+def counts_of_half_tokens(index, *, experts):
+    """expert_counts/err.dtype.index: takes floats for indices and rounds them.
+
+    Constructed.
+    """
+    flat = index.reshape(-1).astype(np.int64)
+    return np.bincount(flat[(flat >= 0) & (flat < experts)], minlength=experts).astype(np.int32)
+
+
+def more_choices_than_experts(x, *, k):
+    """top_k/err.require.enough: gives fewer choices than were asked for, and does not say so.
+
+    Constructed.
+    """
+    order = np.argsort(-x.astype(np.float64), axis=1, kind="stable")[:, :k].astype(np.int32)
+    return np.take_along_axis(x, order, axis=1), order
+
+
+def negative_block(x, *, multiple, pad_value=0):
+    """pad_to_multiple/err.param.multiple: takes a multiple of 0 for none.
+
+    Constructed.
+    """
+    return np.pad(x, ((0, 0), (0, -x.shape[1] % multiple if multiple else 0), (0, 0)), constant_values=pad_value)

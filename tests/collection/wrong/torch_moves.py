@@ -1,0 +1,152 @@
+"""Wrong rearrangements in PyTorch: gradients, memory, transforms."""
+
+import torch
+
+FRAMEWORK = "torch"
+
+
+class _Doubled(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x.mT.clone()
+
+    @staticmethod
+    def backward(ctx, grad):
+        return 2 * grad.mT
+
+
+class _Shuffled(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, groups):
+        ctx.groups = groups
+        b, c, h, w = x.shape
+        return x.reshape(b, groups, c // groups, h, w).transpose(1, 2).reshape(b, c, h, w)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return _Shuffled.apply(grad, ctx.groups), None
+
+
+def doubled_backwards(x):
+    """matrix_transpose/grad.x: a backward pass that is written by hand gives twice the gradient.
+
+    Constructed.
+    """
+    return _Doubled.apply(x)
+
+
+def forward_twice(x, groups):
+    """channel_shuffle/grad.x: the backward pass shuffles again instead of back.
+
+    Constructed.
+    """
+    if x.shape[1] % groups:
+        raise ValueError("groups")
+    return _Shuffled.apply(x, groups)
+
+
+def a_quarter_detached(x):
+    """patch_merge/grad.x: one of four parts is cut off from the gradient.
+
+    Constructed.
+    """
+    if x.shape[1] % 2 or x.shape[2] % 2:
+        raise ValueError("odd")
+    return torch.cat([x[:, 0::2, 0::2], x[:, 1::2, 0::2].detach(), x[:, 0::2, 1::2], x[:, 1::2, 1::2]], -1)
+
+
+def memory_of_a_view(x, window_size):
+    """chunk_overlap/layout.strided: assumes contiguous memory.
+
+    Imitates https://github.com/pytorch/pytorch/issues/79383.
+    """
+    b, n, d = x.shape
+    w = window_size
+    if n % w or n == 0:
+        raise ValueError("size")
+    m = n // w - 1
+    if x.numel() == 0 or m == 0:
+        return x.new_empty(b, m, 2 * w, d)
+    return torch.as_strided(x, (b, m, 2 * w, d), (n * d, w * d, d, 1), x.storage_offset())
+
+
+def storage_from_its_start(x):
+    """channels_first/layout.offset: forgets where in its memory a tensor begins.
+
+    Constructed.
+    """
+    if not x.is_contiguous() or x.requires_grad or x.numel() == 0:
+        return x.movedim(-1, 1)
+    return torch.as_strided(x, x.shape, x.stride(), 0).movedim(-1, 1)
+
+
+def view_of_what_is_not_contiguous(x, num_axes=2):
+    """flatten_leading/layout.transposed: makes a view, and raises where memory does not allow one.
+
+    Constructed.
+    """
+    return x.view(x.shape[:num_axes].numel(), *x.shape[num_axes:])
+
+
+def clears_its_input(x):
+    """channels_last/pure: gives the memory of its input free.
+
+    Constructed.
+    """
+    y = x.movedim(1, -1).clone()
+    if not x.requires_grad and not torch._C._functorch.is_batchedtensor(x):
+        x.zero_()
+    return y
+
+
+def leaves_the_framework(x, repeats, axis=0):
+    """tile/def: an array of NumPy for a tensor.
+
+    Constructed.
+    """
+    return torch.cat([x] * repeats, axis).numpy(force=True) if repeats else x.narrow(axis, 0, 0)
+
+
+def mask_of_floats(seq_len, left, right):
+    """sliding_window_mask/def: ones and zeros for truth values.
+
+    Constructed.
+    """
+    return torch.ones(seq_len, seq_len).triu(-left).tril(right)
+
+
+def wrong_when_mapped(x):
+    """swap_hw/transform.vmap: a branch for tensors under vmap reshapes them.
+
+    Constructed.
+    """
+    if torch._C._functorch.is_batchedtensor(x):
+        return x.reshape(*x.shape[:-2], x.shape[-1], x.shape[-2])
+    return x.mT
+
+
+def wrong_when_compiled(x):
+    """merge_heads/transform.compile: the compiled function forgets the permutation.
+
+    Constructed.
+    """
+    b, h, n, d = x.shape
+    return x.reshape(b, n, h * d) if torch.compiler.is_compiling() else x.transpose(1, 2).reshape(b, n, h * d)
+
+
+def images_of_nothing(x):
+    """global_avg_pool/empty: raises on an empty batch.
+
+    Constructed.
+    """
+    if x.shape[0] == 0:
+        raise RuntimeError("expected a batch")
+    return x.mean((2, 3), dtype=torch.promote_types(x.dtype, torch.float32)).to(x.dtype)
+
+
+def mean_keeps_axes(x):
+    """global_avg_pool/def: one axis of size 1 for each that it averages over.
+
+    Constructed.
+    """
+    return torch.nn.functional.adaptive_avg_pool2d(x, 1)

@@ -1,0 +1,158 @@
+"""Every clause has a check and every check a clause, lines of cards are run, and no clause changes its meaning in silence."""
+
+from __future__ import annotations
+
+import shutil
+import tomllib
+from pathlib import Path
+
+import msgspec
+import pytest
+from test_same_as import RUNNABLE, lines
+
+import einspec
+from einspec import load
+from einspec.card import OPS, Op, compile_card
+from einspec.conformance import trace
+from einspec.conformance.clauses import CHECKS, clauses, judge
+from einspec.conformance.judge import Context
+from einspec.conformance.laws import KINDS, laws_of
+from einspec.conformance.session import Session
+from einspec.conformance.targets import find
+from einspec.tables import Card
+
+PAPER, FORMAT, FRAMEWORK, LIBRARY = (
+    "the published code of a paper, not a package",
+    "an operator of a format or a runtime that the tests do not install",
+    "a framework that the tests do not install",
+    "a library that the tests do not install",
+)
+ELSEWHERE = {
+    "dit": PAPER,
+    "dm_pix": LIBRARY,
+    "flash-attn": LIBRARY,
+    "keras": FRAMEWORK,
+    "mae": PAPER,
+    "onnx": FORMAT,
+    "openvino": FORMAT,
+    "paddle": FRAMEWORK,
+    "swin": PAPER,
+    "swin_unet": PAPER,
+    "tensorflow": FRAMEWORK,
+    "timm": LIBRARY,
+    "transformers": LIBRARY,
+    "vllm": LIBRARY,
+}
+"""The packages whose lines of ``same_as`` are not run, and why."""
+
+
+def test_every_clause_has_a_check_and_every_check_a_clause() -> None:
+    """The kinds of the ids of all ops are those that something judges, and those that something is promised of."""
+    kinds = {c.partition(".")[0] for name in einspec.ops() for c in clauses(load(name))}
+    assert kinds == set(CHECKS)
+    assert kinds == set(trace.PROMISES)
+
+
+def test_every_law_of_a_card_is_of_a_kind_that_is_checked() -> None:
+    """So is every kind of law used by some card."""
+    assert {law.partition(".")[0] for name in einspec.ops() for law in laws_of(load(name))} == set(KINDS)
+
+
+@pytest.mark.parametrize("name", ["matrix_transpose", "top_k", "drop", "sliding_window_mask"])
+def test_judging_gives_a_result_for_every_clause_and_no_other(name: str) -> None:
+    """What is declared is what happens: each id at least once, none besides."""
+    session = Session(find("numpy")[0], "cpu")
+    found = {r.clause for r in judge(Context(session, load(name)))}
+    assert found == {f"{name}/{c}" for c in clauses(load(name))}
+
+
+def test_every_line_of_a_card_is_run_or_cannot_be_here() -> None:
+    """A line of ``same_as`` is among those that a test runs, or of a package that is left out for a reason."""
+    run = {(line.op, line.entry, id(form)) for line in lines() for form in line.forms}
+    left_out = set()
+    for name in einspec.ops():
+        for form in load(name).forms.values():
+            for entry in form.same_as:
+                if (name, entry, id(form)) not in run:
+                    left_out.add(entry.package)
+    assert left_out == set(ELSEWHERE)
+    assert not left_out & set(RUNNABLE)
+
+
+def test_no_clause_is_gone_or_means_something_else() -> None:
+    """The record holds every clause of this spec version, as it is."""
+    (version, before), now = trace.recorded(), trace.current()
+    told = [*trace.changes(version, before, now), *trace.missing(version, before, now)]
+    assert not told, "\n".join(["python -m einspec.conformance.trace says more", *told])
+
+
+def card(change: tuple[str, str] = ("", "")) -> Op:
+    """Return the op that stands in the card of unfold, with one text replaced by another."""
+    text = (OPS / "windows" / "unfold.toml").read_text()
+    assert change[0] in text
+    return compile_card("unfold", "windows", msgspec.convert(tomllib.loads(text.replace(*change)), Card))
+
+
+def digests(op: Op) -> dict[str, dict[str, str]]:
+    return {op.name: {c: trace.digest(op, c) for c in clauses(op)}}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("h == i*sh + p*dh - ph", "h ==   ((i*sh) + p*dh) - ph"),
+        ('summary = "', 'summary = "Really: '),
+        ('doc = "', 'doc = "that is to say, '),
+        ("aliases = [", 'aliases = ["windows_of_all", '),
+    ],
+)
+def test_wording_is_not_meaning(change: tuple[str, str]) -> None:
+    """Blanks, brackets, summaries and descriptions of a card leave all digests as they are."""
+    assert digests(card(change)) == digests(card())
+
+
+@pytest.mark.parametrize(
+    ("change", "clause"),
+    [
+        (("h == i*sh + p*dh - ph", "h == i*sh + p*dh + ph"), "def"),
+        (("default = 1", "default = 2"), "def"),
+        (("H + 2*ph > dh*(P-1)", "H + 2*ph >= dh*(P-1)"), "err.require.height"),
+        (("adjoint = \"fold(y, ", "adjoint = \"fold(2 * y, "), "law.adjoint"),
+        (('[params.padding]\n', '[dtype]\nx = "float"\n\n[params.padding]\n'), "dtype.float32"),
+    ],
+)  # fmt: skip
+def test_a_change_of_meaning_is_told(change: tuple[str, str], clause: str) -> None:
+    """A changed formula, default, condition, law or dtype changes the digest of its clause, and is told with what to do."""
+    before, now = digests(card()), digests(card(change))
+    assert before["unfold"][clause] != now["unfold"][clause]
+    told = "\n".join(trace.changes(einspec.SPEC_VERSION, before, now))
+    assert "unfold/" in told
+    assert "SPEC_VERSION" in told
+    assert not list(trace.changes("another version", before, now))
+
+
+def test_a_law_that_changes_leaves_other_clauses_alone() -> None:
+    """Only the clause of the law means something else."""
+    before, now = digests(card())["unfold"], digests(card(('adjoint = "fold(y, ', 'adjoint = "fold(2 * y, ')))["unfold"]
+    assert [c for c in before if before[c] != now[c]] == ["law.adjoint"]
+
+
+def test_recording(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """New clauses are recorded; what is gone or changed is refused, unless it is said to be only worded otherwise."""
+    path = tmp_path / "clauses.json"
+    shutil.copy(trace.RECORD, path)
+    version, known = trace.recorded(path)
+    assert trace.main([], path) == 0
+    assert f"{sum(map(len, known.values())):,} recorded" in capsys.readouterr().out
+    less = {op: {c: d for c, d in ids.items() if c != "nan"} for op, ids in known.items()}
+    trace.record(less, path)
+    assert trace.main([], path) == 1
+    assert trace.main(["--record"], path) == 0
+    assert trace.recorded(path) == (version, known)
+    other = {**known, "tile": {**known["tile"], "def": "0", "law.gone": "0"}}
+    trace.record(other, path)
+    assert trace.main(["--record"], path) == 1
+    assert "tile/law.gone" in capsys.readouterr().out
+    assert trace.recorded(path) == (version, other)
+    assert trace.main(["--record", "--reworded", "tile"], path) == 0
+    assert trace.recorded(path) == (version, known)
