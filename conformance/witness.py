@@ -10,6 +10,7 @@ import numpy as np
 
 from einspec.card import Op
 from einspec.conformance.compare import Expected
+from einspec.conformance.replay import record
 from einspec.conformance.session import Outcome, Trial, WrongKind
 from einspec.dtypes import COMPLEX, FLOAT8
 
@@ -42,7 +43,7 @@ def witness(context: Context, clause: str, trial: Trial, outcome: Outcome) -> di
         name, how = found
         data["expected"] = {name: expected_text(trial.expected[name])}
         data["got"] = {name: literal(outcome.outputs[name])}
-        data["difference"] = f"{name}: {how.problem}" + _where(name, how.position, trial.expected[name], outcome.outputs[name])
+        data["difference"] = f"{name}: {how.problem}" + where(name, how.position, trial.expected[name], outcome.outputs[name])
     if (
         trial.call is None
         and trial.prepare is None
@@ -50,10 +51,14 @@ def witness(context: Context, clause: str, trial: Trial, outcome: Outcome) -> di
         and not any(e.at is not None for e in trial.expected.values())
     ):
         data["script"] = script(context, trial)
+    replay = record(trial)
+    if replay is not None:
+        data["replay"] = replay
     return data
 
 
-def _where(name: str, position: tuple[int, ...] | None, expected: Expected, got: Array) -> str:
+def where(name: str, position: tuple[int, ...] | None, expected: Expected, got: Array) -> str:
+    """Return the first place where an output differs and both values there, nothing where there is none."""
     if position is None or len(position) != expected.array.ndim:
         return ""
     if expected.at is not None:

@@ -1,0 +1,50 @@
+"""Write golden vectors: calls with what they must give, for programs in any language.
+
+One safetensors file an op, and index.json, whose schema `einspec schema vectors` prints.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import sys
+from pathlib import Path
+
+from einspec.card import paths, resolve
+from einspec.conformance.commands import UsageError
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.add_argument("folder", type=Path, metavar="DIR", help="where to; it is made if it is not there")
+    parser.add_argument(
+        "--op", action="append", default=[], metavar="OP", help="only this op, by name or alias; may be repeated"
+    )
+
+
+def needs_safetensors() -> None:
+    """Raise an error that says what to install where safetensors is absent."""
+    if importlib.util.find_spec("safetensors") is None:
+        raise UsageError("vectors are safetensors files, and safetensors is not installed: pip install 'einspec[vectors]'")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the files and say how many cases they hold and how large they are."""
+    needs_safetensors()
+    from einspec.conformance import vectors
+
+    names = list(dict.fromkeys(map(resolve, arguments.op))) or list(paths())
+    if arguments.folder.exists() and not arguments.folder.is_dir():
+        raise UsageError(f"{arguments.folder} is a file; name a folder to write the vectors into")
+
+    def progress(name: str, size: int) -> None:
+        done = names.index(name) + 1
+        print(f"{done:>{len(str(len(names)))}} of {len(names)}  {name}  {size:,} bytes", file=sys.stderr)
+
+    index = vectors.write(arguments.folder, names, progress)
+    cases = sum(len(op["cases"]) for op in index["ops"].values())
+    size = sum(
+        (arguments.folder / name).stat().st_size for name in (vectors.INDEX, *(o["file"] for o in index["ops"].values()))
+    )
+    print(f"{cases:,} cases of {len(names)} ops, {size / 1e6:.2f} MB in {arguments.folder}")
+    return 0

@@ -1,0 +1,41 @@
+"""Judge a folder of outputs that any program wrote, by the golden vectors that it read.
+
+Exit status 0 only if every case is there and right, and nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from einspec.card import resolve
+from einspec.conformance.commands import UsageError
+from einspec.conformance.commands.vectors import needs_safetensors
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.add_argument("folder", type=Path, metavar="DIR", help="what einspec vectors wrote")
+    parser.add_argument("outputs", type=Path, metavar="OUTPUTS", help="one safetensors file an op, named as in DIR")
+    parser.add_argument(
+        "--op", action="append", default=[], metavar="OP", help="only this op, by name or alias; may be repeated"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print a line an op, and the first failing case of each."""
+    needs_safetensors()
+    from rich.console import Console
+
+    from einspec.conformance import verify
+
+    if not arguments.outputs.is_dir():
+        raise UsageError(
+            f"no folder {arguments.outputs}; it is to hold one safetensors file an op, named as in {arguments.folder}"
+        )
+    console = Console(soft_wrap=False) if sys.stdout.isatty() else Console(width=160, soft_wrap=False)
+    verdicts = list(verify.verify(arguments.folder, arguments.outputs, [resolve(name) for name in arguments.op]))
+    strays = [] if arguments.op else verify.strays(arguments.folder, arguments.outputs)
+    verify.show(verdicts, strays, console)
+    return 0 if verdicts and all(v.passed for v in verdicts) and not strays else 1
