@@ -4,7 +4,7 @@ A module has a docstring whose first line is its help, ``arguments(parser)``, an
 status: 0 passed, 1 failed, 2 wrong usage. What takes time to import is imported inside ``run``.
 """
 
-NAMES = ("check", "show", "ops", "schema")
+NAMES = ("check", "report", "diff", "known", "show", "ops", "schema", "vectors", "verify", "new", "smoke", "mutants")
 """The commands in the order in which the help lists them."""
 
 
