@@ -13,8 +13,8 @@ from einspec.conformance.behaviour import LAYOUTS, check_conduct, check_error, c
 from einspec.conformance.definition import check_definition, check_dtype, check_empty, check_nan, dtype_clauses
 from einspec.conformance.judge import Context, Result, timed
 from einspec.conformance.known import holding_back
-from einspec.conformance.large import check_large
 from einspec.conformance.laws import check_law, laws_of
+from einspec.conformance.scale.large import check_large
 from einspec.conformance.surroundings import changed, check_state, restore, surroundings
 from einspec.conformance.targets import Target, TargetError
 from einspec.conformance.transforms import TRANSFORMS, check_gradient, check_transform, gradients_of

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from einspec.conformance import report
 from einspec.conformance.judge import Result, Verdict
+from einspec.conformance.reports import report
 from einspec.conformance.request import Request
 from einspec.conformance.run import Run
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from einspec.conformance import report
 from einspec.conformance.cli import main
 from einspec.conformance.judge import Result
+from einspec.conformance.reports import report
 from einspec.conformance.run import Request, Run, agreements
 
 RIGHT = "def matrix_transpose(x):\n    import numpy\n    return numpy.swapaxes(x, -1, -2)\n"

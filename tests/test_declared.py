@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from einspec.card import load
-from einspec.conformance import definition, report
+from einspec.conformance import definition
 from einspec.conformance.clauses import check_declared, judge
 from einspec.conformance.cli import main
 from einspec.conformance.declared import DeclarationError, read_known, read_unsupported
 from einspec.conformance.judge import Context, Result
+from einspec.conformance.reports import report
 from einspec.conformance.session import Session
 from einspec.conformance.targets import TargetError, find
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from einspec.conformance import report
 from einspec.conformance.cli import main
+from einspec.conformance.reports import report
 
 pytest.importorskip("torch", reason="needs PyTorch")
 

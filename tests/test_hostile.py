@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from einspec.card import load
-from einspec.conformance import report
 from einspec.conformance.clauses import units
 from einspec.conformance.judge import Result
+from einspec.conformance.reports import report
 from einspec.conformance.request import Request
 from einspec.conformance.run import Run, check
 

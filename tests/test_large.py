@@ -14,10 +14,11 @@ import pytest
 
 import einspec
 from einspec import load, oracle, pointwise
-from einspec.conformance import cases, hashed, large, places, sized
+from einspec.conformance import cases
 from einspec.conformance.expect import widen
-from einspec.conformance.hashed import BLOCK, Hashed, made, queues
 from einspec.conformance.judge import Context, Result
+from einspec.conformance.scale import hashed, large, places, sized
+from einspec.conformance.scale.hashed import BLOCK, Hashed, made, queues
 from einspec.conformance.session import Session
 from einspec.conformance.targets import Target
 from einspec.conformance.trials import ramps

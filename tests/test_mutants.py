@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from einspec import load
-from einspec.conformance import cases, exhaustive, score
+from einspec.conformance import cases, exhaustive
 from einspec.conformance.cli import main
-from einspec.conformance.mutants import MOST, MOST_INLINED, as_function, candidates, mutants
-from einspec.conformance.operators import mistakes
-from einspec.conformance.score import Court, Score
+from einspec.conformance.mutation import score
+from einspec.conformance.mutation.mutants import MOST, MOST_INLINED, as_function, candidates, mutants
+from einspec.conformance.mutation.operators import mistakes
+from einspec.conformance.mutation.score import Court, Score
 
 FAST = ("pixel_shuffle", "patch_merge", "top_k", "position", "combine", "unfold")
 

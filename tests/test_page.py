@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from reports import HOSTILE, WITNESS, file, made, one
 
-from einspec.conformance.merge import Merged, read_all
-from einspec.conformance.page import page
+from einspec.conformance.reports.merge import Merged, read_all
+from einspec.conformance.reports.page import page
 
 CHROMIUM, DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
 FLAGS = (

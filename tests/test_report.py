@@ -15,14 +15,14 @@ import jsonschema
 import pytest
 from reports import HOSTILE, WITNESS, backend, file, made, one
 
-from einspec.conformance import report
 from einspec.conformance.cli import main
 from einspec.conformance.commands import UsageError
-from einspec.conformance.diff import Change, diff
 from einspec.conformance.judge import VERDICTS, Verdict
-from einspec.conformance.merge import read_all
+from einspec.conformance.reports import report
+from einspec.conformance.reports.diff import Change, diff
+from einspec.conformance.reports.merge import read_all
+from einspec.conformance.reports.summary import badges, markdown
 from einspec.conformance.request import Request
-from einspec.conformance.summary import badges, markdown
 
 HOLDS = one("stack/def", "holds")
 WRONG = one("stack/def", "wrong", "y: 1 of 2 elements differ", witness=WITNESS)

@@ -9,9 +9,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from einspec.conformance.bench import Bench, Finding, differs
+from einspec.conformance.adapters.bench import Bench, Finding, differs
+from einspec.conformance.adapters.soundness import CHECKS
 from einspec.conformance.cli import main
-from einspec.conformance.soundness import CHECKS
 
 SOUND = """
 import numpy as np

@@ -92,7 +92,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Judge, print the matrix and the failures."""
     from rich.console import Console
 
-    from einspec.conformance import report, run, terminal
+    from einspec.conformance import run, terminal
+    from einspec.conformance.reports import report
     from einspec.conformance.targets import default_names, expand_names
 
     ops = tuple(resolve(name) for name in arguments.op)

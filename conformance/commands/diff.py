@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from einspec.conformance.commands import UsageError
 
 if TYPE_CHECKING:
-    from einspec.conformance.diff import Change
+    from einspec.conformance.reports.diff import Change
 
 LINES = 40
 """Lines that each part shows, unless everything is asked for."""
@@ -28,8 +28,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what changed, the worst first."""
-    from einspec.conformance.diff import clauses, diff
-    from einspec.conformance.report import read
+    from einspec.conformance.reports.diff import clauses, diff
+    from einspec.conformance.reports.report import read
 
     old, new = read(arguments.old), read(arguments.new)
     if not set(old.backends) & set(new.backends):

@@ -23,8 +23,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print one line a failure; exit status 1 where the report has none of those that are asked for."""
-    from einspec.conformance import report
     from einspec.conformance.known import entry
+    from einspec.conformance.reports import report
 
     if not arguments.reason.strip():
         raise UsageError("--reason is empty: say why it fails, best with the address of an issue in --url")

@@ -25,7 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print a line an op, those that survived with a call that shows them, and the score."""
     from einspec.card import paths, resolve
-    from einspec.conformance import mutants, score
+    from einspec.conformance.mutation import mutants, score
 
     names = list(dict.fromkeys(map(resolve, arguments.ops))) or list(paths())
     if arguments.processes is not None and arguments.processes < 1:

@@ -15,7 +15,7 @@ from einspec.conformance.commands import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from einspec.conformance.merge import Merged
+    from einspec.conformance.reports.merge import Merged
 
 SHOWN = 12
 """Disagreements that are printed."""
@@ -38,9 +38,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Merge, write what is asked for, and print."""
-    from einspec.conformance import summary
-    from einspec.conformance.merge import read_all
-    from einspec.conformance.page import page
+    from einspec.conformance.reports import summary
+    from einspec.conformance.reports.merge import read_all
+    from einspec.conformance.reports.page import page
 
     merged = read_all(arguments.reports, arguments.name)
     if arguments.html:

@@ -6,7 +6,11 @@ import argparse
 import importlib
 import json
 
-MODULES = {"card": "einspec.tables", "report": "einspec.conformance.report", "vectors": "einspec.conformance.vectors"}
+MODULES = {
+    "card": "einspec.tables",
+    "report": "einspec.conformance.reports.report",
+    "vectors": "einspec.conformance.golden.vectors",
+}
 """The module whose ``schema()`` it is."""
 
 

@@ -22,7 +22,7 @@ def run(arguments: argparse.Namespace) -> int:
     import time
     from collections import Counter
 
-    from einspec.conformance.smoke import smoke
+    from einspec.conformance.adapters.smoke import smoke
 
     if not 0 < arguments.timeout < math.inf:
         raise UsageError(f"--timeout must be a number of seconds above 0, not {arguments.timeout:g}")

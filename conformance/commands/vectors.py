@@ -31,7 +31,7 @@ def needs_safetensors() -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write the files and say how many cases they hold and how large they are."""
     needs_safetensors()
-    from einspec.conformance import vectors
+    from einspec.conformance.golden import vectors
 
     names = list(dict.fromkeys(map(resolve, arguments.op))) or list(paths())
     if arguments.folder.exists() and not arguments.folder.is_dir():

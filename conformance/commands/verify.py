@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     needs_safetensors()
     from rich.console import Console
 
-    from einspec.conformance import verify
+    from einspec.conformance.golden import verify
 
     if not arguments.outputs.is_dir():
         raise UsageError(

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from einspec.conformance import sized
 from einspec.conformance.calls import Case
 from einspec.conformance.expect import EXACT
-from einspec.conformance.hashed import Hashed
+from einspec.conformance.scale import sized
+from einspec.conformance.scale.hashed import Hashed
 from einspec.formula import Axis, Read
 from einspec.points import Points
 from einspec.shapes import TensorSpec, atoms, expand

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from einspec.conformance.judge import Result
-from einspec.conformance.report import Report
+from einspec.conformance.reports.report import Report
 
 RANK = {"holds": 2, "refused": 1, "known": 0, "unsupported": 0, "not run": 0, "wrong": -1, "errored": -1}
 """What a verdict is worth: less is worse. Between those of the same worth a change is neither."""

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from einspec.conformance.adapters.bench import Bench, Finding, told
 from einspec.conformance.behaviour import LAYOUTS
-from einspec.conformance.bench import Bench, Finding, told
 from einspec.conformance.values import ramp
 from einspec.dtypes import numpy_dtype
 

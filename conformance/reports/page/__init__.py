@@ -17,8 +17,8 @@ from typing import Any
 import einspec
 from einspec.card import load, paths
 from einspec.conformance.judge import VERDICTS, Result
-from einspec.conformance.merge import Column, Merged
-from einspec.conformance.summary import counted, sentence
+from einspec.conformance.reports.merge import Column, Merged
+from einspec.conformance.reports.summary import counted, sentence
 from einspec.dtypes import ALL
 
 ORDER = ("signature", "formula", "call", "how", "inputs", "expected", "got", "difference", "script")

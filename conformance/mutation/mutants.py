@@ -18,7 +18,7 @@ from einspec import oracle, render
 from einspec.card import Form, Op, load
 from einspec.conformance.calls import Case
 from einspec.conformance.expect import EXACT, Map, output_dtype, widen
-from einspec.conformance.operators import Mistake, mistakes
+from einspec.conformance.mutation.operators import Mistake, mistakes
 from einspec.dtypes import numpy_dtype
 from einspec.formula import Equation, Read
 from einspec.impls.checked import op as checked

@@ -14,8 +14,8 @@ from rich.markup import escape
 
 from einspec.conformance.commands import UsageError
 from einspec.conformance.compare import Expected, difference
+from einspec.conformance.golden.vectors import FORMAT, INDEX
 from einspec.conformance.terminal import print_witness
-from einspec.conformance.vectors import FORMAT, INDEX
 from einspec.conformance.witness import expected_text, literal, where
 from einspec.dtypes import numpy_dtype
 

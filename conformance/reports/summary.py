@@ -12,7 +12,7 @@ from typing import Any
 import einspec
 from einspec.card import paths
 from einspec.conformance.judge import Result
-from einspec.conformance.merge import FAILING, Disagreement, Merged
+from einspec.conformance.reports.merge import FAILING, Disagreement, Merged
 
 WORDS = {
     "holds": "passed",

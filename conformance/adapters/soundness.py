@@ -10,10 +10,17 @@ from typing import Any
 import numpy as np
 
 from einspec.card import load, paths
-from einspec.conformance.bench import Bench, Finding, differs, patterns, told
+from einspec.conformance.adapters.bench import Bench, Finding, differs, patterns, told
+from einspec.conformance.adapters.offered import (
+    check_device_of,
+    check_kind,
+    check_layouts,
+    check_many,
+    check_start,
+    check_transforms,
+)
 from einspec.conformance.clauses import clauses
 from einspec.conformance.declared import DeclarationError, read_known, read_unsupported
-from einspec.conformance.offered import check_device_of, check_kind, check_layouts, check_many, check_start, check_transforms
 from einspec.conformance.targets import ADAPTER
 from einspec.conformance.values import ramp
 from einspec.dtypes import ALL, numpy_dtype

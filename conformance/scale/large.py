@@ -15,16 +15,17 @@ import psutil
 
 from einspec.card import Form, Op
 from einspec.classes import OpClass
-from einspec.conformance import OPT_IN, hashed, sized
+from einspec.conformance import OPT_IN
 from einspec.conformance.calls import Case, make_case
 from einspec.conformance.cases import bank, batch_axis
 from einspec.conformance.compare import Expected
 from einspec.conformance.expect import EXACT, output_dtype
-from einspec.conformance.hashed import Hashed, Sampled, made
 from einspec.conformance.judge import Context, Result
-from einspec.conformance.places import coordinates, dimension, rows_of
+from einspec.conformance.scale import hashed, sized
+from einspec.conformance.scale.hashed import Hashed, Sampled, made
+from einspec.conformance.scale.places import coordinates, dimension, rows_of
+from einspec.conformance.scale.sized import Plan
 from einspec.conformance.session import Outcome, Session, Trial, WrongKind
-from einspec.conformance.sized import Plan
 from einspec.conformance.trials import filled, plain_trial
 from einspec.conformance.witness import witness
 from einspec.dtypes import GROUPS, finfo, numpy_dtype

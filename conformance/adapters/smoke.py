@@ -14,9 +14,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from types import ModuleType
 
-from einspec.conformance.bench import Bench, Finding, told
+from einspec.conformance.adapters.bench import Bench, Finding, told
+from einspec.conformance.adapters.soundness import CHECKS, ESSENTIAL
 from einspec.conformance.commands import UsageError
-from einspec.conformance.soundness import CHECKS, ESSENTIAL
 from einspec.conformance.targets import ADAPTER, TargetError, find, known_backends
 
 STARTING, ENDING = 30.0, 5.0

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from einspec.conformance import sized
 from einspec.conformance.calls import Case
-from einspec.conformance.sized import dtypes_in
+from einspec.conformance.scale import sized
+from einspec.conformance.scale.sized import dtypes_in
 from einspec.conformance.values import made_up
 from einspec.dtypes import numpy_dtype
 

@@ -19,8 +19,8 @@ from einspec.conformance.clauses import judge, units
 from einspec.conformance.definition import routed_trials, scope_cases, scope_trial
 from einspec.conformance.expect import EXACT, analysed
 from einspec.conformance.judge import Context
-from einspec.conformance.mutants import MOST, MOST_INLINED, Mutant, as_function, candidates, evaluated, mutants
-from einspec.conformance.proof import proof
+from einspec.conformance.mutation.mutants import MOST, MOST_INLINED, Mutant, as_function, candidates, evaluated, mutants
+from einspec.conformance.mutation.proof import proof
 from einspec.conformance.session import Session, Trial
 from einspec.conformance.targets import Target
 from einspec.conformance.trials import plain_trial, ramps

@@ -1,0 +1,1 @@
+"""Mutants of the formulas, and whether the judge tells each from its op."""

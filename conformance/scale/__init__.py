@@ -1,0 +1,1 @@
+"""The tier large: calls with more elements than 32 bits can count."""
