@@ -3,11 +3,13 @@
 Every term is evaluated in float64 together with a bound on the absolute error that any order of computing it in the
 working precision can have. Nothing is scaled by the size of an array, and no tolerance is typed in: a sum of n terms has
 ``(n - 1) * eps * sum|terms|``, a product, a quotient and a function pass on what comes in and add one rounding of their own.
-A comparison that the errors of its sides could turn round is in doubt, and so is everything that depends on it.
+A comparison that the errors of its sides could turn round is in doubt, and so is everything that depends on it. So is one of
+rounded sides that are equal on these inputs by chance: that of sides which are equal whatever the inputs are is not.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -81,6 +83,7 @@ class _Analysis:
         self.limits = np.finfo(working)
         self.short = np.dtype("complex64" if working.startswith("complex") else "float32")
         self.stored = numpy_dtype(stored) if stored else None
+        self.inputs = inputs
         self.outputs = {s.name for s in solution.form.signature.outputs}
 
     def define(self, equation: Equation) -> None:
@@ -125,6 +128,17 @@ class _Analysis:
                 return self.extreme(kind, self.machine.open(names), self.term(body))
         raise AssertionError(node)
 
+    @functools.cached_property
+    def moved(self) -> Machine:
+        """The definition on inputs that a smooth function has moved a little: equal ones stay equal, chance is gone."""
+        data = self.solution.form.data
+        inputs = {k: _moved(v) if k in data and v.dtype.kind in "fc" else v for k, v in self.inputs.items()}
+        machine = Machine(self.solution, {**inputs, **self.given}, np, None, False)
+        for equation in self.solution.form.equations:
+            if equation.tensor not in self.given:
+                machine.define(equation)
+        return machine
+
     def exact(self, value: Labelled) -> Quantity:
         return Quantity(value, np.zeros(np.shape(value.array)))
 
@@ -163,10 +177,14 @@ class _Analysis:
             return self.exact(value)
         doubt, open_tie = np.zeros((), bool), np.ones((), bool)
         axes: tuple[str, ...] = ()
-        for a, b in pairs:
+        for (a, b), terms in zip(pairs, zip(operands(left), operands(right), strict=True), strict=True):
             (x, y), (ex, ey), own = self.aligned(a, b)
             errors = ex + ey
-            near = (errors > 0) & (np.abs(x - y) <= errors) & ((x != y) | np.isinf(errors))
+            near = (
+                (errors > 0)
+                & (np.abs(x - y) <= errors)
+                & ((x != y) | np.isinf(errors) | self.by_chance(x == y, errors, terms, own))
+            )
             same = (x == y) | (np.isnan(x) & np.isnan(y)) if x.dtype.kind == "f" or y.dtype.kind == "f" else x == y
             (d, o, n, s), axes = self.machine.align(
                 Labelled(doubt, axes), Labelled(open_tie, axes), Labelled(near, own), Labelled(np.asarray(same), own)
@@ -174,6 +192,13 @@ class _Analysis:
             doubt, open_tie = d | (o & n), o & (s | n)
         error = np.where(self.machine.spread(Labelled(doubt, axes), value.axes).array, np.inf, 0.0)
         return Quantity(value, error)
+
+    def by_chance(self, equal: Array, errors: Array, sides: tuple[Node, Node], axes: tuple[str, ...]) -> Array:
+        """Return where two rounded terms are equal on these inputs and not on those that are moved."""
+        if not np.any(equal & (errors > 0)):
+            return np.zeros((), bool)
+        values, own = self.moved.align(*map(self.moved.term, sides))
+        return self.machine.view(Labelled(np.asarray(values[0] != values[1]), own), axes)
 
     def contract(self, terms: list[Quantity], bound: Sequence[str] | None) -> Quantity:
         """Return a product of terms, summed over the bound axes."""
@@ -190,6 +215,8 @@ class _Analysis:
         known = not any(t.error.any() for t in values)
         least = most if known else self.like(machine.contract([*masks, *sizes], bound), value)
         count = math.prod(self.solution.size(a) for a in bound or ()) if not masks else self.count(masks, bound, value)
+        if known and self.whole(values, most):
+            return self.doubted(Quantity(value, np.zeros(np.shape(value.array))), brackets, masks, bound)
         roundings = len([v for v in values if np.asarray(v.value.array).dtype.kind == "f"]) - 1 + np.maximum(count - 1, 0)
         passed = np.zeros(most.shape) if known else np.where(most == least, 0.0, most - least)
         if not np.isfinite(value.array).all():
@@ -203,6 +230,11 @@ class _Analysis:
         error = np.where(most > float(self.limits.max), np.inf, np.where(np.isnan(error), np.inf, error))
         error = np.where(np.isfinite(array), error, np.where(np.isinf(passed), np.inf, 0.0))
         return self.doubted(Quantity(value, error), brackets, masks, bound)
+
+    def whole(self, values: list[Quantity], most: Array) -> bool:
+        """Whether the factors are whole numbers and no sum of products can leave those that the working precision holds."""
+        whole = all(np.array_equal(v.value.array, np.rint(v.value.array)) for v in values)
+        return whole and bool(np.max(most, initial=0) <= 2.0**self.limits.nmant)
 
     def vanishing(self, values: list[Quantity], masks: list[Labelled], bound: Sequence[str] | None, like: Labelled) -> Array:
         """Return where a factor that rounding may make zero stands in a product: with infinity that would give NaN.
@@ -304,3 +336,8 @@ def storing(tensor: Tensor, dtype: np.dtype[Any]) -> Array:
         step = float(limits.eps) * np.abs(tensor.array) + float(limits.smallest_normal)
         over = np.abs(tensor.array) + tensor.error > float(limits.max) * (1 - float(limits.eps))
     return np.where(np.isfinite(tensor.array), np.where(over & inexact, np.inf, np.where(inexact, step, 0.0)), 0.0)
+
+
+def _moved(array: Array) -> Array:
+    """Return values moved a little, each by what it is, in the same order."""
+    return np.where(np.isfinite(array), array * (1 + 2**-9) + 2**-7 * np.cos(3 * array), array)

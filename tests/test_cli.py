@@ -63,13 +63,6 @@ def test_a_file_that_cannot_be_imported_is_an_error(tmp_path: Path, capsys: pyte
     assert "RuntimeError: broken" in capsys.readouterr().out
 
 
-def test_a_process_that_dies_costs_its_op(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A function that ends the process is reported as an error of its op."""
-    path = written(tmp_path, "import numpy, os\ndef stack(xs, axis=0):\n    os._exit(3)\n")
-    assert main(["check", path, "--tier", "scope"]) == 1
-    assert "ended" in capsys.readouterr().out
-
-
 def test_the_report_fits_its_schema_and_reads_when_cut_off(tmp_path: Path) -> None:
     """Every line validates, and a report without its end gives the results before the cut."""
     path = tmp_path / "report.jsonl"

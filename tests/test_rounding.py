@@ -82,6 +82,21 @@ def test_a_comparison_that_rounding_may_turn_round_is_in_doubt() -> None:
     assert found.array[2] == 1
 
 
+def test_rounded_sides_that_are_equal_by_chance_are_in_doubt() -> None:
+    """The logistic of x and that of -x sum to one for every x; only equal inputs bind an order of ties."""
+    x = np.array([[1, -1, 2, -2], [1, -1, 1, -1], [3, -2, -2, 3]], np.float32)
+    sums = "\n".join(f"{name}[t] = sum[e]((e {where}) / (1 + exp(-x[t,e])))" for name, where in (("a", "< 2"), ("b", "> 1")))
+    found = analysed("x: t e -> y: t", f"{sums}\ny[t] = (a[t] < b[t]) * 1", x=x)
+    assert found.error.tolist() == [np.inf, 0, 0]
+
+
+def test_sums_of_whole_numbers_are_exact() -> None:
+    """As long as float32 holds every partial sum; then ties between them bind."""
+    x = np.array([[1, 2, 3, 0], [2**23, 2**23, 2**23, 0]], np.float32)
+    assert not analysed("x: t e -> y: t", "y[t] = sum[e](x[t,e] * x[t,e])", x=x[:1]).error.any()
+    assert analysed("x: t e -> y: t", "y[t] = sum[e](x[t,e] * x[t,e])", x=x).error[1] > 0
+
+
 def test_a_false_bracket_hides_nan_and_doubt() -> None:
     """What it multiplies is not read: neither its value nor its error."""
     x, mask = np.array([1.0, np.nan, np.inf]), np.array([1, 0, 0])

@@ -94,9 +94,7 @@ class Vector:
         case = self.trial.case
         return {
             "id": self.id,
-            "clause": f"{case.op.name}/{self.clause}",
             "params": {k: plain(v) for k, v in case.op.bind(case.params).items()},
-            "values": self.trial.how,
             "outputs": {n: {"dtype": _stored(w.dtype_name), "rule": w.how} for n, w in self.trial.expected.items()},
         }
 
@@ -244,7 +242,6 @@ def _rejection(op: Op, misfit: Misfit) -> dict[str, Any]:
     params = {k: plain(v) for k, v in {**defaults, **misfit.params}.items()}
     return {
         "id": clause,
-        "clause": f"{op.name}/{clause}",
         "params": params,
         "inputs": inputs,
         "rejects": misfit.constraint,
@@ -335,10 +332,10 @@ def schema() -> dict[str, Any]:
     """Return the JSON Schema of the index."""
     text, texts = {"type": "string"}, {"type": "array", "items": {"type": "string"}}
     shape = {"type": "array", "items": {"type": "integer", "minimum": 0}}
-    case = {"id": text, "clause": {"type": "string", "pattern": "^[a-z0-9_]+/.+$"}, "params": {"type": "object"}}
+    case = {"id": text, "params": {"type": "object"}}
     output = _closed({"dtype": {"enum": list(STORED)}, "rule": {"enum": list(RULES)}})
     given = _closed({"dtype": {"enum": list(ALL)}, "shape": {"anyOf": [shape, {"type": "array", "items": shape}]}})
-    call = _closed({**case, "values": text, "outputs": {"type": "object", "additionalProperties": output}})
+    call = _closed({**case, "outputs": {"type": "object", "additionalProperties": output}})
     rejected = _closed(
         {**case, "inputs": {"type": "object", "additionalProperties": given}, "rejects": text, "why": text},
     )

@@ -207,12 +207,12 @@ class _Case:
         given = {n: list(a.shape) for n, a in inputs.items()} or {n: i["shape"] for n, i in self.case.get("inputs", {}).items()}
         call = ", ".join([*(f"{n}{shape}" for n, shape in given.items()), *(f"{k}={v!r}" for k, v in params.items())])
         return {
-            "clause": self.case["clause"],
+            "clause": f"{self.op}/{id_.rpartition('-')[0] or id_}",
             "summary": self.described["summary"],
             "signature": form["signature"],
             "formula": form["formula"],
             "call": f"{self.op}({call})",
-            "how": f"case {id_}, on {self.case.get('values', 'a call that must be rejected')}",
+            "how": f"case {id_}" + ", a call that must be rejected" * ("rejects" in self.case),
             "inputs": {n: literal(a) for n, a in inputs.items()},
             "expected": dict(expected),
             "got": dict(got),
