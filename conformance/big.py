@@ -31,8 +31,6 @@ def huge(op: Op) -> list[Trial]:
     found: list[Trial] = []
     for space in spaces(op, most_rank=1, sizes=(1, 2, 3)):
         form = space.form
-        if form is not _plainest(op):
-            continue
         exact = form.kind is OpClass.SELECTION or traits_of(form).multilinear
         if exact and form.values:
             found += [t for case in _grown(space) for t in _at_points(case)]
@@ -45,11 +43,6 @@ def _rows(case: Case) -> int:
     """Return how many selections a call makes."""
     name = next(iter(case.form.selects))
     return math.prod(case.solution.shape(next(s for s in case.form.signature.outputs if s.name == name))[:-1])
-
-
-def _plainest(op: Op) -> Any:
-    default = op.card.params[op.choice].default if op.choice else ""
-    return op.forms.get(str(default), next(iter(op.forms.values())))
 
 
 def _grown(space: Space) -> Iterator[Case]:

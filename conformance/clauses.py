@@ -19,6 +19,7 @@ from einspec.conformance.surroundings import changed, check_state, restore, surr
 from einspec.conformance.targets import Target, TargetError
 from einspec.conformance.transforms import TRANSFORMS, check_gradient, check_transform, gradients_of
 from einspec.conformance.trials import free_ties
+from einspec.conformance.witness import told
 
 CONDUCT = ("pure", "repeat", "device")
 Check = Callable[[Context, str, str], Iterable[Result]]
@@ -103,7 +104,7 @@ def _guarded(context: Context, clause: str, tier: str) -> Iterator[Result]:
             yield from list(CHECKS[kind](context, detail, tier))
     except (Exception, SystemExit) as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
-        reason = f"{type(error).__name__}: {error} ({place.filename.rsplit('/', 1)[-1]}, line {place.lineno})"
+        reason = f"{told(error)} ({place.filename.rsplit('/', 1)[-1]}, line {place.lineno})"
         yield Result(context.id(clause), tier, "errored", 0, reason[:500])
 
 
@@ -121,6 +122,13 @@ def check_declared(target: Target) -> None:
     Raises:
         TargetError: an id is unknown; the message gives those that are near.
     """
+    for known_failure in target.known:
+        op, _, clause = known_failure.clause.partition("/")
+        if clause in clauses(load(op)) and known_failure.tier not in tiers_of(clause):
+            tiers = ", ".join(tiers_of(clause))
+            raise TargetError(
+                f"{target.name}: {known_failure.where}: {known_failure.clause} is judged in {tiers}, no other tier"
+            )
     for what, where in target.declared:
         op, slash, clause = what.partition("/")
         if slash and clause not in (known := clauses(load(op))):

@@ -46,6 +46,12 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     except BrokenPipeError:
         return 1
+    except OSError as error:
+        print(f"einspec: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("einspec: interrupted", file=sys.stderr)
+        return 130
     return status
 
 

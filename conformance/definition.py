@@ -26,7 +26,6 @@ from einspec.conformance.trials import INDEX, filled, plain_trial, ramps
 from einspec.conformance.values import fill
 from einspec.conformance.witness import witness
 from einspec.dtypes import ALL, FLOAT8, GROUPS, INTEGERS
-from einspec.formula import Apply, walk
 from einspec.oracle import evaluate
 
 Array = np.ndarray[Any, Any]
@@ -38,8 +37,10 @@ COMPILED_LIMIT = 160
 """From how many size tuples those are chosen."""
 ROUNDED_WORK, ROUNDED_LEAST = 6_000, 24
 """How many terms are analysed in the scope of a form whose results round, and for how many calls at least."""
-ROUNDS = 5
+ROUNDS = 6
 """On how many kinds of values the calls of distinct sizes are tried: every stratum, and a ramp."""
+MOST_INDEXED = 5000
+"""How many elements a big call has at most that is judged in every dtype of indices."""
 MADE_UP = 256
 """Up to how many calls of a small scope are repeated on other indices."""
 NUMBERS_LIMIT = 8192
@@ -67,7 +68,7 @@ def strata(case: Case, dtype: str = "float32") -> tuple[str, ...]:
     if case.form.kind in EXACT:
         return ("bits", "special")
     if case.form.kind is OpClass.NONLINEAR:
-        return ("small", "low", "gauss", "special")
+        return ("small", "low", "gauss", "special", "sparse")
     if dtype in INTEGERS:
         return ("small",)
     return ("small", "gauss", "special", "bits") if traits_of(case.form).brackets else ("small", "gauss", "special")
@@ -167,17 +168,16 @@ def routed_trials(context: Context) -> tuple[list[Trial], int, str]:
     if not session.compiles:
         tied = [c for c in cases.wide(context.op) if c.form.kind is OpClass.NONLINEAR]
         for i, case in enumerate(tied):
-            for stratum in ("gauss" if _computes(case) else "small", "special"):
+            for stratum in ("small", "gauss", "special"):
                 found.append(plain_trial(case, filled(case, "float32", stratum, i, context.subnormals)))
                 instances += cases.WIDE
+        for i, case in enumerate(cases.crowded(context.op)):
+            stratum = ("small", "gauss", "coarse", "special")[i % 4]
+            found.append(plain_trial(case, filled(case, "float32", stratum, i, context.subnormals)))
+            instances += 1
     for block in blocks:
         found += [under_vmap(context, block)] if session.compiles else block.trials()
     return found, instances, f"{count} of {total} assignments of up to 4 tokens" if count < total else ""
-
-
-def _computes(case: Case) -> bool:
-    """Whether a definition applies functions: of whole numbers some results are equal, and rounding decides between them."""
-    return any(isinstance(n, Apply) for e in case.form.equations for n in walk(e.body))
 
 
 def under_vmap(context: Context, block: Block) -> Trial:
@@ -422,6 +422,8 @@ def in_dtype(context: Context, clause: str) -> list[Trial]:
     few = context.bank[: 1 if context.session.compiles else 3]
     if kind == "dtype":
         return list(_values_in(context, few, dtype))
+    if not context.session.compiles:
+        few = [*few, *(c for c in cases.big(context.op) if _made_up(c) and c.elements <= MOST_INDEXED)]
     found = [filled(c, "float32", "small", i, index=dtype) for i, c in enumerate(few)]
     return [plain_trial(c, a, how=f"{dtype} indices") for c, a in zip(few, found, strict=True)]
 

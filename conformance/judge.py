@@ -12,13 +12,17 @@ from einspec.conformance import TIERS, cases
 from einspec.conformance.calls import Case
 from einspec.conformance.session import Outcome, Session, Trial, WrongKind
 from einspec.conformance.trials import plain_trial, ramps
-from einspec.conformance.witness import witness
+from einspec.conformance.witness import told, witness
 
 Verdict = Literal["holds", "wrong", "refused", "unsupported", "known", "errored", "not run"]
 VERDICTS: tuple[Verdict, ...] = ("holds", "wrong", "refused", "unsupported", "known", "errored", "not run")
 """``wrong``: a wrong result, or none, or no error where one is due. ``refused``: an exception where a target may make one.
 ``unsupported``: declared so, with a reason. ``known``: fails, and is declared to. ``errored``: there is no verdict, because the
 judge or the adapter failed, or the process was lost. ``not run``: with a reason."""
+
+
+BROKEN = (SystemExit, NameError, RecursionError, MemoryError)
+"""Exceptions that no function refuses a call with: it is broken, or ends the program."""
 
 
 @dataclass
@@ -160,7 +164,7 @@ class Context:
 
     def may_refuse(self, trial: Trial, outcome: Outcome) -> bool:
         """Whether an exception is a refusal: a dtype other than float32, or what a bare file need not offer."""
-        if isinstance(outcome.error, WrongKind):
+        if isinstance(outcome.error, (WrongKind, *BROKEN)):
             return False
         return bool(trial.unusual) or (self.bare and bool(trial.case.options))
 
@@ -175,8 +179,7 @@ class Context:
         if isinstance(outcome.error, WrongKind):
             return str(outcome.error)
         if outcome.error is not None:
-            text = (str(outcome.error).strip().splitlines() or [""])[0]
-            return f"raised {type(outcome.error).__name__}: {text}"[:300]
+            return f"raised {told(outcome.error)}".splitlines()[0][:300]
         found = outcome.difference(trial)
         return f"{found[0]}: {found[1].problem}" if found else ""
 

@@ -20,6 +20,7 @@ import numpy as np
 from einspec.card import Op, aliases, load, paths
 from einspec.conformance.cases import bank
 from einspec.conformance.declared import DeclarationError, Known, Unsupported, read_known, read_unsupported
+from einspec.dtypes import ALL
 
 GROUP = "einspec.backends"
 USUAL = {"index": "int32", "bool": "bool"}
@@ -137,8 +138,8 @@ def _from_file(path: Path, probe: Callable[[str], bool]) -> list[Target]:
     if not path.is_file():
         raise TargetError(f"no file {path}")
     try:
-        imported = _imported_names(ast.parse(path.read_text(encoding="utf-8"), str(path)))
-    except (SyntaxError, UnicodeDecodeError) as error:
+        imported = _imported_names(ast.parse(path.read_bytes(), str(path)))
+    except (SyntaxError, ValueError) as error:
         raise TargetError(f"{path} cannot be read as Python: {error}") from error
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
@@ -151,6 +152,27 @@ def _from_file(path: Path, probe: Callable[[str], bool]) -> list[Target]:
         raise TargetError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
     here = f"import sys\nsys.path.insert(0, {str(path.parent)!r})\nfrom {path.stem} import *"
     return _targets(path.name, module, here, imported, probe)
+
+
+def _check_adapter(name: str, adapter: Any) -> None:
+    """Check what an adapter says of itself.
+
+    Raises:
+        TargetError: it names no devices or dtypes, or not as text.
+    """
+    dtypes = adapter.dtypes
+    unknown = [d for d in dtypes if d not in ALL] if isinstance(dtypes, tuple | list | set | frozenset) else [dtypes]
+    if unknown or not dtypes:
+        raise TargetError(
+            f"{name}: dtypes must be names such as 'float32', of those that einspec knows, not {unknown or dtypes!r}"
+        )
+    try:
+        devices = adapter.devices()
+    except Exception as error:
+        raise TargetError(f"{name}: devices() raised {type(error).__name__}: {error}") from error
+    named = isinstance(devices, tuple | list) and all(isinstance(d, str) and d for d in devices)
+    if not named or not devices or len(set(devices)) < len(devices):
+        raise TargetError(f"{name}: devices() must give a list of different names such as ['cpu'], not {devices!r}")
 
 
 def _imported_names(tree: ast.Module) -> frozenset[str]:
@@ -198,6 +220,7 @@ def _backend(name: str, module: ModuleType, here: str = "") -> Target:
     functions = {op: getattr(module, op) for op in paths() if callable(getattr(module, op, None))}
     if not functions:
         raise TargetError(f"backend {name} defines no op")
+    _check_adapter(name, module)
     here = here or f"from {module.__name__} import *"
     return Target(name, module, functions, here, False, **_said(name, module))
 

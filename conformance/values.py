@@ -12,6 +12,10 @@ from einspec.dtypes import COMPLEX, finfo, numpy_dtype
 Array = np.ndarray[Any, Any]
 
 
+SPARSE = 0.7
+"""How much of a sparse tensor is zero."""
+
+
 def ramp(shape: tuple[int, ...], start: int = 1, dtype: Any = np.int64) -> Array:
     """Return start, start + 1, ... in the shape: every element tells where it came from."""
     return np.arange(start, start + math.prod(shape)).reshape(shape).astype(dtype)
@@ -24,8 +28,9 @@ def fill(shape: tuple[int, ...], dtype: str, stratum: str, rng: np.random.Genera
         shape: the shape.
         dtype: the name of the dtype.
         stratum: ``bits``, any bit pattern (NaN payloads, subnormals); ``special``, few values that go wrong, many ties;
-            ``small``, integers whose sums are exact in every dtype; ``gauss``, ordinary numbers; ``low``, numbers near
-            the least of the dtype, below whatever a maximum may be started with.
+            ``sparse``, the same among zeros; ``small``, integers whose sums are exact in every dtype; ``coarse``, three
+            integers, so that most things tie; ``gauss``, ordinary numbers; ``low``, numbers near the least of the dtype,
+            below whatever a maximum may be started with.
         rng: where the values come from.
         subnormals: whether the values may be subnormal; some compilers flush those to zero.
     """
@@ -37,9 +42,13 @@ def fill(shape: tuple[int, ...], dtype: str, stratum: str, rng: np.random.Genera
         return random if subnormals else flushed(random)
     if stratum == "special":
         return rng.choice(specials(dtype) if subnormals else flushed(specials(dtype)), shape)
+    if stratum == "sparse":
+        return np.where(rng.random(shape) < SPARSE, target.type(0), fill(shape, dtype, "special", rng, subnormals))
     if stratum == "small":
         low = 0 if dtype.startswith("uint") else -3
         return rng.integers(low, 4, shape).astype(target)
+    if stratum == "coarse":
+        return rng.integers(0 if dtype.startswith("uint") else -1, 2, shape).astype(target)
     if stratum == "low":
         least = float(np.iinfo(target).min if target.kind in "iu" else finfo(target).min)
         return (least * rng.uniform(0.25, 0.5, shape)).astype(target)
@@ -54,7 +63,8 @@ def specials(dtype: str) -> Array:
     target = numpy_dtype(dtype)
     if target.kind in "iu":
         info = np.iinfo(target)
-        return np.array([info.min, info.max, 0, 1], target)
+        beyond = [2**53, 2**53 + 1] if info.bits == 64 else []  # which float64 does not tell apart
+        return np.array([info.min, info.max, 0, 1, *beyond], target)
     if dtype in COMPLEX:
         parts = [complex(math.nan, 1), complex(math.inf, -0.0), complex(-0.0, 0.0), 1 - 2j]
         return np.array(parts, target)
@@ -106,8 +116,13 @@ def made_up(
             strange = rng.choice([-1, -1, -1, bound, bound + 3, -7], shape)
             return np.where((rng.random(shape) < (0.2 if bound else 1.0)), strange, found).astype(np.int32)
         case "slot":
-            if index is None or index.shape != shape or rng.random() < 0.3:
-                return rng.integers(-1, bound + 2, shape).astype(np.int32)
+            if index is None or index.shape != shape or bound > count or rng.random() < 0.3:
+                found = rng.integers(-1, bound + 2, shape)
+                edges = rng.integers(max(bound - 3, -1), bound + 2, shape)
+                found = np.where(rng.random(shape) < 0.3, edges, found)
+                if bound > count:  # no queue reaches the end: a few places do
+                    found.reshape(-1)[:3] = [bound - 1, bound - 2, bound][:count]
+                return found.astype(np.int32)
             return queue(index)
         case "count":
             cuts = np.sort(rng.integers(0, bound + 1, count))

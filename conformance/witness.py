@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from einspec.conformance.judge import Context
 
 Array = np.ndarray[Any, Any]
+MOST_TOLD = 2000
+"""Characters of the text of an exception that are shown."""
 LITERAL_LIMIT = 128
 """Above this number of elements an input is described, not written out."""
 
@@ -83,14 +85,22 @@ def _bits(value: Any) -> str:
     return "0x" + np.asarray(value).tobytes()[::-1].hex()
 
 
+def told(error: BaseException) -> str:
+    """Return an exception as text that can be shown: not too long, without control characters, whatever its own does."""
+    try:
+        text = str(error).strip()[:MOST_TOLD]
+    except Exception:
+        text = "(it cannot be shown)"
+    return f"{type(error).__name__}: " + "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+
+
 def _error(error: BaseException) -> str:
     if isinstance(error, WrongKind):
         return str(error)
     frames = traceback.extract_tb(error.__traceback__)
     own = [f for f in frames if "/conformance/" not in f.filename.replace("\\", "/")]
     place = f" ({own[-1].filename}, line {own[-1].lineno})" if own else ""
-    text = "\n".join(str(error).strip().splitlines()[:8])
-    return f"{type(error).__name__}: {text}{place}"
+    return "\n".join(told(error).splitlines()[:8]) + place
 
 
 def expected_text(expected: Expected) -> str:

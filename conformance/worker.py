@@ -9,6 +9,7 @@ import os
 import platform
 import signal
 import sys
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -58,6 +59,16 @@ class Job:
 def work(job: Job, out: Connection) -> None:
     """Judge one name in a process of its own; everything said goes through the pipe."""
     _detach(job.prints)
+    try:
+        _work(job, out)
+    except Exception as error:
+        from einspec.conformance.witness import told
+
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        out.send(("problem", f"{job.name}: {told(error)} ({place.filename}, line {place.lineno})"))
+
+
+def _work(job: Job, out: Connection) -> None:
     from einspec.conformance.clauses import check_declared
     from einspec.conformance.declared import DeclarationError, read_known
     from einspec.conformance.targets import TargetError, find
@@ -103,6 +114,7 @@ def _judge(target: Any, job: Job, number: int, out: Connection) -> int:
     from einspec.conformance.judge import Context, Result
     from einspec.conformance.known import known_here
     from einspec.conformance.session import Session
+    from einspec.conformance.witness import told
 
     request = job.request
     if hasattr(target.adapter, "start"):
@@ -137,7 +149,10 @@ def _judge(target: Any, job: Job, number: int, out: Connection) -> int:
                     out.send(
                         ("unit", Unit(number, target.name, device, op, clause, tier, because, frozenset(context.accepted)))
                     )
-                    results = judge_unit(context, clause, tier)
+                    try:
+                        results = judge_unit(context, clause, tier)
+                    except BaseException as error:  # KeyboardInterrupt and the like, raised by the backend
+                        results = [Result(context.id(clause), tier, "errored", 0, f"raised {told(error)}")]
                 for result in results:
                     result.backend, result.device = target.name, device
                     out.send(("result", result))

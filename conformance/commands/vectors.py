@@ -37,6 +37,10 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.folder.exists() and not arguments.folder.is_dir():
         raise UsageError(f"{arguments.folder} is a file; name a folder to write the vectors into")
 
+    others = vectors.written(arguments.folder) - set(names)
+    if others and arguments.op:
+        raise UsageError(f"{arguments.folder} holds vectors of {len(others)} other ops, which would go; name another folder")
+
     def progress(name: str, size: int) -> None:
         done = names.index(name) + 1
         print(f"{done:>{len(str(len(names)))}} of {len(names)}  {name}  {size:,} bytes", file=sys.stderr)

@@ -284,6 +284,12 @@ def encoded(name: str) -> tuple[str, dict[str, Any], bytes]:
     return name, entry(op, found), save(tensors)
 
 
+def written(folder: Path) -> set[str]:
+    """Return the ops of which a folder holds vectors."""
+    path = folder / INDEX
+    return set(json.loads(path.read_text(encoding="utf-8"))["ops"]) if path.exists() else set()
+
+
 def write(folder: Path, names: Sequence[str], progress: Callable[[str, int], None] = lambda name, size: None) -> dict[str, Any]:
     """Write the vectors of these ops and nothing else; files of ops that an index there names and that are not among them go.
 
@@ -296,13 +302,13 @@ def write(folder: Path, names: Sequence[str], progress: Callable[[str, int], Non
         The index.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    old = json.loads((folder / INDEX).read_text(encoding="utf-8"))["ops"] if (folder / INDEX).exists() else {}
+    old = written(folder)
     ops: dict[str, Any] = {}
     for name, described, data in _encoded(names):
         (folder / described["file"]).write_bytes(data)
         ops[name] = described
         progress(name, len(data))
-    for gone in old.keys() - ops.keys():
+    for gone in old - ops.keys():
         (folder / f"{gone}.safetensors").unlink(missing_ok=True)
     index = {"format": FORMAT, "einspec": einspec.__version__, "spec": einspec.SPEC_VERSION, "ops": ops}
     (folder / INDEX).write_text(text_of(index), encoding="utf-8", newline="\n")
