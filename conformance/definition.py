@@ -425,12 +425,20 @@ def in_dtype(context: Context, clause: str) -> list[Trial]:
     if not context.session.compiles:
         few = [*few, *(c for c in cases.big(context.op) if _made_up(c) and c.elements <= MOST_INDEXED)]
     found = [filled(c, "float32", "small", i, index=dtype) for i, c in enumerate(few)]
+    if dtype == "int64":
+        found = [beyond(c, arrays) for c, arrays in zip(few, found, strict=True)]
     return [plain_trial(c, a, how=f"{dtype} indices") for c, a in zip(few, found, strict=True)]
 
 
 def dtype_clauses(op: Op) -> list[str]:
     """Return the ids of the clauses about dtypes: of values, and of indices."""
     return [*(f"dtype.{d}" for d in dtypes_of(op)), *(f"index.{d}" for d in index_dtypes_of(op))]
+
+
+def beyond(case: Case, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Return the inputs with ids that are none made so large that their lower 32 bits are those of the first expert."""
+    ids = {name for name, (kind, _) in case.form.values.items() if kind == "id"}
+    return {k: np.where(v < -1, 2**32, v) if k in ids else v for k, v in arrays.items()}
 
 
 def _values_in(context: Context, few: Sequence[Case], dtype: str) -> Iterator[Trial]:

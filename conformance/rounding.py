@@ -198,7 +198,8 @@ class _Analysis:
         if not np.any(equal & (errors > 0)):
             return np.zeros((), bool)
         values, own = self.moved.align(*map(self.moved.term, sides))
-        return self.machine.view(Labelled(np.asarray(values[0] != values[1]), own), axes)
+        found: Array = self.machine.view(Labelled(np.asarray(values[0] != values[1]), own), axes)
+        return found
 
     def contract(self, terms: list[Quantity], bound: Sequence[str] | None) -> Quantity:
         """Return a product of terms, summed over the bound axes."""
