@@ -423,7 +423,7 @@ def in_dtype(context: Context, clause: str) -> list[Trial]:
     if kind == "dtype":
         return list(_values_in(context, few, dtype))
     if not context.session.compiles:
-        few = [*few, *(c for c in cases.big(context.op) if _made_up(c) and c.elements <= MOST_INDEXED)]
+        few = [*few, *(c for c in cases.big(context.op) if _made_up(c) and c.elements <= MOST_INDEXED and holds(c, dtype))]
     found = [filled(c, "float32", "small", i, index=dtype) for i, c in enumerate(few)]
     if dtype == "int64":
         found = [beyond(c, arrays) for c, arrays in zip(few, found, strict=True)]
@@ -433,6 +433,15 @@ def in_dtype(context: Context, clause: str) -> list[Trial]:
 def dtype_clauses(op: Op) -> list[str]:
     """Return the ids of the clauses about dtypes: of values, and of indices."""
     return [*(f"dtype.{d}" for d in dtypes_of(op)), *(f"index.{d}" for d in index_dtypes_of(op))]
+
+
+def holds(case: Case, dtype: str) -> bool:
+    """Whether a dtype holds every number that an index of a call may be, and every size where a result has to be of it."""
+    form, solution = case.form, case.solution
+    numbers = [term.value(solution.sizes, solution.values) for _, term in form.values.values()]
+    if any(form.dtype[s.name].startswith("same as") for s in form.signature.outputs):
+        numbers += solution.sizes.values()
+    return max(numbers, default=0) <= np.iinfo(dtype).max
 
 
 def beyond(case: Case, arrays: Mapping[str, Array]) -> dict[str, Array]:

@@ -44,6 +44,8 @@ class Quantity:
     value: Labelled
     error: Array
     """Of the shape of the array."""
+    whole: bool = False
+    """Whether it is made by adding and multiplying small whole numbers alone, which no order of doing so rounds."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ class Tensor:
 
     array: Array
     error: Array
+    whole: bool = False
+    """See :class:`Quantity`."""
 
 
 def analyse(
@@ -79,7 +83,7 @@ class _Analysis:
     ) -> None:
         self.solution, self.given = solution, given
         self.machine = Machine(solution, {}, np, None, False)
-        self.tensors = {name: Tensor(array, np.zeros(array.shape)) for name, array in inputs.items()}
+        self.tensors = {name: Tensor(array, np.zeros(array.shape), _whole(array)) for name, array in inputs.items()}
         self.limits = np.finfo(working)
         self.short = np.dtype("complex64" if working.startswith("complex") else "float32")
         self.stored = numpy_dtype(stored) if stored else None
@@ -95,9 +99,9 @@ class _Analysis:
             return
         names = tuple(a for d in dims for a in atoms(d))
         found = self.spread(self.term(equation.body), names)
-        tensor = Tensor(np.asarray(found.value.array).reshape(shape), found.error.reshape(shape))
+        tensor = Tensor(np.asarray(found.value.array).reshape(shape), found.error.reshape(shape), found.whole)
         if self.stored is not None and equation.tensor not in self.outputs:
-            tensor = Tensor(tensor.array, tensor.error + storing(tensor, self.stored))
+            tensor = Tensor(tensor.array, tensor.error + storing(tensor, self.stored), tensor.whole)
         self.tensors[equation.tensor] = tensor
 
     def term(self, node: Node) -> Quantity:
@@ -140,17 +144,17 @@ class _Analysis:
         return machine
 
     def exact(self, value: Labelled) -> Quantity:
-        return Quantity(value, np.zeros(np.shape(value.array)))
+        return Quantity(value, np.zeros(np.shape(value.array)), _whole(np.asarray(value.array)))
 
     def read(self, tensor: Tensor, index: Any) -> Quantity:
         names = tuple(a for d in expand(index, self.solution.ranks) for a in atoms(d))
         shape = tuple(self.solution.size(a) for a in names)
         value = self.machine.diagonal(tensor.array.reshape(shape), names)
-        return Quantity(value, np.asarray(self.machine.diagonal(tensor.error.reshape(shape), names).array))
+        return Quantity(value, np.asarray(self.machine.diagonal(tensor.error.reshape(shape), names).array), tensor.whole)
 
     def spread(self, quantity: Quantity, axes: tuple[str, ...]) -> Quantity:
         error = self.machine.spread(Labelled(quantity.error, quantity.value.axes), axes).array
-        return Quantity(self.machine.spread(quantity.value, axes), error)
+        return Quantity(self.machine.spread(quantity.value, axes), error, quantity.whole)
 
     def aligned(self, left: Quantity, right: Quantity) -> tuple[list[Array], list[Array], tuple[str, ...]]:
         values, axes = self.machine.align(left.value, right.value)
@@ -180,11 +184,8 @@ class _Analysis:
         for (a, b), terms in zip(pairs, zip(operands(left), operands(right), strict=True), strict=True):
             (x, y), (ex, ey), own = self.aligned(a, b)
             errors = ex + ey
-            near = (
-                (errors > 0)
-                & (np.abs(x - y) <= errors)
-                & ((x != y) | np.isinf(errors) | self.by_chance(x == y, errors, terms, own))
-            )
+            chance = np.zeros((), bool) if a.whole and b.whole else self.by_chance(x == y, errors, terms, own)
+            near = (errors > 0) & (np.abs(x - y) <= errors) & ((x != y) | np.isinf(errors) | chance)
             same = (x == y) | (np.isnan(x) & np.isnan(y)) if x.dtype.kind == "f" or y.dtype.kind == "f" else x == y
             (d, o, n, s), axes = self.machine.align(
                 Labelled(doubt, axes), Labelled(open_tie, axes), Labelled(near, own), Labelled(np.asarray(same), own)
@@ -216,8 +217,6 @@ class _Analysis:
         known = not any(t.error.any() for t in values)
         least = most if known else self.like(machine.contract([*masks, *sizes], bound), value)
         count = math.prod(self.solution.size(a) for a in bound or ()) if not masks else self.count(masks, bound, value)
-        if known and self.whole(values, most):
-            return self.doubted(Quantity(value, np.zeros(np.shape(value.array))), brackets, masks, bound)
         roundings = len([v for v in values if np.asarray(v.value.array).dtype.kind == "f"]) - 1 + np.maximum(count - 1, 0)
         passed = np.zeros(most.shape) if known else np.where(most == least, 0.0, most - least)
         if not np.isfinite(value.array).all():
@@ -230,12 +229,8 @@ class _Analysis:
         array = np.asarray(value.array)
         error = np.where(most > float(self.limits.max), np.inf, np.where(np.isnan(error), np.inf, error))
         error = np.where(np.isfinite(array), error, np.where(np.isinf(passed), np.inf, 0.0))
-        return self.doubted(Quantity(value, error), brackets, masks, bound)
-
-    def whole(self, values: list[Quantity], most: Array) -> bool:
-        """Whether the factors are whole numbers and no sum of products can leave those that the working precision holds."""
-        whole = all(np.array_equal(v.value.array, np.rint(v.value.array)) for v in values)
-        return whole and bool(np.max(most, initial=0) <= 2.0**self.limits.nmant)
+        whole = all(v.whole for v in values) and bool(np.max(most, initial=0) <= 2.0**self.limits.nmant)
+        return self.doubted(Quantity(value, error, whole), brackets, masks, bound)
 
     def vanishing(self, values: list[Quantity], masks: list[Labelled], bound: Sequence[str] | None, like: Labelled) -> Array:
         """Return where a factor that rounding may make zero stands in a product: with infinity that would give NaN.
@@ -262,7 +257,7 @@ class _Analysis:
                 doubt = Labelled(np.isinf(bracket.error).astype(np.int64), bracket.value.axes, mask=True)
                 reached = self.machine.contract([*masks[:i], doubt, *masks[i + 1 :]], self.within(bound, masks))
                 error = np.where(self.like(reached, found.value) > 0, np.inf, error)
-        return Quantity(found.value, error)
+        return Quantity(found.value, error, found.whole)
 
     def within(self, bound: Sequence[str] | None, masks: list[Labelled]) -> list[str]:
         """Return the bound axes that brackets have."""
@@ -337,6 +332,11 @@ def storing(tensor: Tensor, dtype: np.dtype[Any]) -> Array:
         step = float(limits.eps) * np.abs(tensor.array) + float(limits.smallest_normal)
         over = np.abs(tensor.array) + tensor.error > float(limits.max) * (1 - float(limits.eps))
     return np.where(np.isfinite(tensor.array), np.where(over & inexact, np.inf, np.where(inexact, step, 0.0)), 0.0)
+
+
+def _whole(array: Array) -> bool:
+    """Whether all numbers are whole, and finite."""
+    return bool(np.isfinite(array).all() and np.array_equal(array, np.rint(array.real))) if array.dtype.kind in "fc" else True
 
 
 def _moved(array: Array) -> Array:

@@ -109,7 +109,9 @@ def _shaped(
         else:
             found[spec.name] = tuple(shape)
         if group == "index":
-            found[spec.name] = fitted(found[spec.name], index)
+            counts = spec.name in case.form.values and case.form.values[spec.name][0] == "count"
+            given = np.maximum(found[spec.name], 0) if counts and index.startswith("u") else found[spec.name]
+            found[spec.name] = fitted(given, index)
     return found
 
 

@@ -90,11 +90,15 @@ def test_rounded_sides_that_are_equal_by_chance_are_in_doubt() -> None:
     assert found.error.tolist() == [np.inf, 0, 0]
 
 
-def test_sums_of_whole_numbers_are_exact() -> None:
-    """As long as float32 holds every partial sum; then ties between them bind."""
-    x = np.array([[1, 2, 3, 0], [2**23, 2**23, 2**23, 0]], np.float32)
-    assert not analysed("x: t e -> y: t", "y[t] = sum[e](x[t,e] * x[t,e])", x=x[:1]).error.any()
-    assert analysed("x: t e -> y: t", "y[t] = sum[e](x[t,e] * x[t,e])", x=x).error[1] > 0
+def test_ties_between_sums_of_whole_numbers_bind() -> None:
+    """No order of adding them rounds: 1 + 4 + 16 + 16 is 36 + 1 whatever the order; of fractions it is chance."""
+    x, w = np.array([[1, 2, 4, 4, 6, 1]], np.float32), np.ones(6, np.float32)
+    sums = "\n".join(
+        f"{name}[t] = sum[e]((e {where}) * x[t,e] * x[t,e] * w[e])" for name, where in (("a", "< 4"), ("b", "> 3"))
+    )
+    text = f"{sums}\ny[t] = (a[t] < b[t]) * 1"
+    assert not analysed("x: t e, w: e -> y: t", text, x=x, w=w).error.any()
+    assert np.isinf(analysed("x: t e, w: e -> y: t", text, x=x / 4, w=w).error).all()
 
 
 def test_a_false_bracket_hides_nan_and_doubt() -> None:

@@ -120,10 +120,14 @@ def _cases(golden: Path, name: str) -> list[dict[str, Any]]:
 
 
 def test_vectors_are_the_same_bytes_again(golden: Path, tmp_path: Path) -> None:
-    """Runs in other processes write the same files; files of ops that are not asked for go."""
-    shutil.copytree(golden, tmp_path / "again")
+    """Runs in other processes write the same files; a folder that holds other ops is not touched."""
+    shutil.copytree(golden, tmp_path / "full")
     command = [sys.executable, "-m", "einspec.conformance.cli", "vectors", str(tmp_path / "again")]
     done = subprocess.run([*command, "--op", "position", "--op", "z_loss"], capture_output=True, text=True, timeout=300)
+    refused = subprocess.run([*command[:-1], str(tmp_path / "full"), "--op", "position"], capture_output=True, text=True)
+    assert refused.returncode == 2
+    assert "name another folder" in refused.stderr
+    assert {p.name for p in (tmp_path / "full").iterdir()} == {p.name for p in golden.iterdir()}
     assert done.returncode == 0, done.stderr
     assert "cases of 2 ops" in done.stdout
     assert {p.name for p in (tmp_path / "again").iterdir()} == {"index.json", "position.safetensors", "z_loss.safetensors"}
