@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from einspec.conformance.judge import Result, Verdict
-from einspec.conformance.reports import report
+from einspec.conformance.reports import writing
 from einspec.conformance.request import Request
 from einspec.conformance.run import Run
 
@@ -61,5 +61,5 @@ def one(clause: str, verdict: Verdict, reason: str = "", name: str = "numpy", de
 def file(folder: Path, name: str, run: Run) -> Path:
     """Return the file that the report of a run was written into."""
     path = folder / f"{name}.jsonl"
-    report.write(run, path)
+    writing.write(run, path)
     return path

@@ -11,6 +11,7 @@ import pytest
 from einspec.conformance.cli import main
 from einspec.conformance.judge import Result
 from einspec.conformance.reports import report
+from einspec.conformance.reports.lines import schema
 from einspec.conformance.run import Request, Run, agreements
 
 RIGHT = "def matrix_transpose(x):\n    import numpy\n    return numpy.swapaxes(x, -1, -2)\n"
@@ -69,13 +70,32 @@ def test_the_report_fits_its_schema_and_reads_when_cut_off(tmp_path: Path) -> No
     assert main(["check", written(tmp_path, WRONG), "--tier", "scope", "--report", str(path)]) == 1
     lines = path.read_text(encoding="utf-8").splitlines()
     for line in lines:
-        jsonschema.validate(json.loads(line), report.schema())
+        jsonschema.validate(json.loads(line), schema())
     assert json.loads(lines[-1])["passed"] is False
     full = report.read(path)
     assert any(r.verdict == "wrong" and r.witness for r in full.results)
     assert not full.incomplete
     path.write_text("\n".join(lines[:-2])[:-20], encoding="utf-8")
     assert 0 < len(report.read(path).results) < len(full.results)
+
+
+def test_a_report_can_be_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """With ``--report -`` the output is the report and nothing else, and no file is made."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["check", written(tmp_path, RIGHT), "--tier", "scope", "--report", "-"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert {json.loads(line)["kind"] for line in lines} == {"header", "backend", "result", "footer"}
+    assert [p.name for p in tmp_path.iterdir() if p.is_file()] == ["mine.py"]
+
+
+def test_a_report_does_not_take_the_place_of_what_is_judged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file of functions and one of known failures stay as they are."""
+    path, known = written(tmp_path, RIGHT), tmp_path / "known.jsonl"
+    known.write_text("", encoding="utf-8")
+    for report_path in (path, str(known)):
+        assert main(["check", path, "--known", str(known), "--report", report_path]) == 2
+        assert "would overwrite what is read" in capsys.readouterr().err
+    assert Path(path).read_text("utf-8") == RIGHT
 
 
 def test_a_run_that_judged_nothing_fails() -> None:

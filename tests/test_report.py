@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import signal
@@ -15,13 +16,15 @@ import jsonschema
 import pytest
 from reports import HOSTILE, WITNESS, backend, file, made, one
 
-from einspec.conformance.cli import main
+from einspec.conformance.cli import main, parser
 from einspec.conformance.commands import UsageError
 from einspec.conformance.judge import VERDICTS, Verdict
 from einspec.conformance.reports import report
 from einspec.conformance.reports.diff import Change, diff
+from einspec.conformance.reports.lines import schema
 from einspec.conformance.reports.merge import read_all
 from einspec.conformance.reports.summary import badges, markdown
+from einspec.conformance.reports.writing import Writer
 from einspec.conformance.request import Request
 
 HOLDS = one("stack/def", "holds")
@@ -31,7 +34,7 @@ WRONG = one("stack/def", "wrong", "y: 1 of 2 elements differ", witness=WITNESS)
 def test_every_verdict_fits_the_published_schema(tmp_path: Path) -> None:
     """All lines of a report validate, and lines with another verdict, an unknown field or no clause do not."""
     path = file(tmp_path, "r", made(*(one(f"stack/{v}", v, "why", stale="here") for v in VERDICTS), WRONG))
-    validator = jsonschema.Draft202012Validator(report.schema())
+    validator = jsonschema.Draft202012Validator(schema())
     lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
     assert [line["kind"] for line in lines] == ["header", "backend", *["result"] * (len(VERDICTS) + 1), "footer"]
     for line in lines:
@@ -49,7 +52,7 @@ def test_the_schema_in_the_repository_is_the_one_that_is_printed(capsys: pytest.
 def test_a_report_is_written_while_the_run_goes_on(tmp_path: Path) -> None:
     """What a run has said so far can be read at once; its end adds what came last, once, and the footer."""
     path, run = tmp_path / "r.jsonl", made(HOLDS, one("stack/agree", "holds"))
-    with report.Writer(path, run.request, host="box") as writer:
+    with Writer(path, run.request, host="box") as writer:
         assert report.read(path).header.host == "box"
         writer("backend", backend("numpy", "stack"))
         writer("backend", backend("numpy", "tile"))
@@ -107,20 +110,15 @@ GOOD = HEADER % (1, "{}")
     ("text", "message"),
     [
         ("", "is empty"),
-        ("stack holds\n", "is no JSON Lines file"),
-        ('{"a": 1}\n', "is no einspec report"),
-        ("[]\n", "is no einspec report"),
+        ("\n", "is empty"),
+        ("stack holds\n", "none of its lines is one, line 1: not JSON"),
+        ('{"a": 1}\n[]\n', "none of its lines is one, line 1: no kind of line: None"),
+        (GOOD[:40], "none of its lines is one, line 1: not JSON"),
+        ("\0\x80\n" * 3, "none of its lines is one, line 1: not JSON"),
+        ("[" * 200_000, "none of its lines is one, line 1: not JSON"),
         (HEADER % (2, "{}"), "newer einspec"),
-        (HEADER % (1, '{"tiers": 3}'), "line 1"),
-        (f'{GOOD}\n{{"kind": "resu\n{{"kind": "footer"}}\n', "line 2, is no JSON"),
-        (f"{GOOD}\n{GOOD}\n", "a second report begins"),
-        (f'{GOOD}\n{{"kind": "result", "clause": "a/b", "tier": "scope", "verdict": "maybe"}}\n', "line 2"),
-        (
-            f'{GOOD}\n{{"kind": "result", "clause": "a/b", "tier": "scope", "verdict": "holds"}}\n',
-            "which no line before describes",
-        ),
-        (f'{GOOD}\n{{"kind": "song"}}\n', "no kind of line: 'song'"),
-        (f"{GOOD}\n3\n", "no kind of line"),
+        (HEADER % (1, '{"tiers": 3}'), "none of its lines is one, line 1: "),
+        (f"{GOOD}\n{GOOD}\n", "r.jsonl, line 2: a second report begins"),
     ],
 )
 def test_a_file_that_is_no_report_is_said_to_be_none(
@@ -133,6 +131,78 @@ def test_a_file_that_is_no_report_is_said_to_be_none(
     said = capsys.readouterr().err
     assert message in said
     assert "r.jsonl" in said
+
+
+DAMAGED = [
+    ('{"kind": "resu', "not JSON"),
+    ("\0" * 40, "not JSON"),
+    ("[" * 200_000, "not JSON"),
+    ("\x80", "not UTF-8"),
+    ("3", "no kind of line: None"),
+    ('{"kind": "song"}', "no kind of line: 'song'"),
+    ('{"kind": "result", "clause": "a/b", "tier": "scope", "verdict": "maybe"}', "Invalid enum value 'maybe'"),
+    ('{"kind": "result", "clause": "stack", "tier": "scope", "verdict": "holds"}', "no clause: 'stack'"),
+    ('{"kind": "result", "clause": "a/b", "tier": "scope", "verdict": "holds", "seconds": NaN}', "NaN is no number"),
+    ('{"kind": "result", "clause": "a/b", "tier": "scope", "verdict": "holds", "seconds": 1e999}', "1e999 is no number"),
+]
+
+
+@pytest.mark.parametrize("at", range(1, 4))
+@pytest.mark.parametrize(("damage", "why"), DAMAGED)
+def test_a_damaged_line_costs_itself_alone(
+    at: int, damage: str, why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The other lines are used, the report is incomplete, and it is said which line of which file does not read, and why."""
+    path = file(tmp_path, "r", made(HOLDS, one("tile/def", "holds")))
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:at], damage.encode("latin-1") + b"\r\n", b"\n", *lines[at:]]))
+    found = report.read(path)
+    assert [r.clause for r in found.results] == ["stack/def", "tile/def"]
+    said = f"incomplete: 1 of 7 lines of {path} could not be read (line {at + 1}: {why}"
+    assert found.incomplete.startswith(said), found.incomplete
+    assert main(["report", str(path)]) == 1
+    assert said in capsys.readouterr().out
+    whole = file(tmp_path, "whole", made(HOLDS, one("tile/def", "holds")))
+    assert main(["diff", str(whole), str(path)]) == 1
+    out = capsys.readouterr().out
+    assert said in out
+    assert "2 clauses compared" in out
+
+
+@pytest.mark.parametrize(
+    ("lost", "said", "left"),
+    [
+        ((0,), "line 1: not JSON); {path} has lost its header", ["stack/def", "tile/def"]),
+        ((1,), "line 2: not JSON); {path} has lost the description of numpy", ["stack/def", "tile/def"]),
+        ((2,), "line 3: not JSON)", ["tile/def"]),
+        ((4,), "cut off", ["stack/def", "tile/def"]),
+        ((0, 1, 4), "has lost its header and the description of numpy", ["stack/def", "tile/def"]),
+        ((0, 1, 2, 3), "has lost its header", []),
+    ],
+)
+def test_what_other_lines_told_is_stood_in_for(
+    lost: tuple[int, ...], said: str, left: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without its header, or the description of a backend, the results of a report are shown all the same."""
+    path = file(tmp_path, "r", made(HOLDS, one("tile/def", "holds"), asked=("stack", "tile")))
+    whole = file(tmp_path, "whole", made(HOLDS, one("tile/def", "holds"), asked=("stack", "tile")))
+    lines = path.read_text("utf-8").splitlines()
+    path.write_text("\n".join(line[:30] if i in lost else line for i, line in enumerate(lines)) + "\n", encoding="utf-8")
+    found = report.read(path)
+    assert [r.clause for r in found.results] == left
+    assert said.format(path=path) in found.incomplete
+    html = tmp_path / "page.html"
+    assert main(["report", str(path), "--html", str(html)]) == 1
+    assert "2 ops" in capsys.readouterr().out or not left or "tile" in html.read_text("utf-8")
+    assert main(["diff", str(whole), str(path)]) == (1 if left else 2)
+
+
+def test_many_damaged_lines_are_counted(tmp_path: Path) -> None:
+    """The first are told one by one, and a byte order mark is no damage."""
+    path = file(tmp_path, "r", made(HOLDS))
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes() + b"{\n" * 8)
+    assert "8 of 12 lines" in report.read(path).incomplete
+    assert "line 9: not JSON and 3 more)" in report.read(path).incomplete
 
 
 def test_fields_of_later_versions_are_ignored(tmp_path: Path) -> None:
@@ -197,7 +267,14 @@ def test_a_merged_run_passes_only_if_every_report_does(tmp_path: Path, capsys: p
         (["report", "r.jsonl", "--name", "a", "--name", "b"], "2 names for 1 reports"),
         (["report", "r.jsonl", "--html", "no/such/page.html"], "cannot write no/such/page.html"),
         (["report", "r.jsonl", "--markdown", "no/such/page.md"], "cannot write no/such/page.md"),
-        (["report", "r.jsonl", "--badges", "r.jsonl"], "cannot write badges into r.jsonl"),
+        (["report", "r.jsonl", "--html", "folder"], "cannot write folder: it is a directory; name a file for --html"),
+        (["report", "r.jsonl", "--html", "r.jsonl"], "--html r.jsonl would overwrite what is read; name another file"),
+        (["report", "r.jsonl", "--markdown", "./folder/../r.jsonl"], "would overwrite what is read"),
+        (["report", "r.jsonl", "--html", "page", "--markdown", "./page"], "--html and --markdown both name page"),
+        (["report", "r.jsonl", "--html", "-", "--markdown", "-"], "--html and --markdown both print"),
+        (["report", "r.jsonl", "--badges", "r.jsonl"], "cannot write into r.jsonl: it is a file; name a folder"),
+        (["report", "r.jsonl", "--badges", "-"], "cannot print --badges: it is several files; name a folder"),
+        (["report", "folder"], "cannot read folder: Is a directory; einspec check --report FILE.jsonl writes a report"),
         (["diff", "r.jsonl", "other.jsonl"], "no backend is in both"),
     ],
 )
@@ -208,8 +285,42 @@ def test_what_cannot_be_written_or_read_is_said(
     monkeypatch.chdir(tmp_path)
     file(tmp_path, "r", made(HOLDS))
     file(tmp_path, "other", made(one("stack/def", "holds", name="torch")))
+    (tmp_path / "folder").mkdir()
+    before = {p: p.read_bytes() for p in tmp_path.glob("*.jsonl")}
     assert main(arguments) == 2
-    assert message in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert message in said.err
+    assert not said.out
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
+
+
+@pytest.mark.parametrize(("option", "begins"), [("--html", "<!doctype html>\n"), ("--markdown", "## einspec: passed\n")])
+def test_a_dash_prints_instead_of_the_matrix(
+    option: str, begins: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is printed is what a file would hold, nothing else is printed, and no file is made."""
+    monkeypatch.chdir(tmp_path)
+    file(tmp_path, "r", made(HOLDS))
+    assert main(["report", "r.jsonl", option, "-"]) == 0
+    printed = capsys.readouterr().out
+    assert [p.name for p in tmp_path.iterdir()] == ["r.jsonl"]
+    assert main(["report", "r.jsonl", option, "file"]) == 0
+    assert printed == (tmp_path / "file").read_text("utf-8")
+    assert printed.startswith(begins)
+
+
+def test_every_option_that_writes_a_file_can_print_it() -> None:
+    """The help of each says so."""
+    (commands,) = (a for a in parser()._actions if isinstance(a, argparse._SubParsersAction))
+    found = {
+        (name, action.option_strings[0]): str(action.metavar)
+        for name, command in commands.choices.items()
+        for action in command._actions
+        if action.option_strings and "FILE" in str(action.metavar)
+    }
+    assert found.pop(("check", "--known")) == "FILE.jsonl"  # which is read
+    assert set(found) >= {("check", "--report"), ("report", "--html"), ("report", "--markdown"), ("mutants", "--json")}
+    assert all(metavar.endswith("|-") for metavar in found.values()), found
 
 
 def test_the_summary_counts_every_verdict_and_skips_are_no_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -346,5 +457,5 @@ def test_diff_leaves_out_what_the_newer_run_was_not_asked_for(tmp_path: Path, ca
 
 def test_a_report_that_cannot_be_written_is_said_before_anything_is_judged(tmp_path: Path) -> None:
     """The error names the file."""
-    with pytest.raises(UsageError, match=r"cannot write the report .*name another file"), report.Writer(tmp_path, Request(())):
+    with pytest.raises(UsageError, match=r"cannot write the report .*name another file"), Writer(tmp_path, Request(())):
         pass

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from einspec.card import resolve
 from einspec.conformance import OPT_IN, TIERS
-from einspec.conformance.commands import UsageError
 from einspec.conformance.request import TIMEOUT, Request
 
 
@@ -76,7 +75,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE.jsonl",
         help="known failures, a line each as in a report; may be repeated",
     )
-    parser.add_argument("--report", type=Path, metavar="FILE.jsonl", help="write a report as JSON Lines, while the run goes on")
+    parser.add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE.jsonl|-",
+        help="write a report as JSON Lines, while the run goes on; - prints it instead of the matrix",
+    )
     parser.add_argument("--host", default="", metavar="LABEL", help="what the report is to call this machine")
 
 
@@ -92,16 +96,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Judge, print the matrix and the failures."""
     from rich.console import Console
 
-    from einspec.conformance import run, terminal
-    from einspec.conformance.reports import report
+    from einspec.conformance import output, run, terminal
+    from einspec.conformance.reports.writing import Writer
     from einspec.conformance.targets import default_names, expand_names
 
     ops = tuple(resolve(name) for name in arguments.op)
     names = tuple(expand_names(arguments.targets) if arguments.targets else default_names())
-    if arguments.report and arguments.report.is_dir():
-        raise UsageError(f"{arguments.report} is a directory; name a file to write the report into")
-    if arguments.report and not arguments.report.resolve().parent.is_dir():
-        raise UsageError(f"no directory {arguments.report.resolve().parent} to write {arguments.report.name} into")
+    printing = output.checked({"--report": arguments.report}, [*map(Path, names), *arguments.known])
     request = Request(
         names,
         ops,
@@ -117,12 +118,13 @@ def run(arguments: argparse.Namespace) -> int:
     watcher = terminal.Watcher(Console(stderr=True), sys.stderr.isatty())
     with contextlib.ExitStack() as stack:
         stack.enter_context(_ended_like_interrupted())
-        writer = stack.enter_context(report.Writer(arguments.report, request, arguments.host)) if arguments.report else None
+        writer = stack.enter_context(Writer(arguments.report, request, arguments.host)) if arguments.report else None
         stack.enter_context(watcher.progress)
         found = run.check(request, lambda kind, data: [listen(kind, data) for listen in (watcher, writer) if listen])
         if writer:
             writer.close(found)
-    terminal.show_run(found, console)
+    if not printing:
+        terminal.show_run(found, console)
     return 0 if found.passed else 1
 
 

@@ -17,7 +17,12 @@ from einspec.conformance.commands import UsageError
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument("ops", nargs="*", metavar="OP", help="only these ops, by name or alias; all when absent")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write what became of every mutant as JSON")
+    parser.add_argument(
+        "--json",
+        type=Path,
+        metavar="FILE|-",
+        help="write as JSON what became of each mutant; - prints it instead",
+    )
     parser.add_argument("--list", action="store_true", help="list the mutants and judge none")
     parser.add_argument("--processes", type=int, metavar="N", help="side by side; as many as processors when absent")
 
@@ -25,13 +30,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print a line an op, those that survived with a call that shows them, and the score."""
     from einspec.card import paths, resolve
+    from einspec.conformance import output
     from einspec.conformance.mutation import mutants, score
 
     names = list(dict.fromkeys(map(resolve, arguments.ops))) or list(paths())
     if arguments.processes is not None and arguments.processes < 1:
         raise UsageError(f"--processes must be at least 1, not {arguments.processes}")
-    if arguments.json and not arguments.json.resolve().parent.is_dir():
-        raise UsageError(f"no directory {arguments.json.resolve().parent} to write {arguments.json.name} into")
+    printing = output.checked({"--json": arguments.json})
     if arguments.list:
         for name in names:
             for mutant in mutants.mutants(name):
@@ -43,7 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
     for part in score.scores(names, arguments.processes):
         found[part.op] = found[part.op].joined(part) if part.op in found else part
         print(f"{part.op}: {len(part.fates)} mutants judged", file=sys.stderr)
-    print(score.table([found[name] for name in names]))
+    if not printing:
+        print(score.table([found[name] for name in names]))
     if arguments.json:
-        arguments.json.write_text(json.dumps(score.as_json([found[n] for n in names]), indent=1) + "\n", encoding="utf-8")
+        output.put(arguments.json, json.dumps(score.as_json([found[n] for n in names]), indent=1) + "\n")
     return 0 if all(s.good for s in found.values()) else 1

@@ -31,50 +31,38 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="LABEL",
         help="what to call the machine of a report, once for each in their order; the name of the file when absent",
     )
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write one page that needs no network")
-    parser.add_argument("--markdown", metavar="FILE|-", help="write a summary as Markdown; - prints it instead of the matrix")
+    parser.add_argument(
+        "--html", type=Path, metavar="FILE|-", help="write one page that needs no network; - prints it instead of the matrix"
+    )
+    parser.add_argument(
+        "--markdown", type=Path, metavar="FILE|-", help="write a summary as Markdown; - prints it instead of the matrix"
+    )
     parser.add_argument("--badges", type=Path, metavar="DIR", help="write a shields.io endpoint for each backend")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Merge, write what is asked for, and print."""
+    from einspec.conformance import output
     from einspec.conformance.reports import summary
     from einspec.conformance.reports.merge import read_all
     from einspec.conformance.reports.page import page
 
+    files = {"--html": arguments.html, "--markdown": arguments.markdown}
+    printing = output.checked(files, arguments.reports)
+    output.folder("--badges", arguments.badges)
     merged = read_all(arguments.reports, arguments.name)
     if arguments.html:
-        written(arguments.html, page(merged))
+        output.put(arguments.html, page(merged))
+    if arguments.markdown:
+        output.put(arguments.markdown, summary.markdown(merged))
     if arguments.badges:
         try:
             summary.write_badges(merged, arguments.badges)
         except OSError as error:
-            raise UsageError(f"cannot write badges into {arguments.badges}: {error.strerror}") from error
-    if arguments.markdown == "-":
-        sys.stdout.write(shown(summary.markdown(merged)))
-    elif arguments.markdown:
-        written(Path(arguments.markdown), summary.markdown(merged))
-    if arguments.markdown != "-":
+            raise UsageError(f"cannot write badges into {arguments.badges}: {error.strerror}; name another folder") from error
+    if not printing:
         show(merged)
     return 0 if merged.passed else 1
-
-
-def written(path: Path, text: str) -> None:
-    """Write a file.
-
-    Raises:
-        UsageError: it cannot be written.
-    """
-    try:
-        path.write_text(text, encoding="utf-8", errors="backslashreplace")
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}") from error
-
-
-def shown(text: str) -> str:
-    """Return text as the output can show it."""
-    encoding = sys.stdout.encoding or "utf-8"
-    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def show(merged: Merged) -> None:

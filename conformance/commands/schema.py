@@ -8,7 +8,7 @@ import json
 
 MODULES = {
     "card": "einspec.tables",
-    "report": "einspec.conformance.reports.report",
+    "report": "einspec.conformance.reports.lines",
     "vectors": "einspec.conformance.golden.vectors",
 }
 """The module whose ``schema()`` it is."""

@@ -31,11 +31,11 @@ def needs_safetensors() -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write the files and say how many cases they hold and how large they are."""
     needs_safetensors()
+    from einspec.conformance import output
     from einspec.conformance.golden import vectors
 
     names = list(dict.fromkeys(map(resolve, arguments.op))) or list(paths())
-    if arguments.folder.exists() and not arguments.folder.is_dir():
-        raise UsageError(f"{arguments.folder} is a file; name a folder to write the vectors into")
+    output.folder("DIR", arguments.folder)
 
     others = vectors.written(arguments.folder) - set(names)
     if others and arguments.op:

@@ -9,7 +9,8 @@ from pathlib import Path
 from einspec.conformance import OPT_IN, TIERS
 from einspec.conformance.commands import UsageError
 from einspec.conformance.judge import Result
-from einspec.conformance.reports.report import Backend, Report, read
+from einspec.conformance.reports.lines import Backend
+from einspec.conformance.reports.report import Report, read
 from einspec.conformance.request import Request
 from einspec.conformance.run import Run
 

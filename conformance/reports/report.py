@@ -1,69 +1,32 @@
-"""Reports as JSON Lines: a header, then backends and results as they come, a footer. One that was cut off still reads."""
+"""A report that is read back, whole or damaged: the lines that read are used, and what is lost is said."""
 
 from __future__ import annotations
 
-import datetime as dt
+import codecs
 import json
-import platform
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import Any, NoReturn
 
 import msgspec
 
-import einspec
 from einspec.card import paths
-from einspec.conformance import OPT_IN, TIERS
 from einspec.conformance.commands import UsageError
 from einspec.conformance.judge import Result
+from einspec.conformance.reports.lines import CLAUSE, SCHEMA_VERSION, Backend, Footer, Header
 from einspec.conformance.request import Request
 from einspec.conformance.run import Run, asked_at
 
-SCHEMA_VERSION = 1
-"""Raised when an older reader would misunderstand a report; a new field alone does not raise it."""
 SURROGATE = "\\ud"
 """How the escape of a surrogate begins, of a pair or of a lone one."""
-
-
-class Header(msgspec.Struct, tag_field="kind", tag="header"):
-    """The first line: what was asked for, where and when."""
-
-    schema: Annotated[int, msgspec.Meta(ge=1, description="version of this schema")]
-    einspec: Annotated[str, msgspec.Meta(description="version of the judge")]
-    spec: Annotated[str, msgspec.Meta(description="version of the spec")]
-    created: Annotated[str, msgspec.Meta(description="ISO 8601, UTC")]
-    platform: str
-    python: str
-    asked: Annotated[dict[str, Any], msgspec.Meta(description="targets, ops, devices, tiers and options; empty for all")]
-    host: Annotated[str, msgspec.Meta(description="a label for the machine, where one was given")] = ""
-
-
-class Backend(msgspec.Struct, tag_field="kind", tag="backend"):
-    """What was judged; a backend may have several lines, whose ops are to be taken together."""
-
-    name: str
-    framework: str
-    bare: Annotated[bool, msgspec.Meta(description="a file of functions, which promises less than a backend")]
-    versions: dict[str, str]
-    available: Annotated[list[str], msgspec.Meta(description="devices that are there")]
-    devices: Annotated[list[str], msgspec.Meta(description="devices that were judged")]
-    absent: Annotated[list[str], msgspec.Meta(description="kinds of device that it knows and that are not there")]
-    ops: list[str]
-    missing: Annotated[list[str], msgspec.Meta(description="ops that it does not define")]
-    python: str
-    platform: str
-
-
-class Footer(msgspec.Struct, tag_field="kind", tag="footer"):
-    """The last line; a report without it was cut off."""
-
-    complete: Annotated[bool, msgspec.Meta(description="the run came to its end")]
-    passed: bool
-    seconds: float
-    counts: Annotated[dict[str, int], msgspec.Meta(description="results by verdict")]
-    problems: Annotated[list[str], msgspec.Meta(description="what fails the run beside its results")]
-    notes: Annotated[list[str], msgspec.Meta(description="what backends did besides, such as printing")] = []
+WRITTEN_BY = "einspec check --report FILE.jsonl writes a report"
+LOST = "unknown"
+"""What stands for what a damaged report no longer tells."""
+MOST_TOLD = 5
+"""Damaged lines that are told one by one."""
 
 
 @dataclass
@@ -76,13 +39,15 @@ class Report:
     backends: dict[str, Backend] = field(default_factory=dict)
     results: list[Result] = field(default_factory=list)
     footer: Footer | None = None
+    damage: str = ""
+    """What is lost of the file, in words."""
 
     @property
     def incomplete(self) -> str:
         """What keeps the report from being whole, or nothing."""
-        if self.footer is None:
-            return "incomplete: cut off"
-        return "" if self.footer.complete else "incomplete: interrupted"
+        ended = "cut off" if self.footer is None else "" if self.footer.complete else "interrupted"
+        reasons = "; ".join(filter(None, (ended, self.damage)))
+        return f"incomplete: {reasons}" if reasons else ""
 
     @property
     def request(self) -> Request:
@@ -107,97 +72,13 @@ def asked(header: Header) -> Request:
     return msgspec.convert({**header.asked, "names": header.asked.get("targets", [])}, Request)
 
 
-class Writer:
-    """Writes a report while its run goes on: a context manager, and a listener of the run.
-
-    Args:
-        path: the file.
-        request: what is asked for.
-        host: a label for the machine; by default reports name its platform alone.
-    """
-
-    def __init__(self, path: Path, request: Request, host: str = "") -> None:
-        self.path, self.request, self.host = path, request, host
-        self.written: set[str] = set()
-        self.file: TextIO
-
-    def __enter__(self) -> Writer:
-        """Write the header.
-
-        Raises:
-            UsageError: the file cannot be written.
-        """
-        try:
-            self.file = self.path.open("w", encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"cannot write the report {self.path}: {error.strerror}; name another file") from error
-        options = asdict(self.request)
-        header = {
-            "kind": "header",
-            "schema": SCHEMA_VERSION,
-            "einspec": einspec.__version__,
-            "spec": einspec.SPEC_VERSION,
-            "created": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-            "platform": platform.platform(),
-            "python": platform.python_version(),
-            "asked": {"targets": options.pop("names"), **options},
-        }
-        self._put({**header, "host": self.host} if self.host else header)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Close the file: without :meth:`close` the report has no footer."""
-        self.file.close()
-
-    def __call__(self, kind: str, data: Any) -> None:
-        """Take one message of a run, and write what belongs in a report at once."""
-        if kind == "backend":
-            self._put({"kind": "backend", **data})
-        elif kind == "result":
-            self._put({"kind": "result", **data.as_dict()})
-
-    def close(self, run: Run) -> None:
-        """Write what the run says only at its end: results that need all backends, and the footer."""
-        for backend in run.backends.values():
-            self("backend", backend)
-        for result in run.results:
-            self("result", result)
-        self._put(
-            {
-                "kind": "footer",
-                "complete": run.complete,
-                "passed": run.passed,
-                "seconds": run.seconds,
-                "counts": run.counts,
-                "problems": run.problems,
-                "notes": run.notes,
-            }
-        )
-
-    def _put(self, line: Mapping[str, Any]) -> None:
-        text = json.dumps(line, allow_nan=False, default=str)
-        if SURROGATE in text:
-            text = json.dumps(encodable(text))
-        if text not in self.written:
-            self.written.add(text)
-            self.file.write(text + "\n")
-            self.file.flush()
-
-
-def encodable(text: str) -> Any:
-    """Return the value of JSON without lone surrogates, which an exception may hold and no output can show."""
-    value = json.loads(text)
-    return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")) if SURROGATE in text else value
-
-
-def write(run: Run, path: Path) -> None:
-    """Write the report of a run that is over."""
-    with Writer(path, run.request) as writer:
-        writer.close(run)
+def encoded(value: Any) -> Any:
+    """Return a value of JSON without lone surrogates, which an exception may hold and no output can show."""
+    return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
 
 
 def read(path: Path, label: str = "") -> Report:
-    """Return a report, also one that was cut off in the middle of a line.
+    """Return a report, also one that was cut off, or whose lines are damaged: what reads of it is used, and it is incomplete.
 
     Args:
         path: the file.
@@ -207,64 +88,152 @@ def read(path: Path, label: str = "") -> Report:
         UsageError: there is no such file, or it is not a report that this version can read.
     """
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").removesuffix("\n").split("\n")
+        lines = path.read_bytes().removeprefix(codecs.BOM_UTF8).removesuffix(b"\n").split(b"\n")
     except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    header = _header(path, lines)
-    report = Report(label or header.host or path.stem, header)
-    results: dict[tuple[str, ...], Result] = {}
-    for number, text in enumerate(lines[1:], 2):
+        raise UsageError(f"cannot read {path}: {error.strerror}; {WRITTEN_BY}") from error
+    if lines == [b""]:
+        raise UsageError(f"{path} is empty; {WRITTEN_BY}")
+    draft = Draft(path)
+    for number, text in enumerate(lines, 1):
+        if not text.strip():
+            continue
         try:
-            _take(report, results, encodable(text))
-        except json.JSONDecodeError as error:
-            if number < len(lines):
-                raise UsageError(f"{path}, line {number}, is no JSON: the file is damaged before its end") from error
-        except (msgspec.ValidationError, ValueError) as error:
-            raise UsageError(f"{path}, line {number}: {error}; einspec schema report prints what fits") from error
-    _sort(report, list(results.values()))
-    return report
+            draft.take(parsed(text), number)
+        except NOT_READ as error:
+            draft.unread.append((number, _why(error)))
+    return draft.report(label, len(lines))
 
 
-def _header(path: Path, lines: list[str]) -> Header:
-    """Return the header, or say what the file is instead of a report."""
-    if lines == [""]:
-        raise UsageError(f"{path} is empty; einspec check --report FILE.jsonl writes a report")
-    try:
-        item = json.loads(lines[0])
-    except json.JSONDecodeError as error:
-        raise UsageError(f"{path} is no JSON Lines file; einspec check --report FILE.jsonl writes a report") from error
-    if not isinstance(item, dict) or item.get("kind") != "header" or "einspec" not in item:
-        raise UsageError(f"{path} is no einspec report: its first line is no header; einspec check --report writes one")
-    if isinstance(item.get("schema"), int) and item["schema"] > SCHEMA_VERSION:
-        newer = f"einspec {item['einspec']} with schema {item['schema']}"
-        raise UsageError(f"{path} was written by {newer}; this one reads up to {SCHEMA_VERSION}: install a newer einspec")
-    try:
+def parsed(line: bytes) -> Any:
+    """Return the value of a line of JSON.
+
+    Raises:
+        ValueError: it is none, or holds a number that JSON does not have; RecursionError where it nests too deep.
+    """
+    text = line.decode("utf-8")
+    value = json.loads(text, parse_constant=_no_number, parse_float=_number)
+    return encoded(value) if SURROGATE in text else value
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _no_number(text)
+
+
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no number of JSON")
+
+
+NOT_READ = (ValueError, msgspec.ValidationError, RecursionError)
+"""What reading a line raises where it is damaged; what a line of the wrong kind raises is among them."""
+
+
+def _why(error: Exception) -> str:
+    """Return in few words why a line does not read."""
+    if isinstance(error, UnicodeDecodeError):
+        return "not UTF-8"
+    return "not JSON" if isinstance(error, json.JSONDecodeError | RecursionError) else str(error)
+
+
+@dataclass
+class Draft:
+    """A report while its lines are read."""
+
+    path: Path
+    header: Header | None = None
+    backends: dict[str, Backend] = field(default_factory=dict)
+    results: dict[tuple[str, ...], Result] = field(default_factory=dict)
+    """A later line about the same thing counts."""
+    footer: Footer | None = None
+    unread: list[tuple[int, str]] = field(default_factory=list)
+    """The lines that do not read, each with the reason."""
+
+    def take(self, item: Any, number: int) -> None:
+        """Add one line.
+
+        Raises:
+            ValueError: it is no line of a report.
+            UsageError: the file is not one report that this version reads.
+        """
+        kind = item.get("kind") if isinstance(item, dict) else None
+        if kind == "header":
+            if self.header:
+                where = f"{self.path}, line {number}"
+                raise UsageError(f"{where}: a second report begins; give each report as a file of its own")
+            self.header = self.checked(item)
+        elif kind == "backend":
+            backend = msgspec.convert(item, Backend)
+            if backend.name in self.backends:
+                backend.ops = list(dict.fromkeys([*self.backends[backend.name].ops, *backend.ops]))
+            self.backends[backend.name] = backend
+        elif kind == "result":
+            result = msgspec.convert(item, Result)
+            if not re.fullmatch(CLAUSE, result.clause):
+                raise ValueError(f"no clause: {result.clause!r}")
+            self.results[result.backend, result.device, result.clause, result.tier] = result
+        elif kind == "footer":
+            self.footer = msgspec.convert(item, Footer)
+        else:
+            raise ValueError(f"no kind of line: {kind!r}")
+
+    def checked(self, item: dict[str, Any]) -> Header:
+        """Return a header.
+
+        Raises:
+            ValueError: it does not read.
+            UsageError: it is that of a version that this one cannot read.
+        """
+        schema = item.get("schema")
+        if isinstance(schema, int) and schema > SCHEMA_VERSION:
+            newer = f"einspec {item.get('einspec')} with schema {schema}"
+            raise UsageError(
+                f"{self.path} was written by {newer}; this one reads up to {SCHEMA_VERSION}: install a newer einspec"
+            )
         header = msgspec.convert(item, Header)
         asked(header)
-    except msgspec.ValidationError as error:
-        raise UsageError(f"{path}, line 1: {error}; einspec schema report prints what fits") from error
-    return header
+        return header
+
+    def report(self, label: str, lines: int) -> Report:
+        """Return the report, with stand-ins for the lines that are lost.
+
+        Raises:
+            UsageError: no line is one of a report.
+        """
+        if not (self.header or self.backends or self.results or self.footer):
+            number, why = self.unread[0]
+            raise UsageError(f"{self.path} is no einspec report: none of its lines is one, line {number}: {why}; {WRITTEN_BY}")
+        losses = [] if self.header else ["its header"]
+        for backend, device, *_ in self.results:
+            if backend not in self.backends:
+                self.backends[backend] = _unknown(backend)
+                losses.append(f"the description of {backend}")
+            known = self.backends[backend]
+            if known.python == LOST:
+                known.devices = known.available = list(dict.fromkeys([*known.devices, device]))
+        header = self.header or self.lost_header()
+        report = Report(label or header.host or self.path.stem, header, self.backends, [], self.footer)
+        report.damage = self.damage(lines, losses)
+        _sort(report, list(self.results.values()))
+        return report
+
+    def lost_header(self) -> Header:
+        """Return what takes the place of a header that is lost: what the other lines tell of what was asked for."""
+        told = {"targets": list(self.backends), "tiers": list(dict.fromkeys(r.tier for r in self.results.values()))}
+        return Header(SCHEMA_VERSION, LOST, LOST, LOST, LOST, LOST, told)
+
+    def damage(self, lines: int, losses: Sequence[str]) -> str:
+        """Return in words what is lost of the file; a last line that was only begun is not among it."""
+        unread = [u for u in self.unread if self.footer or u != (lines, "not JSON")]
+        told = ", ".join(f"line {number}: {why}" for number, why in unread[:MOST_TOLD])
+        more = f" and {len(unread) - MOST_TOLD} more" if len(unread) > MOST_TOLD else ""
+        parts = [f"{len(unread)} of {lines} lines of {self.path} could not be read ({told}{more})"] if unread else []
+        parts += [f"{self.path} has lost {' and '.join(losses)}"] if losses else []
+        return "; ".join(parts)
 
 
-def _take(report: Report, results: dict[tuple[str, ...], Result], item: Any) -> None:
-    """Add one line; a later line about the same thing counts."""
-    kind = item.get("kind") if isinstance(item, dict) else None
-    if kind == "backend":
-        backend = msgspec.convert(item, Backend)
-        if backend.name in report.backends:
-            backend.ops = list(dict.fromkeys([*report.backends[backend.name].ops, *backend.ops]))
-        report.backends[backend.name] = backend
-    elif kind == "result":
-        result = msgspec.convert(item, Result)
-        if result.backend not in report.backends:
-            raise ValueError(f"a result of {result.backend!r}, which no line before describes")
-        results[result.backend, result.device, result.clause, result.tier] = result
-    elif kind == "footer":
-        report.footer = msgspec.convert(item, Footer)
-    elif kind == "header":
-        raise ValueError("a second report begins; give each report as a file of its own")
-    else:
-        raise ValueError(f"no kind of line: {kind!r}")
+def _unknown(name: str) -> Backend:
+    """Return what takes the place of the description of a backend that is lost."""
+    return Backend(name, LOST, False, {}, [], [], [], [], [], LOST, LOST)
 
 
 def _sort(report: Report, results: list[Result]) -> None:
@@ -276,25 +245,3 @@ def _sort(report: Report, results: list[Result]) -> None:
     names = {name: i for i, name in enumerate(report.backends)}
     results.sort(key=lambda r: (names.get(r.backend, len(names)), r.device, order.get(r.op, len(order))))
     report.results = results
-
-
-def schema() -> dict[str, Any]:
-    """Return the JSON Schema of one line of a report; a reader should ignore fields that it does not know."""
-    (lines, result), definitions = msgspec.json.schema_components(
-        [Header | Backend | Footer, Result], ref_template="#/$defs/{name}"
-    )
-    body = definitions["Result"]
-    body["description"] = "What became of one clause on one device in one tier; the last line about it counts."
-    body["properties"] = {"kind": {"enum": ["result"]}, **body["properties"]}
-    body["properties"]["clause"]["pattern"] = "^[a-z0-9_]+/.+$"
-    body["properties"]["tier"]["enum"] = [*TIERS, *OPT_IN]
-    body["required"] = ["kind", *body["required"]]
-    definitions["Header"]["properties"]["schema"]["maximum"] = SCHEMA_VERSION
-    for definition in definitions.values():
-        definition["additionalProperties"] = False
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "one line of an einspec report",
-        "anyOf": [*lines["anyOf"], result],
-        "$defs": definitions,
-    }
