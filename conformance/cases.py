@@ -12,7 +12,6 @@ from fractions import Fraction
 from typing import Any
 
 from einspec.card import Form, Op
-from einspec.classes import OpClass
 from einspec.conformance.calls import MOST_RANK, SCOPE, Case, Space, spaces
 from einspec.formula import Axis, Bracket, Read, Reduce, Size, base, walk
 from einspec.shapes import expand
@@ -21,12 +20,6 @@ SCOPE_LIMIT = 1024
 """How many size tuples of an op are tried where all of them would be more."""
 TRIES = 8
 """How many assignments are looked at for each call of a sample: many are not allowed."""
-WIDE, WIDE_LIMIT, WIDE_LEAST = 64, 48, 6
-"""How many independent inputs a wide call has, how many such calls there are of an op, and of each of many forms at least."""
-TOKENS, CROWD, BESIDE, CROWD_WORK = (7, 13), (3, 4, 6), (1, 2, 3), 2_700
-"""The sizes of the first axis of a crowded call, of others whose coordinates are compared, and of the rest; and how many terms
-are looked at for every choice of numbers.
-"""
 BIG_WORK = 1_500_000
 """How many elements a big call has at most."""
 
@@ -160,72 +153,6 @@ def telling(op: Op) -> tuple[Case, ...]:
     return tuple(sorted(found.values(), key=lambda c: c.elements))
 
 
-@functools.lru_cache(maxsize=256)
-def wide(op: Op) -> tuple[Case, ...]:
-    """Return calls on many independent inputs at once, with other sizes and numbers of the scope: the largest of a sample."""
-    found: dict[str, Case] = {}
-    all_spaces = spaces(op, most_rank=1, sizes=sizes_of(op))
-    for space in all_spaces:
-        axis = batch_axis(space.form, space.ranks)
-        place = next((i for i, names in enumerate(space.variables) if names == (axis,)), None)
-        if place is None or 0 in space.ranks.values():
-            continue
-        numbers = random.Random(op.name).sample(range(space.count), min(space.count, TRIES * WIDE_LIMIT))
-        grown = (_replaced(space.assignment(number), place, WIDE) for number in numbers)
-        legal = (case for values in grown if (case := space.case(values)) is not None and not case.empty)
-        own = {str(case): case for case in legal}
-        largest = sorted(own.items(), key=lambda item: -item[1].elements)
-        found |= dict(largest[: max(WIDE_LEAST, WIDE_LIMIT // len(all_spaces))])
-    return tuple(sorted(found.values(), key=lambda c: (c.elements, str(c))))
-
-
-@functools.lru_cache(maxsize=256)
-def crowded(op: Op) -> tuple[Case, ...]:
-    """Return calls in which many tokens compete, of forms whose results round and whose inputs are not independent.
-
-    Axes whose coordinates are compared are large unless a parameter gives their size; every choice of numbers comes as often.
-    """
-    found: dict[str, Case] = {}
-    for space in spaces(op, most_rank=1, sizes=sorted({*TOKENS, *CROWD, *BESIDE})):
-        form = space.form
-        if form.kind is not OpClass.NONLINEAR or batch_axis(form, space.ranks) is not None or not _competing(form):
-            continue
-        told = {t for name, param in op.card.params.items() if param.size for t in param.targets(name)}
-        large = {base(a) for e in form.equations for a in _coordinates(e.body)} - told
-        first = form.signature.inputs[0].axes(space.ranks)[0][0]
-        axes = [i for i, names in enumerate(space.variables) if not names[0].startswith("=")]
-        numbers = list(itertools.product(*(c for i, c in enumerate(space.candidates) if i not in axes)))
-        rng = random.Random(op.name)
-        for chosen in numbers * (CROWD_WORK // sum(1 for e in form.equations for _ in walk(e.body))):
-            left = iter(chosen)
-            fixed = [None if i in axes else next(left) for i in range(len(space.variables))]
-            case = space.case(_sized(space, fixed, large, first, rng))
-            if case is not None and not case.empty:
-                found[str(case)] = case
-    return tuple(sorted(found.values(), key=lambda c: (c.elements, str(c))))
-
-
-def _competing(form: Form) -> bool:
-    """Whether values decide in a definition which others count: a comparison reads them."""
-    brackets = [n for e in form.equations for n in walk(e.body) if isinstance(n, Bracket)]
-    plain = len(form.data) == len(form.signature.inputs)
-    return plain and any(isinstance(n, Read) for b in brackets for n in walk(b))
-
-
-def _sized(space: Space, fixed: Sequence[Any], large: set[str], first: str, rng: random.Random) -> list[Any]:
-    """Return the assignment with a size drawn for every axis that has none yet."""
-    values = []
-    for names, known, candidates in zip(space.variables, fixed, space.candidates, strict=True):
-        wanted = BESIDE if not large & set(names) else TOKENS if first in names else CROWD
-        own = [c for c in candidates if c in wanted]
-        values.append(known if known is not None else rng.choice(own or list(candidates)))
-    return values
-
-
-def _replaced(values: tuple[Any, ...], place: int, value: Any) -> tuple[Any, ...]:
-    return (*values[:place], value, *values[place + 1 :])
-
-
 def _least(space: Space, i: int, size: int) -> Any:
     """Return a small ordinary value of a variable: its first number, or a size."""
     return space.candidates[i][0] if space.variables[i][0].startswith("=") else max(size, space.least[i])
@@ -282,7 +209,7 @@ def _listed(space: Space, i: int) -> bool:
     return any(s.listed and s.axes(space.ranks)[0] == space.variables[i] for s in tensors)
 
 
-def _coordinates(node: Any) -> Iterator[str]:
+def coordinates(node: Any) -> Iterator[str]:
     """Yield the axes whose coordinate a term computes with; those at which it reads tensors are none."""
     if isinstance(node, Axis):
         yield node.name
@@ -291,7 +218,7 @@ def _coordinates(node: Any) -> Iterator[str]:
             value = getattr(node, field.name)
             for child in value if isinstance(value, tuple) else (value,):
                 if is_dataclass(child):
-                    yield from _coordinates(child)
+                    yield from coordinates(child)
 
 
 def batch_axis(form: Form, ranks: Mapping[str, int], everywhere: bool = True) -> str | None:
@@ -309,7 +236,7 @@ def batch_axis(form: Form, ranks: Mapping[str, int], everywhere: bool = True) ->
         return None
     plain = {s.name: {d.name for d in expand(s.index, ranks)[s.listed :] if isinstance(d, Axis)} for s in (*inputs, *outputs)}
     nodes = [n for e in form.equations for n in walk(e.body)]
-    used = {base(a) for e in form.equations for a in _coordinates(e.body)}
+    used = {base(a) for e in form.equations for a in coordinates(e.body)}
     used |= {base(a) for n in nodes if isinstance(n, Reduce) for a in n.axes} | {n.axis for n in nodes if isinstance(n, Size)}
     if not everywhere:
         used |= {a for s in inputs for names in s.axes(ranks) for a in names if a not in plain[s.name]}

@@ -5,20 +5,22 @@ from __future__ import annotations
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
 
 from einspec.card import Op, load
 from einspec.conformance import OPT_IN, TIERS
-from einspec.conformance.behaviour import LAYOUTS, check_conduct, check_error, check_layout, misfits
-from einspec.conformance.definition import check_definition, check_dtype, check_empty, check_nan, dtype_clauses
+from einspec.conformance.behaviour import LAYOUTS, check_layout, conduct
+from einspec.conformance.definition import check_definition, check_empty
 from einspec.conformance.judge import Context, Result, timed
 from einspec.conformance.known import holding_back
 from einspec.conformance.laws import check_law, laws_of
+from einspec.conformance.misfits import check_error, misfits
+from einspec.conformance.nan import check_nan
 from einspec.conformance.scale.large import check_large
 from einspec.conformance.surroundings import changed, check_state, restore, surroundings
 from einspec.conformance.targets import Target, TargetError
 from einspec.conformance.transforms import TRANSFORMS, check_gradient, check_transform, gradients_of
 from einspec.conformance.trials import free_ties
+from einspec.conformance.typed import check_dtype, dtype_clauses
 from einspec.conformance.witness import told
 
 CONDUCT = ("pure", "repeat", "device")
@@ -30,7 +32,7 @@ CHECKS: dict[str, Check] = {
     "dtype": lambda context, name, _: check_dtype(context, f"dtype.{name}"),
     "index": lambda context, name, _: check_dtype(context, f"index.{name}"),
     "nan": lambda context, *_: check_nan(context),
-    **{name: lambda context, *_, name=name: [_conduct(context)[context.id(name)]] for name in CONDUCT},
+    **{name: lambda context, *_, name=name: [conduct(context)[context.id(name)]] for name in CONDUCT},
     "layout": lambda context, layout, _: check_layout(context, layout),
     "err": lambda context, constraint, _: check_error(context, constraint),
     "law": lambda context, law, _: check_law(context, law),
@@ -106,14 +108,6 @@ def _guarded(context: Context, clause: str, tier: str) -> Iterator[Result]:
         place = traceback.extract_tb(error.__traceback__)[-1]
         reason = f"{told(error)} ({place.filename.rsplit('/', 1)[-1]}, line {place.lineno})"
         yield Result(context.id(clause), tier, "errored", 0, reason[:500])
-
-
-def _conduct(context: Context) -> dict[str, Result]:
-    """Return the results of all clauses about conduct, judged together."""
-    if "conduct" not in context.cache:
-        context.cache["conduct"] = {r.clause: r for r in check_conduct(context)}
-    found: dict[str, Any] = context.cache["conduct"]
-    return found
 
 
 def check_declared(target: Target) -> None:

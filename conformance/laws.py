@@ -13,9 +13,9 @@ from einspec.card import LAW_HELPERS, Op, load, paths, term
 from einspec.conformance import cases
 from einspec.conformance.calls import Case, make_case
 from einspec.conformance.compare import Difference, Expected
-from einspec.conformance.definition import scope_result
 from einspec.conformance.expect import expected, gradient, summands, traits_of
 from einspec.conformance.judge import Context, Result
+from einspec.conformance.scope import scope_result
 from einspec.conformance.session import Trial
 from einspec.conformance.trials import filled, plain_trial, ramps
 from einspec.conformance.values import fill

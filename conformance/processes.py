@@ -10,9 +10,10 @@ import re
 import signal
 import tempfile
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
+from fractions import Fraction
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,8 @@ PATIENCE = 10
 MOST_PRINTED = 1 << 26
 """Bytes of what a process prints that are kept."""
 GIB = 1 << 30
+Spent = defaultdict[tuple[str, str, str], Fraction]
+"""How much of what an op may cost it has cost, by backend, device and op."""
 
 
 class Worker:
@@ -43,6 +46,8 @@ class Worker:
     def __init__(self, job: Job, context: Any) -> None:
         self.job, self.said, self.done = job, 0, False
         self.unit: Unit | None = None
+        self.answered = False
+        """Whether it has said what became of the unit."""
         self.since = self.looked = time.monotonic()
         self.connection, theirs = context.Pipe(duplex=False)
         self.process = context.Process(target=work, args=(job, theirs))
@@ -64,10 +69,13 @@ class Worker:
                     self.probing = data
                     continue
                 if kind == "unit":
-                    self.unit = data
+                    self.unit, self.answered = data, False
+                elif kind == "result":
+                    self.answered = True
                 elif kind in ("done", "problem"):
                     self.done, self.unit = True, None
                 elif kind == "finished":
+                    self.answered = True
                     yield from self.printed()
                 yield kind, data
 
@@ -142,31 +150,29 @@ def messages(request: Request) -> Iterator[Message]:
     context = multiprocessing.get_context("spawn")
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(variable, "1")  # read when the processes start; they are side by side already
-    limit = max(os.cpu_count() or 1, 2)
-    if set(OPT_IN) & set(request.tiers):
-        limit = 0  # what fills the memory goes one at a time
+    alone = bool(set(OPT_IN) & set(request.tiers))  # what fills the memory goes one at a time
+    processors = 1 if alone else max(os.cpu_count() or 1, 2)
+    most = 1 if alone else processors + 1  # one more, so that none waits for the slowest
     memory = request.memory or psutil.virtual_memory().available / GIB * 0.9
-    lost: Counter[tuple[str, str, str]] = Counter()
+    spent: Spent = defaultdict(Fraction)
     running: list[Worker] = []
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         waiting = [
             Job(name, request, share, Path(folder))
             for name in sorted(request.names, key=lambda n: "jax" not in n)
-            for share in shares(name, request, max(limit, 1))
+            for share in shares(name, request, processors)
         ]
         try:
             while waiting or running:
-                while waiting and len(running) <= limit:  # one more than processors, so that none waits for the slowest
+                while waiting and len(running) < most:
                     running.append(Worker(replace(waiting.pop(0), prints=Path(tempfile.mkdtemp(dir=folder))), context))
-                yield from _step(request, memory, running, waiting, lost)
+                yield from _step(request, memory, running, waiting, spent)
         finally:
             for worker in running:
                 worker.end()
 
 
-def _step(
-    request: Request, memory: float, running: list[Worker], waiting: list[Job], lost: Counter[tuple[str, str, str]]
-) -> Iterator[Message]:
+def _step(request: Request, memory: float, running: list[Worker], waiting: list[Job], spent: Spent) -> Iterator[Message]:
     """Wait until something happens or it is time to look; yield what was said, and replace what was lost."""
     ends: list[Connection | int] = [end for w in running for end in (w.connection, w.process.sentinel)]
     wait(ends, timeout=LOOK)
@@ -188,12 +194,14 @@ def _step(
             continue
         if unit is None:
             where = worker.trace()
-            yield "problem", f"{worker.job.name}: nothing was judged: {worker.fate()}" + f" ({where})" * bool(where)
+            what = "the rest was not judged" if worker.job.first else "nothing was judged"
+            yield "problem", f"{worker.job.name}: {what}: {worker.fate()}" + f" ({where})" * bool(where)
             continue
-        yield "result", _loss(worker, unit)
+        if not worker.answered:
+            yield "result", _loss(worker, unit)
         key = (unit.backend, unit.device, unit.op)
-        lost[key] += MOST_LOST // MOST_LATE if worker.late else 1
-        given_up = (*worker.job.given_up, *([(unit.device, unit.op)] if lost[key] >= MOST_LOST else []))
+        spent[key] += Fraction(1, MOST_LATE if worker.late else MOST_LOST)
+        given_up = (*worker.job.given_up, *([(unit.device, unit.op)] if spent[key] >= 1 else []))
         waiting.insert(0, replace(worker.job, first=unit.number, accepted=unit.accepted, given_up=given_up))
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -106,7 +106,8 @@ class _Analysis:
 
     def term(self, node: Node) -> Quantity:
         if is_constant(node):
-            return self.rounded(self.machine.term(node), np.zeros(()))
+            constant = self.rounded(self.machine.term(node), np.zeros(()))
+            return replace(constant, whole=_whole(np.asarray(constant.value.array)))
         match node:
             case Axis():
                 return self.exact(self.machine.term(node))
@@ -117,7 +118,8 @@ class _Analysis:
             case Binary("*"):
                 return self.contract([self.term(f) for f in factors(node)], None)
             case Binary(op, left, right):
-                return self.arithmetic(op, self.term(left), self.term(right))
+                found = self.arithmetic(op, self.term(left), self.term(right))
+                return self.either(found, *choice) if op == "+" and (choice := alternatives(left, right)) else found
             case Apply(function, argument):
                 return self.function(function, self.term(argument))
             case Reduce("sum", names, body):
@@ -221,15 +223,15 @@ class _Analysis:
         passed = np.zeros(most.shape) if known else np.where(most == least, 0.0, most - least)
         if not np.isfinite(value.array).all():
             passed = np.where(self.vanishing(values, masks, bound, value), np.inf, passed)
+        whole = all(v.whole for v in values) and bool(np.max(most, initial=0) <= 2.0**self.limits.nmant)
         if not np.any(roundings > 1):
             once = self.rounded(value, passed) if np.any(roundings) or passed.any() else Quantity(value, passed)
-            return self.doubted(once, brackets, masks, bound)
+            return self.doubted(replace(once, whole=whole), brackets, masks, bound)
         step = np.maximum(roundings, 0) * (float(self.limits.eps) * most + float(self.limits.smallest_normal))
         error = passed + np.where(most == 0, 0.0, step)
         array = np.asarray(value.array)
         error = np.where(most > float(self.limits.max), np.inf, np.where(np.isnan(error), np.inf, error))
         error = np.where(np.isfinite(array), error, np.where(np.isinf(passed), np.inf, 0.0))
-        whole = all(v.whole for v in values) and bool(np.max(most, initial=0) <= 2.0**self.limits.nmant)
         return self.doubted(Quantity(value, error, whole), brackets, masks, bound)
 
     def vanishing(self, values: list[Quantity], masks: list[Labelled], bound: Sequence[str] | None, like: Labelled) -> Array:
@@ -284,6 +286,18 @@ class _Analysis:
         unsure = np.broadcast_to(ea + eb, value.array.shape) > 0
         return Quantity(value, np.where(unsure, np.inf, 0.0))
 
+    def either(self, found: Quantity, bracket: Bracket, one: Sequence[Node], other: Sequence[Node]) -> Quantity:
+        """Return one of two alternatives: where it is in doubt which, it is no further from either than they are apart."""
+        condition = self.term(bracket)
+        sides = (self.term(n) for side in (bracket.left, bracket.right) for n in operands(side))
+        if not np.isinf(condition.error).any() or any(np.isinf(s.error).any() for s in sides):
+            return found  # no doubt, or one in which a side may be NaN, of which neither alternative comes
+        (a, b), errors, axes = self.aligned(*(self.contract([self.term(f) for f in side], None) for side in (one, other)))
+        apart = Labelled(np.abs(a - b) + errors[0] + errors[1], axes)
+        doubt = self.machine.spread(Labelled(np.isinf(condition.error), condition.value.axes), found.value.axes).array
+        apart = self.machine.spread(apart, found.value.axes).array
+        return replace(found, error=np.where(doubt & np.isfinite(apart), apart, found.error))
+
     def function(self, name: str, inner: Quantity) -> Quantity:
         x, e = np.asarray(inner.value.array), inner.error
         value = Labelled(self.machine.function(name, inner.value.array), inner.value.axes)
@@ -312,6 +326,20 @@ class _Analysis:
             return self.exact(Labelled(nothing, kept))
         value = Labelled(self.machine.best(kind, body.value.array, where), kept)
         return Quantity(value, body.error.max(axis=where))
+
+
+OPPOSITE = {"<": ">=", ">=": "<", ">": "<=", "<=": ">", "==": "!=", "!=": "=="}
+"""The comparison that holds where one does not, NaN aside."""
+
+
+def alternatives(left: Node, right: Node) -> tuple[Bracket, list[Node], list[Node]] | None:
+    """Return the condition and both alternatives of ``[a < b] * x + [a >= b] * y``; None of any other sum."""
+    one, other = list(factors(left)), list(factors(right))
+    for bracket in (f for f in one if isinstance(f, Bracket) and f.op in OPPOSITE):
+        against = Bracket(OPPOSITE[bracket.op], bracket.left, bracket.right)
+        if against in other and len(one) > 1 and len(other) > 1:
+            return bracket, [f for f in one if f != bracket], [f for f in other if f != against]
+    return None
 
 
 def _possible(bracket: Quantity) -> Labelled:

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from einspec.card import paths
+from einspec.conformance.agreement import agreements
 from einspec.conformance.judge import Result
 from einspec.conformance.processes import messages
 from einspec.conformance.request import Request
@@ -112,43 +111,6 @@ def _missing(run: Run) -> Iterator[str]:
         if not any(device in (r.device, r.device.partition(":")[0]) for r in run.results):
             have = "; ".join(f"{n} has {', '.join(b['available'])}" for n, b in run.backends.items())
             yield f"{device}: not run, no backend has this device here ({have})"
-
-
-def agreements(samples: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Iterator[Result]:
-    """Yield for every op whether each backend agrees with the first one on the same input."""
-    for op, by_backend in samples.items():
-        (first, reference), *others = sorted(by_backend.items(), key=lambda item: ("einops" in item[0], item[0]))
-        for name, sample in others:
-            if sample["case"] != reference["case"]:
-                yield Result(
-                    f"{op}/agree",
-                    "scope",
-                    "not run",
-                    0,
-                    f"{name} refuses the call that {first} was given",
-                    None,
-                    name,
-                    sample["device"],
-                )
-                continue
-            where = _disagreement(reference, sample)
-            verdict: Any = "wrong" if where else "holds"
-            reason = f"{where} on {sample['case']}" if where else f"with {first}"
-            data = {"call": f"{op}({sample['case']})", "difference": f"{first} and {name} differ: {where}"} if where else None
-            yield Result(f"{op}/agree", "scope", verdict, 1, reason, data, name, sample["device"])
-
-
-def _disagreement(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
-    from einspec.conformance.compare import Expected, difference
-
-    triples = zip(one["outputs"], other["outputs"], one["how"], one["bounds"], strict=True)
-    for i, (a, b, how, bound) in enumerate(triples):
-        bounds = 2 * np.asarray(bound) if how == "bound" else None
-        want = Expected(a.astype(np.float64) if how == "bound" else a, how, bounds, a.dtype.name)
-        found = difference(b, want)
-        if found is not None:
-            return f"output {i}: {found.problem}"
-    return ""
 
 
 def total_ops(backends: Iterable[Mapping[str, Any]]) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from einspec.conformance.behaviour import check_conduct
+from einspec.conformance.behaviour import conduct
 from einspec.conformance.judge import Context, Result
 
 
@@ -62,11 +62,10 @@ def _same(one: Any, other: Any) -> bool:
 def check_state(context: Context) -> Iterator[Result]:
     """Judge ``state``: no call changes what a process shares, in this clause or in those before it."""
     adapter = context.session.adapter
-    if "conduct" not in context.cache:
-        before = surroundings(adapter)
-        context.cache["conduct"] = {r.clause: r for r in check_conduct(context)}
-        for change in changed(before, surroundings(adapter)):
-            context.changes.setdefault(change, "state")
+    before = surroundings(adapter)
+    conduct(context)
+    for change in changed(before, surroundings(adapter)):
+        context.changes.setdefault(change, "state")
     if context.changes:
         change, where = next(iter(context.changes.items()))
         data = {"summary": context.op.card.summary, "call": f"the calls of {where}", "difference": f"a call changed {change}"}

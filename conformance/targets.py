@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import ast
-import functools
 import importlib
 import importlib.metadata
 import importlib.util
-import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from einspec.card import Op, aliases, load, paths
+from einspec.conformance.calling import adapted, arguments, in_order
 from einspec.conformance.cases import bank
 from einspec.conformance.declared import DeclarationError, Known, Unsupported, read_known, read_unsupported
 from einspec.dtypes import ALL
@@ -61,7 +60,7 @@ class Target:
 
     def call(self, op: Op) -> Callable[..., Any]:
         """Return the function of an op, taking its parameters by the names of the card."""
-        return _adapted(self.functions[op.name], op, self.positional) if self.bare else self.functions[op.name]
+        return adapted(self.functions[op.name], op, self.positional) if self.bare else self.functions[op.name]
 
     def excuse(self, op: str, clause: str, device: str) -> str:
         """Return why the target says that it does not offer a clause of an op on a device, or nothing."""
@@ -76,8 +75,8 @@ class Target:
     def arguments(self, op: Op, params: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         """Return the parameters of a call as the function takes them: by position, and by name."""
         if op.name in self.positional:
-            return _in_order(op, params), {}
-        return _arguments(self.functions[op.name], op, params) if self.bare else ([], dict(params))
+            return in_order(op, params), {}
+        return arguments(self.functions[op.name], op, params) if self.bare else ([], dict(params))
 
 
 def known_backends() -> dict[str, importlib.metadata.EntryPoint]:
@@ -265,82 +264,8 @@ def _works_on(framework: str, op: Op, function: Callable[..., Any]) -> bool:
     arrays = [adapter.asarray(np.zeros(s, k), "cpu") for s, k in zip(case.shapes, kinds, strict=True)]
     args = [[a[i] for i in range(len(a))] if spec.listed else a for spec, a in zip(inputs, arrays, strict=True)]
     try:
-        result = _adapted(function, op)(*args, **case.params)
+        result = adapted(function, op)(*args, **case.params)
     except (Exception, SystemExit):
         return False
     first = result[0] if isinstance(result, tuple | list) and result else result
     return bool(adapter.is_array(first))
-
-
-def _adapted(function: Callable[..., Any], op: Op, positional_ops: set[str] | None = None) -> Callable[..., Any]:
-    """Return the function taking the card's parameter names, whatever it calls them itself."""
-
-    @functools.wraps(function, assigned=("__name__", "__doc__"), updated=())
-    def call(*args: Any, **params: Any) -> Any:
-        positional, named = _arguments(function, op, params)
-        try:
-            return function(*args, *positional, **named)
-        except TypeError as error:
-            if positional or "keyword argument" not in str(error) or _slots(function, op) is not None:
-                raise
-        result = function(*args, *_in_order(op, params))
-        if positional_ops is not None:
-            positional_ops.add(op.name)
-        return result
-
-    return call
-
-
-def _in_order(op: Op, params: Mapping[str, Any]) -> list[Any]:
-    """Return the parameters by position in the order of the card, the last of them left out where they are the defaults."""
-    names = list(op.card.params)
-    while names and params.get(names[-1], op.card.params[names[-1]].default) == op.card.params[names[-1]].default:
-        names.pop()
-    return [params.get(n, op.card.params[n].default) for n in names]
-
-
-def _arguments(function: Callable[..., Any], op: Op, params: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-    """Return the parameters by position and by name.
-
-    Where the function has the names of the card they are used. A parameter of another name takes what is left, in the order
-    of the card. One for which the function has no place is left out if it is the default.
-
-    Raises:
-        TypeError: the function has no place for a parameter that is not the default.
-    """
-    slots = _slots(function, op)
-    if slots is None:
-        return [], dict(params)
-    known = [s for s in slots if s.name in op.card.params]
-    rest = [n for n in op.card.params if n not in {s.name for s in known}]
-    if len(known) == len(slots):
-        spare = [n for n in rest if n in params and params[n] != op.card.params[n].default]
-        if spare:
-            raise TypeError(f"the function takes no {spare[0]}")
-        return [], {n: v for n, v in params.items() if n not in rest}
-    slots = [s for s in slots if s in known or s.kind is not s.KEYWORD_ONLY or s.default is s.empty]
-    meant = {s.name: s.name if s in known else rest.pop(0) for s in slots if s in known or rest}
-    spare = [n for n in rest if n in params and params[n] != op.card.params[n].default]
-    if spare:
-        raise TypeError(f"the function takes no {spare[0]}")
-    values = {s: params.get(meant[s.name], op.card.params[meant[s.name]].default) for s in slots if s.name in meant}
-    positional = [v for s, v in values.items() if s.kind is not s.KEYWORD_ONLY]
-    return positional, {s.name: v for s, v in values.items() if s.kind is s.KEYWORD_ONLY}
-
-
-def _slots(function: Callable[..., Any], op: Op) -> list[inspect.Parameter] | None:
-    """Return the parameters of a function after its tensors; None where it takes any name."""
-    count = len(next(iter(op.forms.values())).signature.inputs)
-    try:
-        parameters = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):
-        return [inspect.Parameter(f"_{n}", inspect.Parameter.POSITIONAL_ONLY) for n in op.card.params]
-    if any(p.kind is p.VAR_KEYWORD for p in parameters):
-        return None
-    named = [p for p in parameters if p.kind is p.KEYWORD_ONLY and p.name in op.card.params]
-    if named:
-        return [p for p in parameters if p.kind is p.KEYWORD_ONLY]
-    tensors = {s.name for f in op.forms.values() for s in f.signature.inputs}
-    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
-        return [inspect.Parameter(f"_{n}", inspect.Parameter.POSITIONAL_ONLY) for n in op.card.params]
-    return [p for p in parameters[count:] if p.name not in tensors]

@@ -11,11 +11,12 @@ import numpy as np
 from einspec import oracle
 from einspec.card import Form
 from einspec.classes import OpClass
+from einspec.conformance.batches import batched, fixed_maps, several
 from einspec.conformance.calls import Case
 from einspec.conformance.compare import Expected
-from einspec.conformance.definition import batched, fixed_maps, several, unread
 from einspec.conformance.expect import analysed, gradient, moves, output_dtype, summands, traits_of
 from einspec.conformance.judge import Context, Result
+from einspec.conformance.nan import unread
 from einspec.conformance.session import Trial
 from einspec.conformance.trials import plain_trial, ramps
 from einspec.conformance.values import fill

@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from einspec.classes import OpClass
 from einspec.conformance.calls import Case
 from einspec.conformance.choice import Choice, loosened
-from einspec.conformance.expect import analysed, bounded, expected, moves, rounds
+from einspec.conformance.expect import EXACT, analysed, bounded, expected, moves, rounds, traits_of
 from einspec.conformance.session import Trial
 from einspec.conformance.targets import USUAL
 from einspec.conformance.values import fill, made_up, ramp
-from einspec.dtypes import GROUPS, numpy_dtype
+from einspec.dtypes import GROUPS, INTEGERS, numpy_dtype
 
 Array = np.ndarray[Any, Any]
 free_ties: ContextVar[bool] = ContextVar("free_ties", default=False)
@@ -132,3 +133,19 @@ def plain_trial(case: Case, arrays: Mapping[str, Array], **more: Any) -> Trial:
     wants = expected(case, arrays)
     more.setdefault("direct", any(w.dtype_name == "int" for w in wants.values()))
     return Trial(case, arrays, wants, **more)
+
+
+def strata(case: Case, dtype: str = "float32") -> tuple[str, ...]:
+    """Return the strata on which a class of op can be judged in a dtype."""
+    if case.form.kind in EXACT:
+        return ("bits", "special")
+    if case.form.kind is OpClass.NONLINEAR:
+        return ("small", "low", "gauss", "special", "sparse")
+    if dtype in INTEGERS:
+        return ("small",)
+    return ("small", "gauss", "special", "bits") if traits_of(case.form).brackets else ("small", "gauss", "special")
+
+
+def makes_up(case: Case) -> bool:
+    """Whether an input holds indices or truth values, which are made up for each call."""
+    return len(case.form.data) < len(case.form.signature.inputs)

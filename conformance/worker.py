@@ -10,14 +10,21 @@ import platform
 import signal
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from einspec.card import load, paths
+from einspec.conformance.agreement import sample
+from einspec.conformance.declared import DeclarationError, read_known
+from einspec.conformance.judge import Context, Result
+from einspec.conformance.known import known_here
 from einspec.conformance.request import Request, cache_directory
+from einspec.conformance.session import Session
+from einspec.conformance.targets import Target, TargetError, find
+from einspec.conformance.witness import told
 
 Message = tuple[str, Any]
 VERSIONS = ("numpy", "torch", "jax", "jaxlib", "einops", "ml_dtypes", "hypothesis")
@@ -62,16 +69,12 @@ def work(job: Job, out: Connection) -> None:
     try:
         _work(job, out)
     except Exception as error:
-        from einspec.conformance.witness import told
-
         place = traceback.extract_tb(error.__traceback__)[-1]
         out.send(("problem", f"{job.name}: {told(error)} ({place.filename}, line {place.lineno})"))
 
 
 def _work(job: Job, out: Connection) -> None:
     from einspec.conformance.clauses import check_declared
-    from einspec.conformance.declared import DeclarationError, read_known
-    from einspec.conformance.targets import TargetError, find
 
     try:
 
@@ -107,14 +110,9 @@ def _detach(prints: Path) -> None:
         faulthandler.register(signal.SIGUSR1, all_threads=False)
 
 
-def _judge(target: Any, job: Job, number: int, out: Connection) -> int:
+def _judge(target: Target, job: Job, number: int, out: Connection) -> int:
     """Judge a share of the ops of a target on every device that is asked for, and return the number of the next unit."""
-    from einspec.conformance.behaviour import agreement
     from einspec.conformance.clauses import judge_unit, units
-    from einspec.conformance.judge import Context, Result
-    from einspec.conformance.known import known_here
-    from einspec.conformance.session import Session
-    from einspec.conformance.witness import told
 
     request = job.request
     if hasattr(target.adapter, "start"):
@@ -146,34 +144,58 @@ def _judge(target: Any, job: Job, number: int, out: Connection) -> int:
                 else:
                     known = known_here(context, clause, tier)
                     because = f"{known.reason} {known.url}".strip() if known else ""
-                    out.send(
-                        ("unit", Unit(number, target.name, device, op, clause, tier, because, frozenset(context.accepted)))
-                    )
+                    _announce(context, number, clause, tier, because, out)
                     try:
                         results = judge_unit(context, clause, tier)
-                    except BaseException as error:  # KeyboardInterrupt and the like, raised by the backend
-                        results = [Result(context.id(clause), tier, "errored", 0, f"raised {told(error)}")]
-                for result in results:
-                    result.backend, result.device = target.name, device
-                    out.send(("result", result))
-            sample = agreement(context)
-            if sample is not None and device == chosen[0]:
-                out.send(("sample", {**sample, "op": op, "backend": target.name, "device": device}))
+                    except BaseException as error:
+                        results = [_raised(context, clause, tier, error)]
+                _tell(context, results, out)
+            if device == chosen[0] and (device, op) not in job.given_up:
+                _agree(context, number, out)
             out.send(("finished", op))
     return number
 
 
-def _absent(target: Any, device: str, ops: list[str]) -> Iterator[Any]:
-    """Yield a result for every op that the target has no function for and says why."""
-    from einspec.conformance.judge import Result
+def _announce(context: Context, number: int, clause: str, tier: str, known: str, out: Connection) -> None:
+    """Say what is about to be judged."""
+    where = context.session.target.name, context.session.device, context.op.name
+    out.send(("unit", Unit(number, *where, clause, tier, known, frozenset(context.accepted))))
 
+
+def _tell(context: Context, results: Iterable[Result], out: Connection) -> None:
+    """Send results."""
+    for result in results:
+        result.backend, result.device = context.session.target.name, context.session.device
+        out.send(("result", result))
+
+
+def _raised(context: Context, clause: str, tier: str, error: BaseException) -> Result:
+    """Return the result of a clause from which an exception came through: KeyboardInterrupt and the like, of the backend."""
+    return Result(context.id(clause), tier, "errored", 0, f"raised {told(error)}")
+
+
+def _agree(context: Context, number: int, out: Connection) -> None:
+    """Send what other backends must agree with; it is announced like a clause, because it may call the op."""
+    _announce(context, number, "agree", "scope", "", out)
+    try:
+        found = sample(context)
+    except BaseException as error:
+        _tell(context, [_raised(context, "agree", "scope", error)], out)
+        return
+    if found is not None:
+        where = {"op": context.op.name, "backend": context.session.target.name, "device": context.session.device}
+        out.send(("sample", {**found, **where}))
+
+
+def _absent(target: Target, device: str, ops: list[str]) -> Iterator[Result]:
+    """Yield a result for every op that the target has no function for and says why."""
     for op in ops:
         reason = target.excuse(op, "def", device)
         if op not in target.functions and reason:
             yield Result(f"{op}/def", "scope", "unsupported", 0, reason, None, target.name, device)
 
 
-def describe(target: Any, available: list[str], chosen: list[str], ops: list[str]) -> dict[str, Any]:
+def describe(target: Target, available: list[str], chosen: list[str], ops: list[str]) -> dict[str, Any]:
     """Return what a report says of a backend before its results."""
     loaded = [p for p in VERSIONS if p in sys.modules]
     known = [d for d in getattr(target.adapter, "known_devices", ()) if not any(a.partition(":")[0] == d for a in available)]

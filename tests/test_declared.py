@@ -16,6 +16,7 @@ from einspec.conformance.judge import Context, Result
 from einspec.conformance.reports import report
 from einspec.conformance.session import Session
 from einspec.conformance.targets import TargetError, find
+from einspec.conformance.typed import dtypes_of
 
 WRONG = "import numpy as np\ndef matrix_transpose(x):\n    return np.swapaxes(x, -1, -2)[..., ::-1]\n"
 RIGHT = "import numpy as np\ndef matrix_transpose(x):\n    return np.swapaxes(x, -1, -2)\n"
@@ -60,7 +61,7 @@ def test_unsupported_entries_drive_skips(tmp_path: Path) -> None:
 def test_drawn_cases_leave_unsupported_dtypes_out(tmp_path: Path) -> None:
     """A dtype that is declared unsupported is not asked for by the clauses that draw dtypes."""
     refuses = 'def matrix_transpose(x):\n    assert x.dtype == np.float32, "corrupt"\n    return np.swapaxes(x, -1, -2)\n'
-    dtypes = [d for d in definition.dtypes_of(load("matrix_transpose")) if d != "float32"]
+    dtypes = [d for d in dtypes_of(load("matrix_transpose")) if d != "float32"]
     said = f"unsupported = [('*', d, '*', 'float32 alone') for d in {dtypes}]\n"
     (target,) = find(str(written(tmp_path, "import numpy as np\n" + refuses + said)))
     context = Context(Session(target, "cpu"), load("matrix_transpose"), tiers=TIERS)

@@ -79,6 +79,28 @@ def test_an_op_that_always_dies_is_left_after_a_while(tmp_path: Path) -> None:
     assert {r.verdict for r in run.results if r.op == "merge_heads"} <= {"holds", "not run"}
 
 
+def test_an_op_that_always_hangs_is_left_sooner(tmp_path: Path) -> None:
+    """It may take the whole of --timeout three times."""
+    path = tmp_path / "hostile.py"
+    path.write_text("import numpy as np\ndef matrix_transpose(x):\n    while True: pass\n" + BESIDE, encoding="utf-8")
+    run = check(Request((str(path),), tiers=("scope",), timeout=3.0))
+    late = [r for r in run.results if r.op == "matrix_transpose" and "--timeout" in r.reason]
+    assert [r.verdict for r in late] == ["errored"] * 3
+    assert run.complete
+
+
+def test_a_process_lost_while_backends_are_compared_costs_this_alone(tmp_path: Path) -> None:
+    """What was judged before is not judged again, and the next op is judged whole."""
+    path = tmp_path / "hostile.py"
+    body = "import os, numpy as np\ndef matrix_transpose(x):\n    if x.ravel()[0] not in range(-9, 10): os._exit(3)\n"
+    path.write_text(body + "    return np.swapaxes(x, -1, -2)\n" + BESIDE, encoding="utf-8")
+    run = check(Request((str(path),), tiers=("big",)))
+    found = by_clause(run)
+    assert len(found) == len(run.results)
+    assert {c for c, r in found.items() if r.verdict == "errored"} == {"matrix_transpose/agree"}
+    assert found["merge_heads/def"].verdict == "holds"
+
+
 def test_system_exit_is_a_wrong_result(tmp_path: Path) -> None:
     """It does not even cost the process."""
     found = by_clause(judged(tmp_path, "raise SystemExit(3)"))

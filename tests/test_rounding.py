@@ -101,6 +101,30 @@ def test_ties_between_sums_of_whole_numbers_bind() -> None:
     assert np.isinf(analysed("x: t e, w: e -> y: t", text, x=x / 4, w=w).error).all()
 
 
+def test_ties_of_a_whole_sum_with_a_number_bind() -> None:
+    """1 + 0 + 1 is 2 whatever the order, also where what is added was picked by brackets."""
+    x, index = np.array([[1, 0, 1]], np.float32), np.array([[0, 1, 2]])
+    text = "raw[t,k] = sum[e]((index[t,k] == e) * x[t,e])\ntotal[t] = sum[k](raw[t,k])\ny[t] = (total[t] >= 2) * 5"
+    assert analysed("x: t e, index: t k -> y: t", text, x=x, index=index).error.tolist() == [0]
+
+
+def test_of_two_alternatives_in_doubt_it_is_one() -> None:
+    """A lower bound that is about reached is no reason to say nothing: either side of it is near."""
+    x = np.array([[1.0, 3.0], [-3.0, 1.0], [3.0, np.inf]], np.float32)
+    size, root = "size[t] = sqrt(sum[d](x[t,d] * x[t,d]))", "3.1622776601683795"
+    near = f"{size}\ny[t] = (size[t] >= {root}) * size[t] + (size[t] < {root}) * {root}"
+    bound = analysed("x: t d -> y: t", near, x=x).error
+    assert (bound[:2] > 0).all()
+    assert (bound[:2] < 1e-5).all()
+    far = near.replace("* size[t] +", "* 7 +")
+    found = analysed("x: t d -> y: t", far, x=x)
+    assert (np.abs(found.array[:2] - 7) <= found.error[:2]).all()
+    assert (np.abs(found.array[:2] - 10**0.5) <= found.error[:2]).all()
+    assert (found.error[:2] < 4).all()
+    same = near.replace("<", "<=")
+    assert np.isinf(analysed("x: t d -> y: t", same, x=x).error[:2]).all()
+
+
 def test_a_false_bracket_hides_nan_and_doubt() -> None:
     """What it multiplies is not read: neither its value nor its error."""
     x, mask = np.array([1.0, np.nan, np.inf]), np.array([1, 0, 0])

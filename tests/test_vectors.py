@@ -19,11 +19,11 @@ from safetensors.numpy import load_file, save, save_file
 
 from einspec import load
 from einspec.conformance.cli import main
-from einspec.conformance.definition import scope_result
 from einspec.conformance.golden import vectors
 from einspec.conformance.golden.verify import DTYPES, ERROR, Verdict, read_tensors, verify
 from einspec.conformance.judge import Context
 from einspec.conformance.mutation import mutants
+from einspec.conformance.scope import scope_result
 from einspec.conformance.session import Session
 from einspec.conformance.targets import Target
 from einspec.dtypes import numpy_dtype

@@ -25,15 +25,17 @@ import einspec
 from einspec.card import Form, Op, load
 from einspec.classes import OpClass
 from einspec.conformance import cases
-from einspec.conformance.behaviour import Misfit, error_text, misfits
 from einspec.conformance.calls import Case
-from einspec.conformance.definition import dtype_clauses, spread, strata, unread
 from einspec.conformance.exhaustive import assignable, assignments, levels, rankings
 from einspec.conformance.expect import EXACT, traits_of
 from einspec.conformance.golden.covering import covering
+from einspec.conformance.misfits import Misfit, error_text, misfits
+from einspec.conformance.nan import unread
+from einspec.conformance.scope import spread
 from einspec.conformance.session import Trial
 from einspec.conformance.targets import USUAL
-from einspec.conformance.trials import filled, plain_trial, ramps
+from einspec.conformance.trials import filled, plain_trial, ramps, strata
+from einspec.conformance.typed import dtype_clauses
 from einspec.dtypes import ALL
 
 Array = np.ndarray[Any, Any]

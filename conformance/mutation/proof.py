@@ -11,7 +11,8 @@ import numpy as np
 
 from einspec.card import Form, Op
 from einspec.conformance.calls import Case, spaces
-from einspec.conformance.cases import sizes_of, wide
+from einspec.conformance.cases import sizes_of
+from einspec.conformance.crowds import wide
 from einspec.conformance.exhaustive import assignments, rankings
 from einspec.conformance.expect import EXACT
 from einspec.conformance.trials import filled, ramps

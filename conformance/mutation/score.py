@@ -16,11 +16,11 @@ from einspec.card import Form, Op, load, paths
 from einspec.conformance import cases
 from einspec.conformance.calls import Case
 from einspec.conformance.clauses import judge, units
-from einspec.conformance.definition import routed_trials, scope_cases, scope_trial
 from einspec.conformance.expect import EXACT, analysed, traits_of
 from einspec.conformance.judge import Context
 from einspec.conformance.mutation.mutants import MOST, MOST_INLINED, Mutant, as_function, candidates, evaluated, mutants
 from einspec.conformance.mutation.proof import proof
+from einspec.conformance.scope import routed_trials, scope_cases, scope_trial
 from einspec.conformance.session import Session, Trial
 from einspec.conformance.targets import Target
 from einspec.conformance.trials import plain_trial, ramps
