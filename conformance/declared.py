@@ -58,6 +58,14 @@ class Known:
             (clause, tier) == (self.clause, self.tier) and self.backend in ("*", backend) and fits_device(self.device, device)
         )
 
+    def overlaps(self, other: Known) -> bool:
+        """Whether both are about the same failure somewhere."""
+        return (
+            (self.clause, self.tier) == (other.clause, other.tier)
+            and (self.backend == other.backend or "*" in (self.backend, other.backend))
+            and (fits_device(self.device, other.device) or fits_device(other.device, self.device))
+        )
+
 
 def read_unsupported(entries: Iterable[Any]) -> list[Unsupported]:
     """Return the entries of ``unsupported``, each ``(op or clause, dtype, device, reason, url)`` with ``*`` for all.
@@ -89,31 +97,49 @@ def read_known(path: Path) -> list[Known]:
     a report is such a line, once ``reason`` says why. Blank lines, and those that begin with ``#``, are skipped.
 
     Raises:
-        DeclarationError: the file cannot be read, or a line is not such an object.
+        DeclarationError: the file cannot be read, a line is not such an object, or two are about the same failure.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        lines = path.read_text(encoding="utf-8").split("\n")
     except OSError as error:
         raise DeclarationError(f"known failures: {path} cannot be read: {error.strerror}") from error
-    found = []
-    for number, line in enumerate(text.splitlines(), 1):
-        where = f"{path}, line {number}"
+    except UnicodeDecodeError as error:
+        raise DeclarationError(
+            f"known failures: {path} is no text in UTF-8; einspec known prints what it is to hold"
+        ) from error
+    found: list[Known] = []
+    for number, line in enumerate(lines, 1):
         if not line.strip() or line.startswith("#"):
             continue
-        try:
-            item = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise DeclarationError(f"{where}: not JSON: {error}") from error
-        texts = [item.get(k) for k in ("clause", "tier", "reason")] if isinstance(item, dict) else [None]
-        if not all(isinstance(t, str) for t in texts):
-            raise DeclarationError(f"{where}: expected an object with clause, tier and reason")
-        problem = _problem(item["clause"], item["reason"])
-        if problem:
-            raise DeclarationError(f"{where}: {problem}")
-        replay = (item.get("witness") or {}).get("replay")
-        optional = (str(item.get("url", "")), str(item.get("backend", "*")), str(item.get("device", "*")))
-        found.append(Known(item["clause"], item["tier"], item["reason"], *optional, replay, where))
+        item = _known(line, f"{path}, line {number}")
+        same = next((other for other in found if other.overlaps(item)), None)
+        if same:
+            raise DeclarationError(
+                f"{same.where}, and line {number} are about the same failure, {item.clause} ({item.tier}): delete one of them,"
+                " or give each a backend or device of its own"
+            )
+        found.append(item)
     return found
+
+
+def _known(line: str, where: str) -> Known:
+    """Return one line of a file of known failures."""
+    try:
+        item = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise DeclarationError(f"{where}: not JSON: {error}") from error
+    texts = [item.get(k) for k in ("clause", "tier", "reason")] if isinstance(item, dict) else [None]
+    if not all(isinstance(t, str) for t in texts):
+        raise DeclarationError(f"{where}: expected an object with clause, tier and reason")
+    problem = _problem(item["clause"], item["reason"])
+    if problem:
+        raise DeclarationError(f"{where}: {problem}")
+    url, backend, device = (item.get(name, default) for name, default in (("url", ""), ("backend", "*"), ("device", "*")))
+    witness = item.get("witness") or {}
+    replay = witness.get("replay") if isinstance(witness, dict) else witness
+    if not all(isinstance(t, str) for t in (url, backend, device)) or not isinstance(replay, dict | None):
+        raise DeclarationError(f"{where}: url, backend and device are texts, witness is an object as einspec known prints it")
+    return Known(item["clause"], item["tier"], item["reason"], url, backend, device, replay, where)
 
 
 def _problem(what: str, reason: str) -> str:

@@ -7,15 +7,31 @@ from typing import Any
 
 from einspec.conformance.declared import Known
 from einspec.conformance.judge import Context, Result
-from einspec.conformance.replay import rebuild
+from einspec.conformance.replay import NotReplayableError, rebuild
+from einspec.conformance.witness import told
+
+NOT_REPLAYED = "could not be replayed"
+"""What the reason of a result says where the stored witness of a known failure is of no use any more."""
 
 
 def entry(result: Result, reason: str, url: str) -> dict[str, Any]:
     """Return a failure as a line of a file of known failures."""
     line: dict[str, Any] = {"clause": result.clause, "tier": result.tier, "backend": result.backend}
     line |= {"device": result.device.partition(":")[0], "reason": reason, **({"url": url} if url else {})}
-    replay = (result.witness or {}).get("replay")
-    return {**line, "witness": {"call": (result.witness or {})["call"], "replay": replay}} if replay else line
+    witness = result.witness or {}
+    stored = {"witness": {"call": witness.get("call", ""), "replay": witness["replay"]}} if witness.get("replay") else {}
+    return {**line, **stored}
+
+
+def entries(results: Iterable[Result], reason: str, url: str) -> list[dict[str, Any]]:
+    """Return failures as such lines, one for all devices of a kind: with a stored call where one of them has it."""
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for result in results:
+        line = entry(result, reason, url)
+        key = tuple(line[name] for name in ("clause", "tier", "backend", "device"))
+        if key not in found or ("witness" in line and "witness" not in found[key]):
+            found[key] = line
+    return list(found.values())
 
 
 def known_here(context: Context, clause: str, tier: str) -> Known | None:
@@ -28,15 +44,15 @@ def known_here(context: Context, clause: str, tier: str) -> Known | None:
 def holding_back(context: Context, clause: str, tier: str, judge: Callable[[], Iterable[Result]]) -> Iterator[Result]:
     """Yield the results of a clause, a failure that is known as ``known``.
 
-    The stored witness is tried first, and nothing else where it still fails. Where it passes the clause is judged without
-    shrinking what is found; a result that holds then says which line is to be deleted.
+    The stored witness is tried first, and nothing else where it still fails. Where it passes, or cannot be replayed, which is
+    said, the clause is judged without shrinking what is found; a result that holds then says which line is to be deleted.
     """
     entry = known_here(context, clause, tier)
     if entry is None:
         yield from judge()
         return
     because = f"{entry.reason} {entry.url}".strip()
-    problem = _replayed(context, entry)
+    problem, lost = _replayed(context, entry)
     if problem:
         yield Result(context.id(clause), tier, "known", 1, f"{because} (the stored witness: {problem})")
         return
@@ -47,16 +63,27 @@ def holding_back(context: Context, clause: str, tier: str, judge: Callable[[], I
                 result.verdict, result.reason = "known", f"{because} ({result.reason})"
             elif result.verdict == "holds":
                 result.stale = entry.where
+            if lost:
+                note = f"the witness stored in {entry.where} {NOT_REPLAYED}, the clause was judged as usual: {lost}"
+                result.reason = "; ".join(filter(None, (result.reason, note)))
             yield result
     finally:
         context.shrinks = True
 
 
-def _replayed(context: Context, entry: Known) -> str:
-    """Return what the stored witness still shows; nothing where it passes or there is none."""
-    trial = rebuild(context.op, entry.replay) if entry.replay else None
-    if trial is None:
-        return ""
-    outcome = context.session.one(trial)
-    failed = outcome.error is not None or outcome.difference(trial) is not None
-    return context.summary(trial, outcome) if failed else ""
+def _replayed(context: Context, entry: Known) -> tuple[str, str]:
+    """Return what the stored witness still shows, and why it could not be tried; nothing where it passes or there is none."""
+    if entry.replay is None:
+        return "", ""
+    try:
+        trial = rebuild(context.op, entry.replay)
+        lacking = sorted(trial.dtypes - set(context.session.adapter.dtypes))
+        if lacking:
+            return "", f"{context.session.target.name} does not hold {', '.join(lacking)}"
+        outcome = context.session.one(trial)
+        failed = outcome.error is not None or outcome.difference(trial) is not None
+        return context.summary(trial, outcome) if failed else "", ""
+    except NotReplayableError as error:
+        return "", str(error)
+    except Exception as error:
+        return "", f"raised {told(error)}".splitlines()[0]

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from einspec.card import Op
-from einspec.conformance.calls import make_case
+from einspec.conformance.calls import Case
 from einspec.conformance.trials import plain_trial
-from einspec.dtypes import numpy_dtype
+from einspec.dtypes import GROUPS, numpy_dtype
+from einspec.shapes import solve
 
 if TYPE_CHECKING:
     from einspec.conformance.session import Trial
@@ -33,16 +34,33 @@ def record(trial: Trial) -> dict[str, Any] | None:
     }
 
 
-def rebuild(op: Op, data: Mapping[str, Any]) -> Trial | None:
-    """Return the trial that was recorded; None where the card does not allow such a call any more."""
+class NotReplayableError(ValueError):
+    """A stored call can no longer be made; the message says why."""
+
+
+def rebuild(op: Op, data: Mapping[str, Any]) -> Trial:
+    """Return the trial that was recorded.
+
+    Raises:
+        NotReplayableError: it is damaged, or the card does not allow such a call any more.
+    """
     try:
-        arrays = {name: _array(entry) for name, entry in data["inputs"].items()}
-        params = {name: _read(value) for name, value in data["params"].items()}
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return None
-    case = make_case(op, params, [a.shape for a in arrays.values()])
-    if case is None or set(arrays) != {s.name for s in case.form.signature.inputs}:
-        return None
+        arrays = {str(name): _array(entry) for name, entry in data["inputs"].items()}
+        params = {str(name): _read(value) for name, value in data["params"].items()}
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise NotReplayableError(f"it does not read: {type(error).__name__}: {error}") from error
+    try:
+        form = op.form(op.bind(params))
+        names = [s.name for s in form.signature.inputs]
+        if set(arrays) != set(names):
+            raise NotReplayableError(f"it has the inputs {', '.join(arrays) or 'none'}, the card has {', '.join(names)}")
+        for name, array in arrays.items():
+            if array.dtype.name not in GROUPS[form.group(name)]:
+                raise NotReplayableError(f"{name} is of dtype {array.dtype.name}, which the card does not take")
+        shapes = tuple(arrays[name].shape for name in names)
+        case = Case(op, params, shapes, solve(op, shapes, params))
+    except (ValueError, TypeError, ArithmeticError) as error:
+        raise NotReplayableError(str(error).partition("\n")[0]) from error
     return plain_trial(case, arrays, how="as stored")
 
 

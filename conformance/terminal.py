@@ -13,6 +13,7 @@ from rich.table import Table
 
 from einspec.card import paths
 from einspec.conformance.judge import Result
+from einspec.conformance.known import NOT_REPLAYED
 from einspec.conformance.run import Run, total_ops
 
 MARKS = {
@@ -107,6 +108,10 @@ def remarks(run: Run) -> list[str]:
         lines += [f"  unsupported: {escape(reason)}" for reason in sorted(declared)]
     known = {f"{r.clause}: {r.reason}" for r in run.results if r.verdict == "known"}
     lines += [f"known to fail: {escape(text)}" for text in sorted(known)]
+    lost = {
+        f"{r.clause}, {r.verdict} now: {r.reason}" for r in run.results if r.verdict != "known" and NOT_REPLAYED in r.reason
+    }
+    lines += [f"declared to fail: {escape(text)}" for text in sorted(lost)]
     lines += [escape(note) for note in run.notes]
     skipped = Counter(r.reason for r in run.results if r.verdict == "not run")
     if skipped:

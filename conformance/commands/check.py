@@ -14,6 +14,7 @@ from pathlib import Path
 
 from einspec.card import resolve
 from einspec.conformance import OPT_IN, TIERS
+from einspec.conformance.commands import UsageError
 from einspec.conformance.request import TIMEOUT, Request
 
 
@@ -97,12 +98,18 @@ def run(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
     from einspec.conformance import output, run, terminal
+    from einspec.conformance.declared import DeclarationError, read_known
     from einspec.conformance.reports.writing import Writer
     from einspec.conformance.targets import default_names, expand_names
 
     ops = tuple(resolve(name) for name in arguments.op)
     names = tuple(expand_names(arguments.targets) if arguments.targets else default_names())
     printing = output.checked({"--report": arguments.report}, [*map(Path, names), *arguments.known])
+    for path in arguments.known:
+        try:
+            read_known(path)
+        except DeclarationError as error:
+            raise UsageError(str(error)) from error
     request = Request(
         names,
         ops,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 from einspec.conformance.commands import UsageError
@@ -23,17 +24,22 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print one line a failure; exit status 1 where the report has none of those that are asked for."""
-    from einspec.conformance.known import entry
-    from einspec.conformance.reports import report
+    from einspec.conformance.known import entries
+    from einspec.conformance.reports.report import read
 
     if not arguments.reason.strip():
         raise UsageError("--reason is empty: say why it fails, best with the address of an issue in --url")
-    failures = [r for r in report.read(arguments.report).results if r.verdict in ("wrong", "errored")]
+    report = read(arguments.report)
+    failures = [r for r in report.results if r.verdict in ("wrong", "errored")]
     failing = list(dict.fromkeys(r.clause for r in failures))
     unknown = [c for c in arguments.clause if c not in failing]
+    if report.incomplete:
+        print(f"einspec: {arguments.report} is {report.incomplete}; it may lack failures", file=sys.stderr)
     if unknown:
         raise UsageError(f"{unknown[0]} does not fail in {arguments.report}; what fails: {', '.join(failing) or 'nothing'}")
     chosen = [r for r in failures if not arguments.clause or r.clause in arguments.clause]
-    for result in chosen:
-        print(json.dumps(entry(result, arguments.reason, arguments.url)))
+    for line in entries(chosen, arguments.reason, arguments.url):
+        print(json.dumps(line))
+    if not chosen:
+        print(f"einspec: nothing fails in {arguments.report}", file=sys.stderr)
     return 0 if chosen else 1
