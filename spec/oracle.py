@@ -3,6 +3,7 @@
 Runs in NumPy, PyTorch or JAX on whatever device the inputs are on. Brackets become 0/1 tensors over their axes and a sum
 of products becomes one einsum. Integers are summed in int64, floats in the dtype in which they come: give float64 for the
 exact value. A term that holds NaN or infinity is summed by ``where`` instead, because a false bracket annihilates them.
+Where whole arrays would be too much, :mod:`einspec.points` evaluates some of their elements.
 """
 
 from __future__ import annotations
@@ -28,7 +29,6 @@ from einspec.formula import (
     Size,
     Tuple,
     factors,
-    walk,
 )
 from einspec.pointwise import number
 from einspec.shapes import Solution, atoms, expand, rest_axis
@@ -37,12 +37,6 @@ STEPS = 20_000
 """Above this number of multiplications an einsum is broken into pairs."""
 Array = Any
 """An array of NumPy, PyTorch or JAX."""
-
-
-POINTS = "@"
-"""The axis that runs over the points of :func:`evaluate_at`."""
-MOST_WORK = 30_000_000
-"""How many terms :func:`evaluate_at` computes at most for one tensor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,32 +80,6 @@ def evaluate(
     return {e.tensor: machine.tensors[e.tensor] for e in equations or solution.form.equations}
 
 
-def evaluate_at(solution: Solution, inputs: Mapping[str, Array], output: str, coordinates: Array) -> Array:
-    """Return an output at some coordinates alone, in NumPy, where the whole would be too much.
-
-    Args:
-        solution: the sizes of the call.
-        inputs: the input arrays by name.
-        output: the name of the output.
-        coordinates: one row a point, one column a dimension of the output.
-
-    Raises:
-        OverflowError: a tensor on the way would have to be evaluated as a whole and is too large for that.
-    """
-    import numpy as np
-
-    machine = Machine(solution, dict(inputs), np, None, False)
-    machine.count = len(coordinates)
-    equation = solution.form.equation(output)
-    fixed: dict[str, Array] = {}
-    for dimension, column in zip(expand(equation.index, solution.ranks), coordinates.T, strict=True):
-        names = atoms(dimension)
-        shape = tuple(solution.size(a) for a in names)
-        fixed |= dict(zip(names, np.unravel_index(column, shape), strict=True))
-    with machine.quiet():
-        return machine.at(equation, fixed).array
-
-
 class Machine:
     """Evaluates the terms of a definition as arrays with named axes."""
 
@@ -119,12 +87,10 @@ class Machine:
         self.solution, self.tensors, self.xp = solution, tensors, xp
         self.options = {"device": device} if device is not None else {}
         self.torch, self.all_finite = xp.__name__ == "torch", finite
-        self.points: dict[str, Array] = {}
-        self.count = 0
 
     def size(self, axis: str) -> int:
-        """Return the size of an axis; ``@`` runs over the points of :func:`evaluate_at`."""
-        return self.count if axis == POINTS else self.solution.size(axis)
+        """Return the size of an axis."""
+        return self.solution.size(axis)
 
     def quiet(self) -> Any:
         """Return a context without NumPy's warnings."""
@@ -146,15 +112,11 @@ class Machine:
             value = number(self.solution, node)
             return Labelled(self.constant(value), (), infinite=math.isinf(value))
         match node:
-            case Axis(name) if name in self.points:
-                return Labelled(self.points[name], (POINTS,))
             case Axis(name):
                 return Labelled(self.xp.arange(self.size(name), **self.options), (name,))
             case Read(tensor, index):
                 dims = expand(index, self.solution.ranks)
                 names = tuple(a for d in dims for a in atoms(d))
-                if self.points and self.points.keys() & set(names):
-                    return self.gathered(tensor, names)
                 return self.diagonal(self.tensors[tensor].reshape(tuple(self.size(a) for a in names)), names)
             case Bracket(op, left, right):
                 return self.bracket(op, left, right)
@@ -169,50 +131,6 @@ class Machine:
             case Reduce(kind, names, body):
                 return self.reduce(kind, self.open(names), body)
         raise AssertionError(node)
-
-    def gathered(self, tensor: str, names: tuple[str, ...]) -> Labelled:
-        """Return a tensor at the points, where it is read with axes that are fixed there."""
-        if tensor not in self.tensors and set(names) <= self.points.keys():
-            return self.at(self.solution.form.equation(tensor), dict(zip(names, (self.points[n] for n in names), strict=True)))
-        self.need(tensor)
-        array = self.tensors[tensor].reshape(tuple(self.size(a) for a in names))
-        fixed = [i for i, n in enumerate(names) if n in self.points]
-        rest = [i for i in range(len(names)) if i not in fixed]
-        found = self.xp.transpose(array, (*fixed, *rest))[tuple(self.points[names[i]] for i in fixed)]
-        return self.diagonal(found, (POINTS, *(names[i] for i in rest)))
-
-    def need(self, tensor: str) -> None:
-        """Evaluate a tensor on the way that is read as a whole.
-
-        Raises:
-            OverflowError: that would be too much work.
-        """
-        if tensor in self.tensors:
-            return
-        equation, points, self.points = self.solution.form.equation(tensor), self.points, {}
-        axes = {a for d in expand(equation.index, self.solution.ranks) for a in atoms(d)}
-        axes |= {a for n in walk(equation.body) if isinstance(n, Reduce) for a in self.open(n.axes)}
-        if math.prod(self.size(a) for a in axes) > MOST_WORK:
-            raise OverflowError(f"{tensor} is too large to be evaluated as a whole")
-        for read in {n.tensor for n in walk(equation.body) if isinstance(n, Read)}:
-            self.need(read)
-        self.define(equation)
-        self.points = points
-
-    def at(self, equation: Equation, coordinates: dict[str, Array]) -> Labelled:
-        """Return the values of an equation where the axes of its left side have these coordinates."""
-        own = [a for d in expand(equation.index, self.solution.ranks) for a in atoms(d)]
-        points, self.points = self.points, dict(zip(own, coordinates.values(), strict=True))
-        bound = {a for n in walk(equation.body) if isinstance(n, Reduce) for a in self.open(n.axes)}
-        if self.count * math.prod(self.size(a) for a in bound) > MOST_WORK:
-            raise OverflowError(f"{equation.tensor} is a sum of too many terms")
-        for read in [n for n in walk(equation.body) if isinstance(n, Read)]:
-            names = {a for d in expand(read.index, self.solution.ranks) for a in atoms(d)}
-            if not names <= self.points.keys():
-                self.need(read.tensor)
-        found = self.spread(self.term(equation.body), (POINTS,))
-        self.points = points
-        return found
 
     def diagonal(self, array: Array, names: tuple[str, ...]) -> Labelled:
         """Return an array with its axes, where those that have one name are made one."""
@@ -334,33 +252,23 @@ class Machine:
 
     def compare(self, op: str, pairs: Sequence[tuple[Labelled, Labelled]]) -> Labelled:
         """Return 1 where a lexicographic comparison of pairs holds in the total order, else 0."""
+        arrays, axes = self.align(*itertools.chain(*pairs))
+        truth = self.holds(op, list(zip(arrays[::2], arrays[1::2], strict=True)))
+        return Labelled(self.whole(truth), axes, mask=True)
+
+    def holds(self, op: str, pairs: Sequence[tuple[Array, Array]]) -> Array:
+        """Return where a lexicographic comparison of pairs of arrays, all aligned, holds in the total order."""
         result: Array = None
-        axes: tuple[str, ...] = ()
-        for a, b in reversed(pairs):
-            (x, y), axes_ab = self.align(a, b)
+        for x, y in reversed(pairs):
             equal = (x == y) | (self.nan(x) & self.nan(y))
             if op in ("==", "!="):
-                result, axes = self.both(equal, axes_ab, result, axes)
+                result = equal if result is None else equal & result
                 continue
             low, high = (x, y) if op[0] == "<" else (y, x)
             here = (low < high) | (~self.nan(low) & self.nan(high))
-            if result is None:
-                result, axes = (here | equal if "=" in op else here), axes_ab
-                continue
-            tail, axes_tail = self.both(equal, axes_ab, result, axes)
-            (here, tail), axes = self.align(Labelled(here, axes_ab), Labelled(tail, axes_tail))
-            result = here | tail
-        truth = ~result if op == "!=" else result
-        return Labelled(self.whole(truth), axes, mask=True)
-
-    def both(
-        self, a: Array, a_axes: tuple[str, ...], b: Array | None, b_axes: tuple[str, ...]
-    ) -> tuple[Array, tuple[str, ...]]:
-        """Return the conjunction of two arrays of truth values with named axes."""
-        if b is None:
-            return a, a_axes
-        (x, y), axes = self.align(Labelled(a, a_axes), Labelled(b, b_axes))
-        return x & y, axes
+            tail = equal & result if result is not None else equal if "=" in op else None
+            result = here if tail is None else here | tail
+        return ~result if op == "!=" else result
 
     def arithmetic(self, op: str, a: Array, b: Array) -> Array:
         """Return the result of an operation on aligned arrays."""

@@ -1,7 +1,8 @@
-"""A definition at many points of an output at once, where neither the output nor the inputs could be gone through.
+"""A definition at many points of an output at once, where whole tensors would be too much: the tiers big and large.
 
-The meaning is that of :mod:`einspec.pointwise`. What differs is the order of work: in a sum over brackets an axis that a
-bracket fixes is solved for, and the terms that a false bracket annihilates are dropped before the rest is looked at.
+The meaning is that of :mod:`einspec.pointwise`, which takes one point at a time. What differs is the order of work: in a sum
+over brackets an axis that a bracket fixes is solved for, and the terms that a false bracket annihilates are dropped before the
+rest is looked at. Only what is read is evaluated, a tensor on the way too, so that neither outputs nor inputs are gone through.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from einspec.formula import Apply, Axis, Binary, Bracket, Index, Node, Read, Reduce, Tuple, factors, free_axes
-from einspec.oracle import POINTS, Labelled, Machine, is_constant, operands
+from einspec.oracle import Machine, is_constant, operands
 from einspec.pointwise import number
 from einspec.shapes import Solution, atoms, expand
 
@@ -80,11 +81,8 @@ class Points:
         if not dims:
             return np.broadcast_to(self.term(equation.body, _Rows(1)), (1,))
         shape = tuple(math.prod(self.solution.size(a) for a in atoms(d)) for d in dims)
-        once, back = np.unique(np.ravel_multi_index(tuple(coordinates), shape), return_inverse=True)
-        axes: dict[str, Array] = {}
-        for dimension, column in zip(dims, np.unravel_index(once, shape), strict=True):
-            names = atoms(dimension)
-            axes |= dict(zip(names, np.unravel_index(column, tuple(self.solution.size(a) for a in names)), strict=True))
+        once, back = _different(np.ravel_multi_index(tuple(coordinates), shape), math.prod(shape))
+        axes = split(self.solution, dims, np.unravel_index(once, shape))
         return self.term(equation.body, _Rows(len(once), axes))[back]
 
     def term(self, node: Node, rows: _Rows) -> Array:
@@ -96,7 +94,7 @@ class Points:
                 return rows[name]
             case Read(tensor, index):
                 dims = expand(index, self.solution.ranks)
-                found = self.element(tensor, [self.position(d, rows) for d in dims])
+                found = self.element(tensor, [joined(self.solution, atoms(d), rows, rows.count) for d in dims])
                 return found if dims else np.repeat(found, rows.count)
             case Bracket():
                 return self.holds(node, rows).astype(np.int64)
@@ -112,20 +110,10 @@ class Points:
                 return self.best(kind, self.machine.open(names), body, rows)
         raise AssertionError(node)
 
-    def position(self, dimension: Index, rows: _Rows) -> Array:
-        """Return the coordinate in a dimension that is read."""
-        names = atoms(dimension)
-        total = rows[names[0]] if names else np.zeros(rows.count, np.int64)
-        for axis in names[1:]:
-            total = total * self.solution.size(axis) + rows[axis]
-        return total
-
     def holds(self, bracket: Bracket, rows: _Rows) -> Array:
         """Return where a bracket is true."""
         sides = zip(operands(bracket.left), operands(bracket.right), strict=True)
-        pairs = [(Labelled(self.term(a, rows), (POINTS,)), Labelled(self.term(b, rows), (POINTS,))) for a, b in sides]
-        self.machine.count = rows.count
-        return np.asarray(self.machine.compare(bracket.op, pairs).array, bool)
+        return np.asarray(self.machine.holds(bracket.op, [(self.term(a, rows), self.term(b, rows)) for a, b in sides]), bool)
 
     def total(self, names: Sequence[str], parts: Sequence[Node], rows: _Rows) -> Array:
         """Return the sum over axes of a product, in every row."""
@@ -195,12 +183,12 @@ class Points:
     def opened(self, axis: str, rows: _Rows) -> Iterator[_Rows]:
         """Yield every row with every coordinate of an axis, some at a time."""
         size = self.solution.size(axis)
+        self.spend(rows.count * size)
         step, block = max(1, CHUNK // max(size, 1)), min(size, CHUNK)
         for start in range(0, rows.count, step):
             places = np.arange(start, min(start + step, rows.count))
             for low in range(0, size, block):
                 values = np.arange(low, min(low + block, size))
-                self.spend(len(places) * len(values))
                 yield rows.take(np.repeat(places, len(values)), **{axis: np.tile(values, len(places))})
 
     def best(self, kind: str, names: Sequence[str], body: Node, rows: _Rows) -> Array:
@@ -209,10 +197,10 @@ class Points:
         size = math.prod(sizes)
         if not size:
             return np.full(rows.count, -math.inf if kind == "max" else math.inf)
+        self.spend(rows.count * size)
         found, step = [], max(1, CHUNK // size)
         for start in range(0, rows.count, step):
             places = np.arange(start, min(start + step, rows.count))
-            self.spend(len(places) * size)
             terms = rows.take(np.repeat(places, size))
             for axis, column in zip(names, np.unravel_index(np.arange(size), sizes), strict=True):
                 terms.axes[axis] = np.tile(column, len(places))
@@ -228,6 +216,32 @@ class Points:
         self.left -= terms
         if self.left < 0:
             raise OverflowError("too many terms are summed at these points")
+
+
+def split(solution: Solution, dimensions: Sequence[Index], columns: Sequence[Array]) -> dict[str, Array]:
+    """Return the coordinates of the axes that dimensions are composed of."""
+    found: dict[str, Array] = {}
+    for dimension, column in zip(dimensions, columns, strict=True):
+        names = atoms(dimension)
+        found |= dict(zip(names, np.unravel_index(column, tuple(solution.size(a) for a in names)), strict=True))
+    return found
+
+
+def joined(solution: Solution, names: Sequence[str], axes: Mapping[str, Array] | _Rows, count: int) -> Array:
+    """Return the coordinates, so many, of a dimension that is composed of axes."""
+    found = axes[names[0]] if names else np.zeros(count, np.int64)
+    for axis in names[1:]:
+        found = found * solution.size(axis) + axes[axis]
+    return found
+
+
+def _different(places: Array, size: int) -> tuple[Array, Array]:
+    """Return the places below a size that occur, in order, and which of them each is; sorted only where a table is larger."""
+    if size > 4 * len(places):
+        return np.unique(places, return_inverse=True)
+    there = np.zeros(size, bool)
+    there[places] = True
+    return np.flatnonzero(there), (np.cumsum(there) - 1)[places]
 
 
 def _wide(array: Array) -> Array:

@@ -309,3 +309,19 @@ def test_points_count_their_terms() -> None:
     inputs = {name: widen(array) for name, array in ramps(case).items()}
     with pytest.raises(OverflowError):
         Points(case.solution, inputs, 3).at("counts", np.array([[0]]))
+
+
+class Unread:
+    """An input that must not be looked at."""
+
+    def __getitem__(self, index: Any) -> Any:
+        """Fail."""
+        raise AssertionError("it was looked at")
+
+
+def test_too_many_terms_are_given_up_before_any_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That costs no time, however many chunks the terms would have come in."""
+    monkeypatch.setattr("einspec.points.CHUNK", 2)
+    case = next(c for c in cases.bank(load("expert_counts")) if c.shapes[0] == (4, 3))
+    with pytest.raises(OverflowError):
+        Points(case.solution, {"index": Unread()}, 10).at("counts", np.array([[0]]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 import einspec.impls.numpy as backend
 from einspec.card import load
-from einspec.conformance.big import huge
+from einspec.conformance.big import POINTS, huge
 from einspec.conformance.choice import descends
 from einspec.conformance.clauses import judge
 from einspec.conformance.exhaustive import assignments, evaluate_stacked, rankings
@@ -18,7 +19,8 @@ from einspec.conformance.judge import Context, Result
 from einspec.conformance.session import Session
 from einspec.conformance.targets import Target
 from einspec.conformance.values import specials
-from einspec.oracle import evaluate, evaluate_at
+from einspec.oracle import evaluate
+from einspec.points import Points
 
 Array = np.ndarray[Any, Any]
 
@@ -125,7 +127,7 @@ def test_an_output_at_points_is_that_of_the_whole() -> None:
         inputs = {k: v[-1].astype(np.int64) for k, v in block.inputs.items()}
         whole = evaluate(block.case.solution, inputs)["y"]
         points = np.array(list(np.ndindex(whole.shape)))
-        assert evaluate_at(block.case.solution, inputs, "y", points).tolist() == whole.reshape(-1).tolist()
+        assert Points(block.case.solution, inputs, math.inf).at("y", points).tolist() == whole.reshape(-1).tolist()
 
 
 def test_huge_calls_have_ids_and_queues_beyond_16_bits() -> None:
@@ -133,6 +135,20 @@ def test_huge_calls_have_ids_and_queues_beyond_16_bits() -> None:
     trials = huge(load("position"))
     assert max(t.case.solution.values["experts"] for t in trials) > 2**16
     assert max(t.arrays["index"].size for t in trials) > 2**15
+
+
+def test_huge_calls_of_dispatch_have_every_axis_beyond_16_bits() -> None:
+    """Tokens, features, experts and slots each are huge in one call, and every output is known at some coordinates."""
+    trials = huge(load("dispatch"))
+    sizes = [t.case.solution.sizes for t in trials]
+    assert all(max(s[a] for s in sizes) > 2**16 for a in "tdec")
+    assert all(len(w.array) == POINTS for t in trials for w in t.expected.values())
+
+
+def test_a_huge_call_is_judged_where_the_work_allows() -> None:
+    """The order of very many tokens by expert is too much work at any coordinate, their rows and counts are not."""
+    (trial,) = (t for t in huge(load("group")) if t.arrays["index"].size > 2**15)
+    assert {name: len(want.array) for name, want in trial.expected.items()} == {"order": 0, "row": POINTS, "counts": POINTS}
 
 
 @pytest.mark.parametrize(

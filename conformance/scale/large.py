@@ -5,7 +5,6 @@ Every input element is a hash of its place, so that a wrong offset gives another
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -21,11 +20,12 @@ from einspec.conformance.cases import bank, batch_axis
 from einspec.conformance.compare import Expected
 from einspec.conformance.expect import EXACT, output_dtype
 from einspec.conformance.judge import Context, Result
-from einspec.conformance.scale import hashed, sized
-from einspec.conformance.scale.hashed import Hashed, Sampled, made
+from einspec.conformance.scale import sized
+from einspec.conformance.scale.hashed import Hashed, made
 from einspec.conformance.scale.places import coordinates, dimension, rows_of
+from einspec.conformance.scale.reading import called, no_room, whole
 from einspec.conformance.scale.sized import Plan
-from einspec.conformance.session import Outcome, Session, Trial, WrongKind
+from einspec.conformance.session import Session, Trial, WrongKind
 from einspec.conformance.trials import filled, plain_trial
 from einspec.conformance.witness import witness
 from einspec.dtypes import GROUPS, finfo, numpy_dtype
@@ -42,8 +42,6 @@ AMPLE = 3
 """How many times what a call needs must be free for it to cross the limit of unsigned offsets too."""
 GROUP, TERMS = 8, 1.2e8
 """How many coordinates are evaluated together, and how many terms are looked at for them all."""
-NO_ROOM = ("out of memory", "not enough memory", "can't allocate", "unable to allocate", "failed to allocate", "exhausted")
-"""What messages say, in lower case, of the exceptions that mean that a call did not fit."""
 
 
 def check_large(context: Context) -> Iterator[Result]:
@@ -104,7 +102,7 @@ def _judged(context: Context, plan: Plan, axis: str | None) -> Result:
     if trial is None:
         return context.not_run("def", TIER, f"{case}: its sums are too long to be exact in {plan.dtype}")
     outcome = called(context.session, trial, inputs, case, asked)
-    if outcome.error is not None and _no_room(outcome.error):
+    if outcome.error is not None and no_room(outcome.error):
         text = (str(outcome.error).strip().splitlines() or [type(outcome.error).__name__])[0]
         return context.not_run("def", TIER, f"{case} did not fit, though {gib(plan.need)} were estimated: {text}"[:400])
     if outcome.error is not None or outcome.difference(trial) is not None:
@@ -126,10 +124,6 @@ def available(session: Session) -> int:
     return min(int(psutil.virtual_memory().available), LIMIT)
 
 
-def _no_room(error: BaseException) -> bool:
-    return isinstance(error, MemoryError) or any(word in f"{type(error).__name__} {error}".lower() for word in NO_ROOM)
-
-
 def taken(context: Context, form: Form) -> tuple[str, BaseException | None]:
     """Return the narrowest dtype of values that a target takes in a small call, and what the last raised if it takes none."""
     group = GROUPS[form.group(form.lead)] if form.lead else frozenset(("float32",))
@@ -144,100 +138,6 @@ def taken(context: Context, form: Form) -> tuple[str, BaseException | None]:
     return "", error
 
 
-def called(session: Session, trial: Trial, inputs: Mapping[str, Any], case: Case, asked: Mapping[str, Any]) -> Outcome:
-    """Return the outcome of a large call at the places asked for; the arrays live no longer than they must."""
-    call = session.plain(case)
-    with session.holding({str(x.dtype) for x in inputs.values()}):
-        try:
-            args = [_argument(session, spec, inputs[spec.name]) for spec in case.form.signature.inputs]
-            result = session.adapter.many([call], [args])[0] if session.compiles else call(*args)
-            del args
-        except (Exception, SystemExit) as error:
-            return Outcome(error=error)
-        try:
-            return Outcome(_read(session, trial, case, result, asked))
-        except Exception as error:
-            if isinstance(error, WrongKind) or _no_room(error):
-                return Outcome(error=error)
-            raise
-
-
-def _argument(session: Session, spec: TensorSpec, source: Any) -> Any:
-    """Return an input as the framework's array on the device, a listed one as a list."""
-    if spec.listed:
-        return [session.adapter.asarray(_whole(source[i]), session.device) for i in range(source.shape[0])]
-    return session.adapter.asarray(_whole(source), session.device)
-
-
-def _whole(source: Any) -> Array:
-    return source.whole() if isinstance(source, Hashed) else np.ascontiguousarray(source)
-
-
-def _read(session: Session, trial: Trial, case: Case, result: Any, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a call gave at the places asked for, by name.
-
-    Raises:
-        WrongKind: it gave something else than the card has.
-    """
-    specs = case.form.signature.outputs
-    parts = [result] if len(specs) == 1 else list(result) if isinstance(result, tuple | list) else None
-    if parts is None or len(parts) != len(specs):
-        raise WrongKind(f"returned {type(result).__name__} where the card has {len(specs)} outputs")
-    found = {}
-    for spec, part in zip(specs, parts, strict=True):
-        if spec.name in asked:
-            shape, index = case.solution.shape(spec), asked[spec.name]
-            parts = _parts(session, spec, part, shape)
-            found[spec.name] = picked(session, part, index) if trial.call else _sampled(session, spec, parts, shape, index)
-    return found
-
-
-def _parts(session: Session, spec: TensorSpec, part: Any, shape: tuple[int, ...]) -> list[Any]:
-    """Return the arrays that an output is made of: one, or those of its list.
-
-    Raises:
-        WrongKind: it is no such thing, or of another shape.
-    """
-    parts = list(part) if spec.listed and isinstance(part, tuple | list) else [part]
-    is_array = getattr(session.adapter, "is_array", lambda x: hasattr(x, "shape"))
-    for each in parts:
-        if not is_array(each):
-            raise WrongKind(f"returned {type(each).__name__} for {spec.name}, not an array of {session.target.framework}")
-    own = [tuple(p.shape) for p in parts]
-    if own != ([shape[1:]] * shape[0] if spec.listed else [shape]):
-        raise WrongKind(
-            f"{spec.name}: shape {[list(s) for s in own] if spec.listed else list(own[0])} instead of {list(shape)}"
-        )
-    return parts
-
-
-def _sampled(session: Session, spec: TensorSpec, parts: list[Any], shape: tuple[int, ...], index: tuple[Array, ...]) -> Any:
-    """Return an output that is known at some coordinates; one that is small as it is."""
-    if not spec.listed:
-        small = math.prod(shape) <= hashed.WHOLE
-        return _numpy(session, parts[0]) if small else Sampled(shape, picked(session, parts[0], index), index)
-    found = [picked(session, p, tuple(column[index[0] == i] for column in index[1:])) for i, p in enumerate(parts)]
-    values = np.empty(len(index[0]), found[0].dtype)
-    for i, some in enumerate(found):
-        values[index[0] == i] = some
-    return Sampled(shape, values, index)
-
-
-def picked(session: Session, part: Any, index: tuple[Any, ...]) -> Array:
-    """Return some elements of an array, picked on its device where that spares a copy of the whole."""
-    if session.device != "cpu":
-        try:
-            moved = tuple(i if isinstance(i, slice) else session.adapter.asarray(i, session.device) for i in index)
-            return _numpy(session, part[moved])
-        except Exception:  # noqa: S110  # what takes no arrays as an index is copied as a whole
-            pass
-    return np.asarray(_numpy(session, part)[index])
-
-
-def _numpy(session: Session, part: Any) -> Array:
-    return np.asarray(session.adapter.to_numpy(part))
-
-
 def _sliced(case: Case, inputs: Mapping[str, Any], axis: str) -> tuple[Trial | None, dict[str, Any]]:
     """Return the same call on a few rows of an axis along which calls are independent, and where those rows are."""
     outputs, rows = case.form.signature.outputs, rows_of(case, axis)
@@ -245,7 +145,7 @@ def _sliced(case: Case, inputs: Mapping[str, Any], axis: str) -> tuple[Trial | N
     for spec in case.form.signature.inputs:
         place = dimension(case, spec, axis)
         source = inputs[spec.name]
-        small[spec.name] = _whole(source) if place is None else np.asarray(source[(slice(None),) * place + (rows,)])
+        small[spec.name] = whole(source) if place is None else np.asarray(source[(slice(None),) * place + (rows,)])
     part = make_case(case.op, case.params, [small[s.name].shape for s in case.form.signature.inputs])
     if part is None:
         raise OverflowError

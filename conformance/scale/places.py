@@ -14,8 +14,8 @@ from einspec.conformance.expect import EXACT
 from einspec.conformance.scale import sized
 from einspec.conformance.scale.hashed import Hashed
 from einspec.formula import Axis, Read
-from einspec.points import Points
-from einspec.shapes import TensorSpec, atoms, expand
+from einspec.points import Points, joined, split
+from einspec.shapes import TensorSpec, expand
 
 Array = np.ndarray[Any, Any]
 POINTS = 64
@@ -111,17 +111,11 @@ def _read_around(case: Case, spec: TensorSpec, inputs: Mapping[str, Any], rng: n
 
 def _readers(case: Case, spec: TensorSpec, read: Read, coordinates: tuple[Array, ...]) -> Array:
     """Return where an output that is a plain read has these elements of the input; first along axes that the input lacks."""
-    known: dict[str, Array] = {}
-    for dimension, column in zip(expand(read.index, case.solution.ranks), coordinates, strict=True):
-        names = atoms(dimension)
-        known |= dict(zip(names, np.unravel_index(column, [case.solution.size(a) for a in names]), strict=True))
-    columns = []
-    for names in spec.axes(case.solution.ranks):
-        column = np.zeros(len(coordinates[0]), np.int64)
-        for axis in names:
-            column = column * case.solution.size(axis) + known.get(axis, 0)
-        columns.append(column)
-    return np.stack(columns, axis=1)
+    ranks, count = case.solution.ranks, len(coordinates[0])
+    known = split(case.solution, expand(read.index, ranks), coordinates)
+    own = spec.axes(ranks)
+    axes = {a: known.get(a, np.zeros(count, np.int64)) for names in own for a in names}
+    return np.stack([joined(case.solution, names, axes, count) for names in own], axis=1)
 
 
 def _nearest(definition: Points, output: str, shape: tuple[int, ...], wanted: int, rng: np.random.Generator) -> Array:
