@@ -15,6 +15,7 @@ from einspec.card import paths
 from einspec.conformance.judge import Result
 from einspec.conformance.known import NOT_REPLAYED
 from einspec.conformance.run import Run, total_ops
+from einspec.conformance.witness import rows
 
 MARKS = {
     "holds": ("✓", "green"),
@@ -163,29 +164,16 @@ def show_failure(found: list[Result], run: Run, console: Console) -> None:
 
 def print_witness(data: dict[str, Any], console: Console) -> None:
     """Print a witness: what the op is, the smallest input, expected, got, the first difference, a script."""
-    rows: list[tuple[str, str]] = []
-    if "formula" in data:
-        rows += [
-            ("what it is", data["summary"]),
-            ("signature", data["signature"]),
-            ("formula", "\n".join(data["formula"])),
-        ]
-    rows.append(("call", data.get("call", "")))
-    rows.append(("how", data.get("how", "")))
-    rows += [(name, value) for name, value in data.get("inputs", {}).items()]
-    rows += [(f"expected {name}", value) for name, value in data.get("expected", {}).items()]
-    rows += [(f"got {name}", value) for name, value in data.get("got", {}).items()]
-    rows.append(("difference", data.get("difference", "")))
-    for label, text in rows:
-        if text:
+    for label, text in rows(data):
+        if label == "script":
+            console.print("  [bold]script[/]:")
+            console.print(escape(textwrap.indent(text, "    ")), highlight=False, soft_wrap=True)
+        else:
             console.print(
                 f"  [bold]{escape(label)}[/]: {escape(textwrap.indent(text, '    ').strip())}",
                 highlight=False,
                 soft_wrap=True,
             )
-    if data.get("script"):
-        console.print("  [bold]script[/]:")
-        console.print(escape(textwrap.indent(data["script"], "    ")), highlight=False, soft_wrap=True)
 
 
 def verdict_line(run: Run) -> str:

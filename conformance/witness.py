@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,6 +57,32 @@ def witness(context: Context, clause: str, trial: Trial, outcome: Outcome) -> di
     if replay is not None:
         data["replay"] = replay
     return data
+
+
+PARTS = {
+    "summary": "what it is",
+    "signature": "signature",
+    "formula": "formula",
+    "call": "call",
+    "how": "how",
+    "inputs": "{}",
+    "expected": "expected {}",
+    "got": "got {}",
+    "difference": "difference",
+    "script": "script",
+}
+"""The parts of a witness in the order in which they are read, with what each is called; a tensor by its name."""
+
+
+def rows(witness: Mapping[str, Any], without: Container[str] = ()) -> Iterator[tuple[str, str]]:
+    """Yield a witness as labels and texts, in the order in which they are read; the empty ones are left out."""
+    for part, label in PARTS.items():
+        value = witness.get(part)
+        if value and part not in without:
+            named = value if isinstance(value, Mapping) else {"": value}
+            for name, text in named.items():
+                shown = "\n".join(map(str, text)) if isinstance(text, list) else str(text)
+                yield label.format(name).strip() or part, shown
 
 
 def where(name: str, position: tuple[int, ...] | None, expected: Expected, got: Array) -> str:

@@ -23,9 +23,11 @@ from einspec.conformance.reports import report
 from einspec.conformance.reports.diff import Change, diff
 from einspec.conformance.reports.lines import schema
 from einspec.conformance.reports.merge import read_all
+from einspec.conformance.reports.page import witness_rows
 from einspec.conformance.reports.summary import badges, markdown
 from einspec.conformance.reports.writing import Writer
 from einspec.conformance.request import Request
+from einspec.conformance.witness import rows
 
 HOLDS = one("stack/def", "holds")
 WRONG = one("stack/def", "wrong", "y: 1 of 2 elements differ", witness=WITNESS)
@@ -459,3 +461,50 @@ def test_a_report_that_cannot_be_written_is_said_before_anything_is_judged(tmp_p
     """The error names the file."""
     with pytest.raises(UsageError, match=r"cannot write the report .*name another file"), Writer(tmp_path, Request(())):
         pass
+
+
+def test_a_witness_is_read_in_one_order(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The terminal and the page show the same rows one after the other; the page says what an op is by itself."""
+    witness = {
+        "script": "import numpy",
+        **dict(reversed(WITNESS.items())),
+        "how": "jitted",
+        "got": {"y": "no", "error": "none"},
+    }
+    path = file(tmp_path, "r", made(one("split_heads/def", "wrong", "no", witness=witness), one("pad/def", "wrong", "no")))
+    labels = [
+        "what it is",
+        "signature",
+        "formula",
+        "call",
+        "how",
+        "x",
+        "expected y",
+        "got y",
+        "got error",
+        "difference",
+        "script",
+    ]
+    assert [label for label, _ in rows(witness)] == labels
+    main(["report", str(path)])
+    printed = [line.partition(":")[0].strip() for line in capsys.readouterr().out.splitlines() if line.startswith("  ")]
+    assert [line for line in printed if line in labels] == labels
+    (result, _) = report.read(path).results
+    assert [label for label, _ in witness_rows(result)] == labels[3:]
+    result.clause = "no_such/def"
+    assert [label for label, _ in witness_rows(result)] == labels[1:]
+
+
+@pytest.mark.parametrize(
+    "witness",
+    [{"formula": "y"}, {"formula": 3, "inputs": [1], "got": ["a"], "script": {"a": "b"}}, {"replay": 3, "call": None}, {}],
+)
+def test_a_witness_of_another_shape_is_shown_as_it_is(
+    witness: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither the terminal nor the page, nor a line for known failures, needs any part of it."""
+    path = file(tmp_path, "r", made(one("stack/def", "wrong", "no", witness=witness)))
+    assert main(["report", str(path), "--html", str(tmp_path / "page")]) == 1
+    assert main(["report", str(path)]) == 1
+    assert main(["known", str(path), "--reason", "why"]) == 0
+    capsys.readouterr()

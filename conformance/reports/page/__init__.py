@@ -19,10 +19,8 @@ from einspec.card import load, paths
 from einspec.conformance.judge import VERDICTS, Result
 from einspec.conformance.reports.merge import Column, Merged
 from einspec.conformance.reports.summary import counted, sentence
+from einspec.conformance.witness import rows
 from einspec.dtypes import ALL
-
-ORDER = ("signature", "formula", "call", "how", "inputs", "expected", "got", "difference", "script")
-"""The parts of a witness as they are read."""
 
 
 class Table:
@@ -79,7 +77,7 @@ def data(run: Merged) -> dict[str, Any]:
             witness = -1
             if r.witness:
                 witness = len(witnesses)
-                witnesses.append([table(text) for row in rows(r) for text in row])
+                witnesses.append([table(text) for row in witness_rows(r) for text in row])
             numbers = (
                 table(r.clause.partition("/")[2]),
                 tiers[r.tier],
@@ -163,13 +161,7 @@ def _disagreements(run: Merged) -> Iterator[dict[str, Any]]:
         yield {"backend": found.backend, "device": found.device, "clauses": found.clauses, "sides": sides}
 
 
-def rows(result: Result) -> Iterator[tuple[str, str]]:
-    """Yield a witness as labels and texts, as they are read; the page shows the formula of an op by itself."""
-    witness = result.witness or {}
-    shown = result.op in paths() and len(load(result.op).forms) == 1
-    for key in ORDER[2:] if shown else ORDER:
-        value = witness.get(key)
-        if isinstance(value, dict):
-            yield from ((f"{key} {name}" if key != "inputs" else name, str(text)) for name, text in value.items())
-        elif value:
-            yield key, "\n".join(map(str, value)) if isinstance(value, list) else str(value)
+def witness_rows(result: Result) -> Iterator[tuple[str, str]]:
+    """Yield the rows of a witness; the page says by itself what an op is, and its formula where it has one alone."""
+    single = result.op in paths() and len(load(result.op).forms) == 1
+    yield from rows(result.witness or {}, ("summary", "signature", "formula") if single else ("summary",))
