@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from einspec.conformance.adapters.bench import Bench, Finding, differs
+from einspec.conformance.adapters.smoke import tried
 from einspec.conformance.adapters.soundness import CHECKS
 from einspec.conformance.cli import main
 
@@ -41,6 +42,10 @@ def pulled(fn, inputs, outer):  # by differences, exact for the sums and squares
     sides = [[total(*(Box(x.a.astype(float) + s * (x is y)) for y in inputs)) for s in (1, -1)] for x in inputs]
     return [Box(((up - down) / 2).astype(np.float32)) for up, down in sides]
 def many(calls, inputs): return [call(*given) for call, given in zip(calls, inputs)]
+settings = {"the default dtype": "float32", "the table of a box": np.arange(3)}
+def state(): return {name: value.copy() if hasattr(value, "copy") else value for name, value in settings.items()}
+def restore(state): settings.update({name: state[name] for name in settings})
+def memory(device): return np.int64(1 << 30)
 unsupported = [("stack", "float16", "box", "too small")]
 def matrix_transpose(x): return x
 """
@@ -52,6 +57,9 @@ FAULTS = {
         ("dtypes = ('float32', 'flaot64')", "unknown flaot64"),
         ("dtypes = ('int32',)", "float32 is missing"),
         ("layouts = {}", "layouts is dict"),
+        ("state = {}", "state is dict"),
+        ("restore = 1", "restore is int"),
+        ("memory = 8", "memory is int"),
     ],
     "devices": [
         ("def devices(): return 'cpu'", "gives 'cpu'"),
@@ -97,6 +105,26 @@ FAULTS = {
         ("def many(calls, inputs): return [calls[0](*inputs[0])]", "not one result a call"),
         ("def many(calls, inputs): return [c(*g) for c, g in zip(calls, inputs)][::-1]", "values differ"),
     ],
+    "state": [
+        ("def state(): raise RuntimeError('no\\nstate')", "raised RuntimeError: no state"),
+        ("def state(): return [1]", "state() gives [1]"),
+        ("def state(): return {1: 2}", "state() gives {1: 2}"),
+        ("def state(): return {'the working directory': '/'}", "names the working directory"),
+        ("count = iter(range(9))\ndef state(): return {'seed': next(count)}", "seed, from 0 to 1"),
+        ("class Odd:\n    def __eq__(self, other): raise ValueError('odd')\nsettings['odd'] = Odd()", "raised ValueError: odd"),
+        ("def restore(state): settings['the default dtype'] = 'int8'", "after restore(state()): the default dtype"),
+        ("def restore(state): settings.update({n: v + 1 for n, v in state.items()})", "raised TypeError"),
+    ],
+    "free memory": [
+        ("def memory(device): return None", "memory('cpu') gives None; memory('box:0') gives None"),
+        ("def memory(device): return '8 GB'", "gives '8 GB'"),
+        ("def memory(device): return True", "gives True"),
+        ("def memory(device): return float('nan')", "gives nan"),
+        ("def memory(device): return -1 if device == 'box:0' else 8", "memory('box:0') gives -1"),
+        ("def memory(device): raise OSError('gone')", "raised OSError: gone"),
+        ("class Odd(Exception):\n    def __str__(self): raise ValueError\ndef memory(device): raise Odd", "raised Odd"),
+        ("class Odd:\n    def __repr__(self): raise ValueError\ndef memory(device): return Odd()", "gives Odd"),
+    ],
     "ops": [("del matrix_transpose", "no function named as an op")],
 }
 
@@ -112,7 +140,7 @@ def made(*parts: str) -> Bench:
 def findings(bench: Bench, check: str) -> list[Finding]:
     """Return what one check found."""
     with np.errstate(all="ignore"):
-        return list(CHECKS[check](bench))
+        return list(tried(check, bench))
 
 
 def test_a_sound_adapter_has_no_problem() -> None:
@@ -159,6 +187,25 @@ def test_shared_memory_is_only_told() -> None:
     assert found.state == "note"
     assert "asarray shares" in found.text
     assert "to_numpy shares" in found.text
+    (found,) = findings(made(SOUND, "def asarray(x, device): return x\ndef to_numpy(x): return x"), "memory")
+    assert (found.state, found.text[:36]) == ("note", "asarray returns its argument itself;")
+    assert "no fault" in found.advice
+
+
+def test_an_adapter_that_returns_its_argument_hides_no_fault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The judge sees that an op has changed its input, or keeps it, although the arrays are those that it made itself."""
+    adapter = "dtypes = ('float32',)\ndevices = lambda: ['cpu']\nasarray = lambda x, device: x\nto_numpy = lambda x: x\n"
+    path = tmp_path / "mine.py"
+    path.write_text(f"{adapter}def matrix_transpose(x):\n    y = x.mT.copy()\n    x[...] = 0\n    return y\n", encoding="utf-8")
+    assert main(["check", str(path), "--tier", "scope"]) == 1
+    assert "matrix_transpose/pure" in capsys.readouterr().out
+
+
+def test_what_else_an_adapter_may_lack_is_noted() -> None:
+    """Without state nothing is seen, without restore nothing is put back: notes, no problems; no word of absent memory."""
+    found = [findings(made(SOUND, f"del {name}"), check) for name, check in (("state", "state"), ("restore", "state"))]
+    assert [[f.state for f in each] for each in found] == [["note"], ["note"]]
+    assert not findings(made(SOUND, "del memory"), "free memory")
 
 
 @pytest.mark.parametrize("name", ["numpy", "torch", "jax"])

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from einspec.conformance import witness
 from einspec.conformance.values import fill, flushed, specials
 from einspec.dtypes import numpy_dtype
 
@@ -104,9 +105,17 @@ def patterns(dtype: str, subnormals: bool = True) -> Array:
 
 
 def told(error: BaseException) -> str:
-    """Return what was raised, and where, on one line."""
+    """Return what was raised, and where, on one line, whatever the exception does when it is shown."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [f for f in frames if Path(f.filename).parent != Path(__file__).parent and "importlib" not in f.filename]
     place = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
-    text = " ".join(str(error).split())
-    return f"raised {type(error).__name__}{': ' * bool(text)}{text[:300]}{place}"
+    return f"raised {' '.join(witness.told(error).split())[:300].removesuffix(':')}{place}"
+
+
+def short(value: Any) -> str:
+    """Return what an adapter gave, whatever it is, on one line that can be read."""
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:
+        text = type(value).__name__
+    return text if len(text) <= 100 else text[:99] + "…"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from numbers import Real
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from einspec.conformance.adapters.bench import Bench, Finding, told
+from einspec.conformance.adapters.bench import Bench, Finding, short, told
 from einspec.conformance.behaviour import LAYOUTS
+from einspec.conformance.surroundings import changed, restore, surroundings
 from einspec.conformance.values import ramp
 from einspec.dtypes import numpy_dtype
 
@@ -149,3 +152,49 @@ def check_many(bench: Bench) -> Iterator[Finding]:
     problem = bench.same(results[0], 2 * x) or bench.same(results[1], 4 * x)
     state: Literal["ok", "PROBLEM"] = "PROBLEM" if problem else "ok"
     yield Finding("many", state, problem or "one result a call", "return a list, in order" if problem else "")
+
+
+def check_state(bench: Bench) -> Iterator[Finding]:
+    """``state`` gives by name what is set for the whole framework and stays as it is, ``restore`` puts it back."""
+    if not bench.has("state"):
+        yield Finding("state", "note", "absent: an op that changes a seed or a setting of the framework is not seen")
+        return
+    one, other = bench.adapter.state(), bench.adapter.state()
+    if not isinstance(one, Mapping) or not all(isinstance(name, str) and name for name in one):
+        yield Finding("state", "PROBLEM", f"state() gives {short(one)}", 'return a dict, as {"the default dtype": ...}')
+        return
+    taken = sorted(set(one) & set(surroundings(None)))
+    if taken:
+        yield Finding("state", "PROBLEM", f"state() names {', '.join(taken)}", "leave to the judge what is of Python and NumPy")
+        return
+    unsteady = list(changed(one, other))
+    if unsteady:
+        text = f"two calls of state() one after the other differ: {'; '.join(unsteady)}"
+        yield Finding("state", "PROBLEM", text, "give what stays as it is until it is set, in values that == compares")
+        return
+    if not bench.has("restore"):
+        yield Finding("state", "note", f"{len(one)} settings; restore is absent: what an op has changed stays changed")
+        return
+    restore(bench.adapter, surroundings(bench.adapter))
+    lost = list(changed(one, bench.adapter.state()))
+    if lost:
+        yield Finding(
+            "state", "PROBLEM", f"after restore(state()): {'; '.join(lost)}", "put back what state() gave by these names"
+        )
+    else:
+        yield Finding("state", "ok", f"{', '.join(one) or 'nothing'}; restore puts it back")
+
+
+def check_free(bench: Bench) -> Iterator[Finding]:
+    """``memory`` gives how many bytes are free on a device."""
+    if not bench.has("memory"):
+        return
+    wrong = []
+    for device in bench.devices:
+        found = bench.adapter.memory(device)
+        if isinstance(found, bool) or not isinstance(found, Real) or not 0 <= float(found) < math.inf:
+            wrong.append(f"memory({device!r}) gives {short(found)}")
+    if wrong:
+        yield Finding("free memory", "PROBLEM", "; ".join(wrong), "return the number of free bytes, or leave memory out")
+    else:
+        yield Finding("free memory", "ok", "memory gives a number of bytes for every device")

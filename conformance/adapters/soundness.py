@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 
 from einspec.card import load, paths
-from einspec.conformance.adapters.bench import Bench, Finding, differs, patterns, told
+from einspec.conformance.adapters.bench import Bench, Finding, differs, patterns, short, told
 from einspec.conformance.adapters.offered import (
     check_device_of,
+    check_free,
     check_kind,
     check_layouts,
     check_many,
     check_start,
+    check_state,
     check_transforms,
 )
 from einspec.conformance.clauses import clauses
@@ -28,6 +30,8 @@ from einspec.dtypes import ALL, numpy_dtype
 SHAPES = ((), (1,), (0,), (2, 0, 3), (2, 3, 4))
 ESSENTIAL = ("names", "devices")
 """The checks after which nothing is tried if they find a problem."""
+FUNCTIONS = ("is_array", "device_of", "layouts", "expanded", "holding", "many", "start", "state", "restore", "memory")
+"""What an adapter may define besides; a name of these that is there must be a function."""
 
 
 def check_names(bench: Bench) -> Iterator[Finding]:
@@ -37,12 +41,12 @@ def check_names(bench: Bench) -> Iterator[Finding]:
     if missing:
         yield Finding("names", "PROBLEM", f"no {', '.join(missing)}", f"a backend has {', '.join(ADAPTER)}")
         return
-    for name in (*ADAPTER[:3], "is_array", "device_of", "layouts", "expanded", "holding", "many", "start"):
+    for name in (*ADAPTER[:3], *FUNCTIONS):
         if bench.has(name) and not callable(getattr(adapter, name)):
             yield Finding("names", "PROBLEM", f"{name} is {type(getattr(adapter, name)).__name__}", "make it a function")
     dtypes = adapter.dtypes
     if isinstance(dtypes, str) or not all(isinstance(d, str) for d in dtypes):
-        yield Finding("names", "PROBLEM", f"dtypes is {dtypes!r}", 'list names, as dtypes = ("float32", "float64")')
+        yield Finding("names", "PROBLEM", f"dtypes is {short(dtypes)}", 'list names, as dtypes = ("float32", "float64")')
         return
     unknown = [d for d in dtypes if d not in ALL]
     if unknown:
@@ -63,14 +67,14 @@ def check_devices(bench: Bench) -> Iterator[Finding]:
     found = bench.adapter.devices()
     good = isinstance(found, Sequence) and not isinstance(found, str) and found and all(isinstance(d, str) and d for d in found)
     if not good:
-        yield Finding("devices", "PROBLEM", f"devices() gives {found!r}", 'return a list of names, as ["cpu", "cuda:0"]')
+        yield Finding("devices", "PROBLEM", f"devices() gives {short(found)}", 'return a list of names, as ["cpu", "cuda:0"]')
     elif len(set(found)) < len(found) or list(bench.adapter.devices()) != list(found):
-        yield Finding("devices", "PROBLEM", f"devices() gives {found!r}", "name every device once, the same at every call")
+        yield Finding("devices", "PROBLEM", f"devices() gives {short(found)}", "name every device once, the same at every call")
     else:
         yield Finding("devices", "ok", ", ".join(found))
     kinds = getattr(bench.adapter, "known_devices", ())
     if isinstance(kinds, str) or not all(isinstance(k, str) for k in kinds):
-        yield Finding("devices", "PROBLEM", f"known_devices is {kinds!r}", 'list kinds, as ("cpu", "cuda")')
+        yield Finding("devices", "PROBLEM", f"known_devices is {short(kinds)}", 'list kinds, as ("cpu", "cuda")')
 
 
 def check_declared(bench: Bench) -> Iterator[Finding]:
@@ -150,16 +154,14 @@ def check_memory(bench: Bench) -> Iterator[Finding]:
     before = np.array(bench.adapter.to_numpy(x))
     source[0] = 99
     if np.array(bench.adapter.to_numpy(x)).tobytes() != before.tobytes():
-        shared.append("asarray shares the memory of its argument")
+        shared.append(f"asarray {'returns its argument itself' if x is source else 'shares the memory of its argument'}")
     back = np.asarray(bench.adapter.to_numpy(x))
     if back.flags.writeable:
         back[0] = 77
         if np.array(bench.adapter.to_numpy(x))[0] == 77:
             shared.append("to_numpy shares the memory of the array")
     if shared:
-        yield Finding(
-            "memory", "note", "; ".join(shared) + ": a change of one is a change of the other", "harmless to the judge"
-        )
+        yield Finding("memory", "note", "; ".join(shared), "no fault: the judge gives asarray a copy that nothing else holds")
     else:
         yield Finding("memory", "ok", "asarray and to_numpy copy")
 
@@ -186,6 +188,8 @@ CHECKS: dict[str, Callable[[Bench], Iterator[Finding]]] = {
     "layouts": check_layouts,
     "transforms": check_transforms,
     "many": check_many,
+    "state": check_state,
+    "free memory": check_free,
     "ops": check_ops,
 }
 """The checks in the order in which they are made."""
