@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import keyword
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from einspec.conformance.commands import UsageError
 
 TEMPLATES = Path(__file__).parent / "templates"
+
+USED = ("numpy", "torch", "jax", "jaxlib", "einops", "ml_dtypes", "einspec")
+"""Modules that the backends of the suite, and the scripts that show a failure, import."""
+
+
+def occupied(name: str) -> str:
+    """Return what a name stands for already, nothing where it is free: a keyword, or a module that would be hidden."""
+    if keyword.iskeyword(name):
+        return "a keyword of Python"
+    if name in sys.stdlib_module_names:
+        return "a module of Python's standard library"
+    return "a module that einspec itself imports" if name in USED else ""
 
 
 def filled(template: str, values: Mapping[str, str]) -> str:

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 from einspec.conformance.commands import UsageError
-from einspec.conformance.scaffold import filled, write
+from einspec.conformance.scaffold import filled, occupied, write
 from einspec.conformance.targets import FRAMEWORKS, known_backends
 
 NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
@@ -74,11 +74,18 @@ def _imports(framework: str) -> str:
 def _check_name(name: str) -> None:
     if not NAME.fullmatch(name):
         raise UsageError(
-            f"{name!r} cannot name a backend: take lower-case letters, digits and single - or _, beginning with a letter"
+            f"{name!r} cannot name a backend: take lower-case letters, digits and single - or _, beginning with a letter,"
+            " such as my-kernels"
         )
     same = [b for b in known_backends() if b.replace("-", "_") == name.replace("-", "_") or b.startswith(f"{name}-")]
     if same:
-        raise UsageError(f"{name!r} is taken by the installed backend {same[0]}; choose another name")
+        raise UsageError(f"{name!r} is taken by the installed backend {same[0]}; choose another name, such as my-{name}")
+    what = occupied(name.replace("-", "_"))
+    if what:
+        raise UsageError(
+            f"{name!r} cannot name a backend: it is {what}, and einspec check {name} would not say which is meant;"
+            f" choose a name that nothing else has, such as my-{name}"
+        )
 
 
 def _check_framework(framework: str) -> list[str]:

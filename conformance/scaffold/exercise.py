@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import keyword
 import math
-import sys
 import textwrap
 from pathlib import Path
 
 from einspec.card import Op, load
 from einspec.conformance import show
 from einspec.conformance.commands import UsageError
-from einspec.conformance.scaffold import filled, write
+from einspec.conformance.scaffold import filled, occupied, write
 
 IMPORTS = {"numpy": "import numpy as np", "torch": "import torch", "jax": "import jax\nimport jax.numpy as jnp"}
 ARRAYS = {"numpy": "np.ndarray", "torch": "torch.Tensor", "jax": "jax.Array"}
@@ -36,8 +35,9 @@ def new_exercise(name: str, framework: str, path: Path | None = None) -> Path:
     path = path or Path(f"{op.name}_exercise.py")
     if path.suffix != ".py" or not path.stem.isidentifier() or keyword.iskeyword(path.stem):
         raise UsageError(f"{path} cannot be imported: give a file name of letters, digits and _ that ends in .py")
-    if path.stem in sys.stdlib_module_names or path.stem in (*IMPORTS, "einspec"):
-        raise UsageError(f"{path} would hide the module {path.stem} from Python; choose another file name")
+    what = occupied(path.stem)
+    if what:
+        raise UsageError(f"{path} would hide {path.stem}, {what}; choose another file name, such as my_{path.name}")
     values = {
         "name": op.name,
         "task": _task(op),

@@ -17,7 +17,7 @@ import einspec
 from einspec import card
 from einspec.conformance.commands import UsageError
 from einspec.conformance.example import example
-from einspec.conformance.scaffold import filled, write
+from einspec.conformance.scaffold import filled, occupied, write
 from einspec.tables import Card
 
 FRAMEWORKS = {"numpy": "NumPy", "torch": "PyTorch", "jax": "JAX"}
@@ -93,25 +93,34 @@ def _check_names(root: Path, name: str, family: str) -> None:
     cards = {p.stem: p for p in (root / "spec" / "ops").glob("*/*.toml")}
     aliases = {a: stem for stem, path in cards.items() for a in tomllib.loads(path.read_text("utf-8")).get("aliases", ())}
     for what, word in (("an op", name), ("a family", family)):
-        if not re.fullmatch(r"[a-z][a-z0-9_]*", word) or keyword.iskeyword(word):
-            raise UsageError(f"{word!r} cannot name {what}: take lower-case letters, digits and _, beginning with a letter")
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", word):
+            small = "take lower-case letters, digits and _, beginning with a letter"
+            raise UsageError(f"{word!r} cannot name {what}: {small}, such as merge_heads")
     if name in cards:
         raise UsageError(f"the op {name} is there already: {cards[name].relative_to(root)}")
     if name in aliases:
         raise UsageError(f"{name} is another name of the op {aliases[name]}; take it off that card first")
-    adapter = [n for f in FRAMEWORKS for n in _names((root / "impls" / f / "__init__.py").read_text(encoding="utf-8"))]
-    if hasattr(builtins, name) or name in (*adapter, *FRAMEWORKS):
-        raise UsageError(f"{name} would hide a name that the backends use; choose another one")
-    helpers = [f for f in FRAMEWORKS if (root / "impls" / f / f"{family}.py").is_file()]
-    if helpers and not (root / "spec" / "ops" / family).is_dir():
-        raise UsageError(f"impls/{helpers[0]}/{family}.py is there and is no family of ops; choose another family")
+    modules = {p.stem: p for f in FRAMEWORKS for p in (root / "impls" / f).glob("*.py") if p.stem != "__init__"}
+    new_family = not (root / "spec" / "ops" / family).is_dir()
+    if new_family and family in modules:
+        path = modules[family].relative_to(root)
+        raise UsageError(f"{path} is there and is no family of ops; choose another family, such as {family}_ops")
+    used = {n for f in FRAMEWORKS for p in ("__init__", family) for n in _names(root / "impls" / f / f"{p}.py")}
+    holders = dict.fromkeys(used, "a name that the backends use") | dict.fromkeys(modules, "a file of the backends")
+    holders |= dict.fromkeys((*cards, *aliases), "an op") | ({name: "its own family"} if name == family else {})
+    for what, word in (("an op", name), *([("a family", family)] if new_family else [])):
+        taken = occupied(word) or ("a function of Python" if hasattr(builtins, word) else holders.get(word))
+        if taken:
+            raise UsageError(f"{word} cannot name {what}: it is {taken}; choose a name that says more, such as {word}_blocks")
 
 
-def _names(source: str) -> Iterator[str]:
-    """Yield the names that a module defines itself."""
-    for node in ast.parse(source).body:
-        if isinstance(node, ast.FunctionDef):
+def _names(path: Path) -> Iterator[str]:
+    """Yield the names that a module defines or imports, but for what it takes whole from its families."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body if path.is_file() else ():
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
             yield node.name
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            yield from (a.asname or a.name.partition(".")[0] for a in node.names)
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             yield from (t.id for t in targets if isinstance(t, ast.Name))
