@@ -29,7 +29,7 @@ from einspec.formula import (
     Reduce,
     factors,
 )
-from einspec.oracle import Labelled, Machine, is_constant, operands
+from einspec.oracle import Labelled, Machine, is_constant, open_rests, operands
 from einspec.shapes import Solution, atoms, expand
 
 Array = np.ndarray[Any, Any]
@@ -123,7 +123,7 @@ class _Analysis:
             case Apply(function, argument):
                 return self.function(function, self.term(argument))
             case Reduce("sum", names, body):
-                names = self.machine.open(names)
+                names = open_rests(self.solution, names)
                 terms = [self.term(p) for p in factors(body)]
                 missing = [a for a in names if not any(a in t.value.axes for t in terms)]
                 count = math.prod(self.solution.size(a) for a in missing)
@@ -131,7 +131,7 @@ class _Analysis:
                     terms.append(self.exact(Labelled(np.asarray(count), (), mask=count == 0)))
                 return self.contract(terms, names)
             case Reduce(kind, names, body):
-                return self.extreme(kind, self.machine.open(names), self.term(body))
+                return self.extreme(kind, open_rests(self.solution, names), self.term(body))
         raise AssertionError(node)
 
     @functools.cached_property

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from einspec.elementwise import Array, Elementwise
 from einspec.formula import (
     Apply,
     Axis,
@@ -35,8 +36,6 @@ from einspec.shapes import Solution, atoms, expand, rest_axis
 
 STEPS = 20_000
 """Above this number of multiplications an einsum is broken into pairs."""
-Array = Any
-"""An array of NumPy, PyTorch or JAX."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,23 +79,16 @@ def evaluate(
     return {e.tensor: machine.tensors[e.tensor] for e in equations or solution.form.equations}
 
 
-class Machine:
+class Machine(Elementwise):
     """Evaluates the terms of a definition as arrays with named axes."""
 
     def __init__(self, solution: Solution, tensors: dict[str, Array], xp: Any, device: Any, finite: bool) -> None:
-        self.solution, self.tensors, self.xp = solution, tensors, xp
-        self.options = {"device": device} if device is not None else {}
-        self.torch, self.all_finite = xp.__name__ == "torch", finite
+        super().__init__(xp, device, finite)
+        self.solution, self.tensors = solution, tensors
 
     def size(self, axis: str) -> int:
         """Return the size of an axis."""
         return self.solution.size(axis)
-
-    def quiet(self) -> Any:
-        """Return a context without NumPy's warnings."""
-        import numpy as np
-
-        return np.errstate(all="ignore")
 
     def define(self, equation: Equation) -> None:
         """Evaluate an equation and keep its tensor."""
@@ -129,7 +121,7 @@ class Machine:
                 inner = self.term(argument)
                 return Labelled(self.function(function, inner.array), inner.axes)
             case Reduce(kind, names, body):
-                return self.reduce(kind, self.open(names), body)
+                return self.reduce(kind, open_rests(self.solution, names), body)
         raise AssertionError(node)
 
     def diagonal(self, array: Array, names: tuple[str, ...]) -> Labelled:
@@ -139,11 +131,6 @@ class Machine:
             return Labelled(array, names)
         letters = "".join(chr(ord("a") + once.index(n)) for n in names)
         return Labelled(self.xp.einsum(f"{letters}->{''.join(dict.fromkeys(letters))}", array), once)
-
-    def open(self, names: Sequence[str]) -> tuple[str, ...]:
-        """Return the axes with every rest opened."""
-        ranks = self.solution.ranks
-        return tuple(itertools.chain(*(([rest_axis(n, i) for i in range(ranks[n])] if n in ranks else [n]) for n in names)))
 
     def reduce(self, kind: str, names: tuple[str, ...], body: Node) -> Labelled:
         """Return a sum, maximum or minimum over axes."""
@@ -165,16 +152,6 @@ class Machine:
             return self.spread(Labelled(self.constant(-math.inf if kind == "max" else math.inf), ()), axes)
         best = self.best(kind, inner.array, where)
         return Labelled(best, tuple(a for a in inner.axes if a not in names))
-
-    def best(self, kind: str, array: Array, axes: tuple[int, ...]) -> Array:
-        """Return the greatest or least element along some dimensions, in the total order."""
-        xp = self.xp
-        if kind == "max":
-            return xp.amax(array, axis=axes) if self.torch else xp.max(array, axis=axes)
-        nan = xp.isnan(array)
-        filled = xp.where(nan, xp.full_like(array, math.inf), array) if self.floating(array) else array
-        least = xp.amin(filled, axis=axes) if self.torch else xp.min(filled, axis=axes)
-        return xp.where(nan.all(axis=axes), xp.full_like(least, math.nan), least) if self.floating(array) else least
 
     def contract(self, terms: list[Labelled], bound: Sequence[str] | None) -> Labelled:
         """Multiply terms and sum over the bound axes; ``None`` sums over nothing."""
@@ -256,80 +233,11 @@ class Machine:
         truth = self.holds(op, list(zip(arrays[::2], arrays[1::2], strict=True)))
         return Labelled(self.whole(truth), axes, mask=True)
 
-    def holds(self, op: str, pairs: Sequence[tuple[Array, Array]]) -> Array:
-        """Return where a lexicographic comparison of pairs of arrays, all aligned, holds in the total order."""
-        result: Array = None
-        for x, y in reversed(pairs):
-            equal = (x == y) | (self.nan(x) & self.nan(y))
-            if op in ("==", "!="):
-                result = equal if result is None else equal & result
-                continue
-            low, high = (x, y) if op[0] == "<" else (y, x)
-            here = (low < high) | (~self.nan(low) & self.nan(high))
-            tail = equal & result if result is not None else equal if "=" in op else None
-            result = here if tail is None else here | tail
-        return ~result if op == "!=" else result
 
-    def arithmetic(self, op: str, a: Array, b: Array) -> Array:
-        """Return the result of an operation on aligned arrays."""
-        match op:
-            case "+":
-                return a + b
-            case "-":
-                return a - b
-            case "/":
-                return self.real(a) / self.real(b)
-            case "//":
-                return a // b
-            case _:
-                return a % b
-
-    def function(self, name: str, array: Array) -> Array:
-        """Return a function of each element."""
-        array = array if name == "abs" else self.real(array)
-        if name != "erf":
-            return getattr(self.xp, name)(array)
-        if self.torch:
-            return self.xp.erf(array)
-        if self.xp.__name__ == "numpy":
-            return self.xp.vectorize(math.erf, otypes=[float])(array)
-        from jax.scipy.special import erf
-
-        return erf(array)
-
-    def constant(self, value: int | float) -> Array:
-        """Return a number as an array."""
-        return self.xp.asarray(value, dtype=self.xp.float64 if isinstance(value, float) else self.xp.int64, **self.options)
-
-    def whole(self, truth: Array) -> Array:
-        """Return truth values as integers."""
-        return truth.to(self.xp.int64) if self.torch else self.xp.asarray(truth).astype(self.xp.int64)
-
-    def real(self, array: Array) -> Array:
-        """Return the array in a dtype that has fractions."""
-        if self.floating(array) or self.complex(array):
-            return array
-        return array.to(self.xp.float64) if self.torch else self.xp.asarray(array).astype(self.xp.float64)
-
-    def floating(self, array: Array) -> bool:
-        """Whether an array holds real numbers."""
-        return bool(array.is_floating_point()) if self.torch else array.dtype.kind == "f"
-
-    def complex(self, array: Array) -> bool:
-        """Whether an array holds complex numbers."""
-        return bool(array.is_complex()) if self.torch else array.dtype.kind == "c"
-
-    def nan(self, array: Array) -> Array:
-        """Return where an array is NaN."""
-        if self.floating(array) or self.complex(array):
-            return self.xp.isnan(array)
-        return self.xp.zeros_like(array, dtype=self.xp.bool if self.torch else bool)
-
-    def finite(self, array: Array) -> bool:
-        """Whether an array holds no NaN and no infinity."""
-        if self.all_finite or not (self.floating(array) or self.complex(array)):
-            return True
-        return bool(self.xp.isfinite(array).all())
+def open_rests(solution: Solution, names: Sequence[str]) -> tuple[str, ...]:
+    """Return axes with every rest opened."""
+    ranks = solution.ranks
+    return tuple(itertools.chain(*(([rest_axis(n, i) for i in range(ranks[n])] if n in ranks else [n]) for n in names)))
 
 
 def is_constant(node: Node) -> bool:

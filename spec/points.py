@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from einspec.elementwise import Elementwise
 from einspec.formula import Apply, Axis, Binary, Bracket, Index, Node, Read, Reduce, Tuple, factors, free_axes
-from einspec.oracle import Machine, is_constant, operands
+from einspec.oracle import is_constant, open_rests, operands
 from einspec.pointwise import number
 from einspec.shapes import Solution, atoms, expand
 
@@ -56,7 +57,7 @@ class Points:
             most: how many terms may be looked at in all.
         """
         self.solution, self.inputs, self.left = solution, inputs, most
-        self.machine = Machine(solution, {}, np, None, False)
+        self.numbers = Elementwise(np)
 
     def at(self, output: str, coordinates: Array) -> Array:
         """Return an output at some coordinates, as int64, float64 or complex128.
@@ -68,7 +69,7 @@ class Points:
         Raises:
             OverflowError: more terms would have to be looked at.
         """
-        with np.errstate(all="ignore"):
+        with self.numbers.quiet():
             found = self.element(output, tuple(coordinates.astype(np.int64).T))
         return np.broadcast_to(found, (len(coordinates),))
 
@@ -101,19 +102,19 @@ class Points:
             case Binary("*"):
                 return self.total((), list(factors(node)), rows)
             case Binary(op, left, right):
-                return np.asarray(self.machine.arithmetic(op, self.term(left, rows), self.term(right, rows)))
+                return np.asarray(self.numbers.arithmetic(op, self.term(left, rows), self.term(right, rows)))
             case Apply(function, argument):
-                return np.asarray(self.machine.function(function, self.term(argument, rows)))
+                return np.asarray(self.numbers.function(function, self.term(argument, rows)))
             case Reduce("sum", names, body):
-                return self.total(self.machine.open(names), list(factors(body)), rows)
+                return self.total(open_rests(self.solution, names), list(factors(body)), rows)
             case Reduce(kind, names, body):
-                return self.best(kind, self.machine.open(names), body, rows)
+                return self.best(kind, open_rests(self.solution, names), body, rows)
         raise AssertionError(node)
 
     def holds(self, bracket: Bracket, rows: _Rows) -> Array:
         """Return where a bracket is true."""
         sides = zip(operands(bracket.left), operands(bracket.right), strict=True)
-        return np.asarray(self.machine.holds(bracket.op, [(self.term(a, rows), self.term(b, rows)) for a, b in sides]), bool)
+        return np.asarray(self.numbers.holds(bracket.op, [(self.term(a, rows), self.term(b, rows)) for a, b in sides]), bool)
 
     def total(self, names: Sequence[str], parts: Sequence[Node], rows: _Rows) -> Array:
         """Return the sum over axes of a product, in every row."""
@@ -155,7 +156,7 @@ class Points:
 
     def free(self, node: Node) -> set[str]:
         """Return the axes that a term depends on, every rest opened."""
-        return set(self.machine.open(sorted(free_axes(node))))
+        return set(open_rests(self.solution, sorted(free_axes(node))))
 
     def solved(self, bracket: Bracket, axis: str, rows: _Rows) -> tuple[Array, Array] | None:
         """Return the rows in which an equation has a solution and the coordinate that it is; None where it is not affine."""
@@ -204,7 +205,7 @@ class Points:
             terms = rows.take(np.repeat(places, size))
             for axis, column in zip(names, np.unravel_index(np.arange(size), sizes), strict=True):
                 terms.axes[axis] = np.tile(column, len(places))
-            found.append(self.machine.best(kind, self.term(body, terms).reshape(len(places), size), (1,)))
+            found.append(self.numbers.best(kind, self.term(body, terms).reshape(len(places), size), (1,)))
         return np.concatenate(found) if found else np.zeros(0, np.int64)
 
     def spend(self, terms: int) -> None:
