@@ -200,6 +200,64 @@ def test_a_new_family_is_registered_in_every_backend(checkout: Path) -> None:
             assert names == sorted(names)
 
 
+def test_the_steps_to_a_new_op_are_complete(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is to be filled in is marked where it stands, and each mark and function is in the list that is printed."""
+    assert main(["new", "op", "own", "--family", "bundles", "--param", "count"]) == 0
+    steps = capsys.readouterr().out.partition("next:\n")[2]
+    named = [line.split("  #")[0].strip() for line in steps.splitlines()]
+    todo = [p for p in sorted(checkout.rglob("*.*")) if p.suffix in (".py", ".toml") and "TODO: " in p.read_text("utf-8")]
+    marked = [str(p.relative_to(checkout)) for p in todo if p.parent.name in ("bundles", "numpy", "torch", "jax")]
+    assert marked == [f"impls/{f}/bundles.py" for f in ("jax", "numpy", "torch")] + ["spec/ops/bundles/own.toml"]
+    assert named[:3] == ["edit spec/ops/bundles/own.toml", "einspec show own", "edit impls/{numpy,torch,jax}/bundles.py"]
+    contributing = (ROOT / "CONTRIBUTING.md").read_text("utf-8").partition("## Add an op")[2].partition("\n## ")[0]
+    for step in named[1:2] + named[3:6]:
+        assert step.replace("own", "<op>") in contributing, step
+    card = (checkout / "spec/ops/bundles/own.toml").read_text("utf-8")
+    for said in (
+        "TODO: one sentence, what goes where",
+        "TODO: these two say `a copy of x`",
+        "TODO: what count counts or chooses",
+    ):
+        assert said in card
+
+
+def test_nothing_in_the_repository_is_left_to_do() -> None:
+    """Every mark that einspec new has ever left was filled in."""
+    for folder in ("spec", "impls"):
+        for path in (ROOT / folder).rglob("*"):
+            assert path.suffix not in (".py", ".toml") or "TODO: " not in path.read_text(encoding="utf-8"), path
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "said"),
+    [
+        ("impls/torch/axes.py", "def half(:", "cannot be read as Python"),
+        ("impls/jax/axes.py", "x = 1\n", "has no list __all__"),
+        ("impls/jax/axes.py", None, "impls/jax/axes.py cannot be written"),
+        ("spec/ops/axes/tile.toml", "summary = ", "cannot be read as TOML"),
+    ],
+)
+def test_an_op_is_added_whole_or_not_at_all(
+    file: str, text: str | None, said: str, checkout: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file that cannot be read or written leaves all others as they were."""
+    if text is not None:
+        (checkout / file).write_text(text, encoding="utf-8")
+    else:
+        usual = Path.write_text
+
+        def write_text(path: Path, *given: object, **named: object) -> int:
+            if path == checkout / file:
+                raise PermissionError(13, "Permission denied", str(path))
+            return usual(path, *given, **named)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(Path, "write_text", write_text)
+    before = {p: p.read_bytes() for p in checkout.rglob("*") if p.is_file()}
+    assert main(["new", "op", "own", "--family", "axes"]) == 2
+    assert said in capsys.readouterr().err
+    assert {p: p.read_bytes() for p in checkout.rglob("*") if p.is_file()} == before
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

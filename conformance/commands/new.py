@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
         paths, changed, remarks = new_op(
             arguments.name, arguments.family, arguments.signature, arguments.definition, tuple(arguments.param)
         )
-        follow = dict(todo(arguments.name))
+        follow = dict(todo(arguments.name, arguments.family))
     else:
         from einspec.conformance.scaffold.exercise import new_exercise
 
@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _tell(done: Mapping[str, list[Path]], remarks: Iterable[str], follow: Mapping[str, str]) -> None:
-    """Print what was written and the commands that come next."""
+    """Print what was written and the steps that come next."""
     here = Path.cwd()
     for word, paths in done.items():
         for path in paths:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import keyword
 import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from einspec.conformance.commands import UsageError
 
@@ -35,19 +37,33 @@ def filled(template: str, values: Mapping[str, str]) -> str:
     return re.sub(r"\{\{(\w+)\}\}", lambda found: values[found[1]], text)
 
 
-def write(texts: Mapping[Path, str]) -> None:
-    """Write files that are not there yet: all of them, or none.
+def write(texts: Mapping[Path, str], changed: Mapping[Path, str] = MappingProxyType({})) -> None:
+    """Write files that are not there yet, and new texts of files that are: all of them, or none.
 
     Raises:
-        UsageError: one of them is there, or cannot be written.
+        UsageError: one of the new files is there, or something cannot be written.
     """
     there = [str(path) for path in texts if path.exists() or path.is_symlink()]
     if there:
         raise UsageError(f"already there, and left as they are: {', '.join(there)}; choose another name or place")
+    made: list[Path] = []
+    before: dict[Path, bytes] = {}
     try:
         for path, text in texts.items():
+            made += reversed([folder for folder in (path.parent, *path.parent.parents) if not folder.exists()])
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("x", encoding="utf-8") as file:
+                made.append(path)
                 file.write(text)
+        for path, text in changed.items():
+            before[path] = path.read_bytes()
+            path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise UsageError(f"{error.filename} cannot be written: {error.strerror}") from None
+        for path, content in before.items():
+            with contextlib.suppress(OSError):
+                path.write_bytes(content)
+        for path in reversed(made):
+            with contextlib.suppress(OSError):
+                path.rmdir() if path.is_dir() else path.unlink()
+        what = f"{error.filename or path} cannot be written: {error.strerror}"
+        raise UsageError(f"{what}; nothing was written: choose another place, or make that one writable") from None

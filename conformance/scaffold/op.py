@@ -10,6 +10,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -30,6 +31,7 @@ IMPORTS = {
 }
 IDENTITY = "x: ... a -> y: ... a", "y[..., a] = x[..., a]"
 """The card as it is written where nothing is said of the op."""
+COPY = "# TODO: these two say `a copy of x`: write the shapes by named axes, then which element of x each element of y is\n"
 
 
 def new_op(
@@ -64,14 +66,12 @@ def new_op(
         folder = root / "impls" / framework
         path, function = folder / f"{family}.py", _function(op, framework)
         if path.is_file():
-            changed[path] = _extended(path.read_text(encoding="utf-8"), name, function)
+            changed[path] = _extended(path, name, function)
             continue
         new[path] = _family(framework, family, name, function)
         init = folder / "__init__.py"
         changed[init] = _registered(init.read_text(encoding="utf-8"), framework, family)
-    write(new)
-    for path, source in changed.items():
-        path.write_text(source, encoding="utf-8")
+    write(new, changed)
     apart = card.OPS.resolve() != (root / "spec" / "ops").resolve()
     remark = f"the einspec that runs here reads its cards in {card.OPS}: pip install -e {root}, so that it sees the new one"
     return list(new), list(changed), [remark] if apart else []
@@ -91,7 +91,7 @@ def checkout(start: Path) -> Path:
 
 def _check_names(root: Path, name: str, family: str) -> None:
     cards = {p.stem: p for p in (root / "spec" / "ops").glob("*/*.toml")}
-    aliases = {a: stem for stem, path in cards.items() for a in tomllib.loads(path.read_text("utf-8")).get("aliases", ())}
+    aliases = {a: stem for stem, path in cards.items() for a in _card(path).get("aliases", ())}
     for what, word in (("an op", name), ("a family", family)):
         if not re.fullmatch(r"[a-z][a-z0-9_]*", word):
             small = "take lower-case letters, digits and _, beginning with a letter"
@@ -114,9 +114,27 @@ def _check_names(root: Path, name: str, family: str) -> None:
             raise UsageError(f"{word} cannot name {what}: it is {taken}; choose a name that says more, such as {word}_blocks")
 
 
+def _card(path: Path) -> dict[str, Any]:
+    """Return a card of the checkout as it stands in its file."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UsageError(f"{path} cannot be read as TOML: {error}; mend it first") from None
+
+
+def _parsed(path: Path) -> ast.Module:
+    """Return a Python file of the checkout, which somebody may be in the middle of writing."""
+    try:
+        return ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError) as error:
+        raise UsageError(
+            f"{path} cannot be read as Python: {error}; mend it first, so that the op can be added to it"
+        ) from None
+
+
 def _names(path: Path) -> Iterator[str]:
     """Yield the names that a module defines or imports, but for what it takes whole from its families."""
-    for node in ast.parse(path.read_text(encoding="utf-8")).body if path.is_file() else ():
+    for node in _parsed(path).body if path.is_file() else ():
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             yield node.name
         elif isinstance(node, ast.Import | ast.ImportFrom):
@@ -133,10 +151,12 @@ def _values(signature: str, definition: str, params: Sequence[str]) -> dict[str,
         if not name.isidentifier() or keyword.iskeyword(name):
             raise UsageError(f"--param {given!r}: expected a name, or a name and the axes whose size it gives, as num_heads=h")
         size = [f"size = {json.dumps(axes)}", "min = 1"] if axes else ["values = [0, 1, 2]"]
-        tables.append("\n".join([f"\n[params.{name}]", *size, f'doc = "TODO: what {name} is"']))
+        doc = f"TODO: what {name} counts or chooses, and what it may be, as in: number of heads; must divide the features"
+        tables.append("\n".join([f"\n[params.{name}]", *size, f'doc = "{doc}"']))
     lines = definition.strip()
     return {
         "since": einspec.SPEC_VERSION,
+        "todo": COPY if (signature, definition) == IDENTITY else "",
         "signature": json.dumps(signature.strip(), ensure_ascii=False),
         "definition": f'"""\n{lines}\n"""' if "\n" in lines else json.dumps(lines, ensure_ascii=False),
         "params": "\n".join(tables) + "\n" * bool(tables),
@@ -174,16 +194,21 @@ def _family(framework: str, family: str, name: str, function: str) -> str:
     standard = ["from collections.abc import Sequence\n"] if "Sequence[" in function else []
     imports = IMPORTS[framework] if not standard or framework == "numpy" else "\n" + IMPORTS[framework]
     head = (
-        f'"""{FRAMEWORKS[framework]}: TODO: what the ops of {family} have in common."""\n\nfrom __future__ import annotations\n'
+        f'"""{FRAMEWORKS[framework]}: TODO: in a few words, what the ops of {family} are about."""\n\n'
+        "from __future__ import annotations\n"
     )
     array = "\nArray = np.ndarray[Any, Any]\n" if framework == "numpy" else ""
     body = f'\nfrom {CHECKED[framework]} import op\n\n__all__ = [\n    "{name}",\n]\n{array}\n\n{function}'
     return f"{head}\n{''.join(standard)}{imports}{body}"
 
 
-def _extended(source: str, name: str, function: str) -> str:
+def _extended(path: Path, name: str, function: str) -> str:
     """Return the file of a family with one function more, at its end and in ``__all__``."""
-    exported = next(n for n in ast.parse(source).body if isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) == "__all__")
+    source = path.read_text(encoding="utf-8")
+    assigned = (n for n in _parsed(path).body if isinstance(n, ast.Assign))
+    exported = next((n for n in assigned if ast.unparse(n.targets[0]) == "__all__" and isinstance(n.value, ast.List)), None)
+    if exported is None:
+        raise UsageError(f"{path} has no list __all__ of its ops to add the op to; give it one, as the files beside it have")
     names = sorted((*ast.literal_eval(exported.value), name))
     lines = source.splitlines()
     lines[exported.lineno - 1 : exported.end_lineno] = ["__all__ = [", *(f'    "{n}",' for n in names), "]"]
@@ -207,10 +232,15 @@ def _registered(source: str, framework: str, family: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def todo(name: str) -> Mapping[str, str]:
-    """Return the commands that come next, each with what it is for."""
+def todo(name: str, family: str) -> Mapping[str, str]:
+    """Return the steps that come next, in their order, each with what it is for."""
     return {
-        f"einspec show {name}": "the page of the card; say on the card what it does",
-        f"einspec check numpy torch jax --op {name}": "the clauses that fail are what is left to do",
+        f"edit spec/ops/{family}/{name}.toml": "what it means: replace every TODO; the cards beside it are models",
+        f"einspec show {name}": "its page: read it as someone who has never heard of it",
+        f"edit impls/{{{','.join(FRAMEWORKS)}}}/{family}.py": "the three functions, which raise NotImplementedError so far",
+        f"einspec check {' '.join(FRAMEWORKS)} --op {name}": "the clauses that fail are what is left to do",
+        f"einspec mutants {name}": "whether the judge would see every wrong version of the card",
+        "python -m einspec.conformance.trace --record": "writes down which clauses there are",
+        f"edit changelog.d/{name}.op.md": "one line about the op for whoever installs the next version",
         "ruff check --fix && ruff format": "the order of imports",
     }
