@@ -11,7 +11,7 @@ import pytest
 from einspec import load
 from einspec.conformance import cases, exhaustive
 from einspec.conformance.cli import main
-from einspec.conformance.mutation import score
+from einspec.conformance.mutation import court, score
 from einspec.conformance.mutation.mutants import MOST, MOST_INLINED, as_function, candidates, mutants
 from einspec.conformance.mutation.operators import mistakes
 from einspec.conformance.mutation.score import Court, Score
@@ -78,7 +78,7 @@ def test_a_mutant_is_a_function_that_checks_its_arguments() -> None:
 
 def test_a_weak_judge_lets_mutants_survive(monkeypatch: pytest.MonkeyPatch) -> None:
     """With nothing but calls whose sizes are all 1, wrong orders survive, and the score says so with a call that shows them."""
-    monkeypatch.setattr(score, "scope_cases", lambda *_: ([c for c in cases.scope(load("swap_hw"), 9999)[0] if _ones(c)], ""))
+    monkeypatch.setattr(court, "scope_cases", lambda *_: ([c for c in cases.scope(load("swap_hw"), 9999)[0] if _ones(c)], ""))
     monkeypatch.setattr(Court, "killer", lambda *_: "")
     found = score.score("swap_hw")
     survived = [f for f in found.fates if f.verdict == "survived"]
@@ -102,7 +102,7 @@ def test_counts_are_tried_exhaustively() -> None:
 
 def test_a_clause_that_accuses_the_definition_spoils_the_score(monkeypatch: pytest.MonkeyPatch) -> None:
     """Kills count only if the op itself, run in the same way, is not killed."""
-    monkeypatch.setattr(score, "as_function", lambda op, _: mutants(op)[0].function)
+    monkeypatch.setattr(court, "as_function", lambda op, _: mutants(op)[0].function)
     found = score.score("swap_hw", ("nchw",))
     assert found.accused == ["scope def"]
     assert not found.good

@@ -17,15 +17,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save, save_file
 
-from einspec import load
 from einspec.conformance.cli import main
 from einspec.conformance.golden import vectors
+from einspec.conformance.golden.folder import INDEX, write
+from einspec.conformance.golden.schema import schema
 from einspec.conformance.golden.verify import DTYPES, ERROR, Verdict, read_tensors, verify
-from einspec.conformance.judge import Context
-from einspec.conformance.mutation import mutants
-from einspec.conformance.scope import scope_result
-from einspec.conformance.session import Session
-from einspec.conformance.targets import Target
+from einspec.conformance.mutation.score import score
 from einspec.dtypes import numpy_dtype
 
 READER = Path(__file__).parent.parent / "examples" / "position_vectors.mjs"
@@ -38,14 +35,14 @@ Change = Callable[[dict[str, Any]], Any]
 def golden(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with the vectors of a few ops."""
     folder = tmp_path_factory.mktemp("vectors")
-    vectors.write(folder, NAMES[:3])
-    vectors.write(folder, NAMES)
+    write(folder, NAMES[:3])
+    write(folder, NAMES)
     return folder
 
 
 def index_of(folder: Path) -> dict[str, Any]:
     """Return the index of a folder of vectors."""
-    found: dict[str, Any] = json.loads((folder / vectors.INDEX).read_text(encoding="utf-8"))
+    found: dict[str, Any] = json.loads((folder / INDEX).read_text(encoding="utf-8"))
     return found
 
 
@@ -133,7 +130,7 @@ def test_vectors_are_the_same_bytes_again(golden: Path, tmp_path: Path) -> None:
     assert {p.name for p in (tmp_path / "again").iterdir()} == {"index.json", "position.safetensors", "z_loss.safetensors"}
     for name in NAMES[:2]:
         assert (tmp_path / "again" / f"{name}.safetensors").read_bytes() == (golden / f"{name}.safetensors").read_bytes()
-    vectors.write(tmp_path / "again", NAMES)
+    write(tmp_path / "again", NAMES)
     assert {p.name: p.read_bytes() for p in golden.iterdir()} == {
         p.name: p.read_bytes() for p in (tmp_path / "again").iterdir()
     }
@@ -142,8 +139,8 @@ def test_vectors_are_the_same_bytes_again(golden: Path, tmp_path: Path) -> None:
 def test_the_index_fits_its_schema(golden: Path) -> None:
     """The index validates, every id is unique, and a case that lacks a rule does not validate."""
     index = index_of(golden)
-    jsonschema.Draft202012Validator.check_schema(vectors.schema())
-    jsonschema.validate(index, vectors.schema())
+    jsonschema.Draft202012Validator.check_schema(schema())
+    jsonschema.validate(index, schema())
     for op in index["ops"].values():
         assert len({case["id"] for case in op["cases"]}) == len(op["cases"])
     del index["ops"]["z_loss"]["cases"][0]["outputs"][
@@ -151,7 +148,7 @@ def test_the_index_fits_its_schema(golden: Path) -> None:
     ]
     index["ops"]["z_loss"]["cases"][0]["outputs"] = {"y": {"dtype": "float32"}}
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(index, vectors.schema())
+        jsonschema.validate(index, schema())
 
 
 def test_every_dtype_of_the_card_is_there(golden: Path) -> None:
@@ -172,19 +169,21 @@ def test_the_files_are_read_by_the_library(golden: Path) -> None:
     assert all(np.array_equal(theirs[name], ours[name]) for name in theirs)
 
 
-@pytest.mark.parametrize("name", ["position", "fold", "ragged_to_padded", "top_k"])
-def test_what_the_scope_kills_the_vectors_kill(name: str) -> None:
-    """Every mutant of the formula that no vector tells from the op holds in the scope tier as well."""
-    op, adapter = load(name), importlib.import_module("einspec.impls.numpy")
-    found, alive = vectors.vectors(op), 0
-    for mutant in mutants.mutants(op):
-        session = Session(Target("mutant", adapter, {name: mutant.function}, "", False), "cpu")
-        trials = [v.trial for v in found if v.trial.case.form is mutant.form]
-        if not any((o := session.one(t)).error is not None or o.difference(t) is not None for t in trials):
-            alive += 1
-            result = scope_result(Context(session, op, tiers=("scope",)), "def", empty=False)
-            assert result.verdict == "holds", mutant.id
-    assert alive < len(mutants.mutants(op)) / 2
+@pytest.mark.parametrize("name", ["position", "fold", "ragged_to_padded", "top_k", "group_mask", "score"])
+def test_the_vectors_kill_every_mutant(name: str) -> None:
+    """Every mutant of the formula that is not equal to the op is told from it by the vectors alone."""
+    found = score(name, by_vectors=True)
+    assert found.good
+    assert found.count("killed") > 5
+    assert {f.by for f in found.fates} == {"vectors", ""} or not found.count("equivalent")
+
+
+def test_calls_are_chosen_for_the_mutants_that_others_let_live(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without them some survive, and the score is not good."""
+    monkeypatch.setattr(vectors, "telling", lambda *_: ())
+    found = score("group_mask", by_vectors=True)
+    assert not found.good
+    assert 0 < found.count("survived") < found.count("killed") / 5
 
 
 def flipped(found: dict[str, Any], key: str) -> None:
@@ -276,6 +275,28 @@ def test_what_cannot_be_done_says_so(
 ) -> None:
     """Wrong usage ends with status 2 and a message that says what to do."""
     assert main([a.format(golden=golden, right=right) for a in arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda case: case["outputs"]["position"].update(rule="close"), "has the unknown rule 'close'"),
+        (lambda case: case["outputs"]["position"].update(rule="bound"), "has no tensor"),
+        (lambda case: case["outputs"].update(other={"rule": "bits", "dtype": "int32"}), "/other; write"),
+        (lambda case: case["outputs"]["position"].pop("rule"), "einspec schema vectors"),
+        (lambda case: case.pop("id"), "einspec schema vectors"),
+    ],
+)
+def test_a_damaged_index_judges_nothing(
+    damage: Callable[[dict[str, Any]], Any], message: str, golden: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the index says of a case has to be whole before any output is judged."""
+    shutil.copytree(golden, tmp_path / "vectors")
+    index = index_of(golden)
+    damage(index["ops"]["position"]["cases"][0])
+    (tmp_path / "vectors" / INDEX).write_text(json.dumps(index), encoding="utf-8")
+    assert main(["verify", str(tmp_path / "vectors"), str(golden), "--op", "position"]) == 2
     assert message in capsys.readouterr().err
 
 

@@ -23,6 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE|-",
         help="write as JSON what became of each mutant; - prints it instead",
     )
+    parser.add_argument("--vectors", action="store_true", help="let the golden vectors judge, and nothing else")
     parser.add_argument("--list", action="store_true", help="list the mutants and judge none")
     parser.add_argument("--processes", type=int, metavar="N", help="side by side; as many as processors when absent")
 
@@ -45,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(variable, "1")  # read when the processes start; they are side by side already
     found: dict[str, score.Score] = {}
-    for part in score.scores(names, arguments.processes):
+    for part in score.scores(names, arguments.processes, arguments.vectors):
         found[part.op] = found[part.op].joined(part) if part.op in found else part
         print(f"{part.op}: {len(part.fates)} mutants judged", file=sys.stderr)
     if not printing:

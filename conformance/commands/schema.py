@@ -9,7 +9,7 @@ import json
 MODULES = {
     "card": "einspec.tables",
     "report": "einspec.conformance.reports.lines",
-    "vectors": "einspec.conformance.golden.vectors",
+    "vectors": "einspec.conformance.golden.schema",
 }
 """The module whose ``schema()`` it is."""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import itertools
 import sys
 from pathlib import Path
 
@@ -32,23 +33,22 @@ def run(arguments: argparse.Namespace) -> int:
     """Write the files and say how many cases they hold and how large they are."""
     needs_safetensors()
     from einspec.conformance import output
-    from einspec.conformance.golden import vectors
+    from einspec.conformance.golden import folder
 
     names = list(dict.fromkeys(map(resolve, arguments.op))) or list(paths())
     output.folder("DIR", arguments.folder)
 
-    others = vectors.written(arguments.folder) - set(names)
+    others = folder.written(arguments.folder) - set(names)
     if others and arguments.op:
         raise UsageError(f"{arguments.folder} holds vectors of {len(others)} other ops, which would go; name another folder")
 
-    def progress(name: str, size: int) -> None:
-        done = names.index(name) + 1
-        print(f"{done:>{len(str(len(names)))}} of {len(names)}  {name}  {size:,} bytes", file=sys.stderr)
+    done = itertools.count(1)
 
-    index = vectors.write(arguments.folder, names, progress)
+    def progress(name: str, size: int) -> None:
+        print(f"{next(done):>{len(str(len(names)))}} of {len(names)}  {name}  {size:,} bytes", file=sys.stderr)
+
+    index = folder.write(arguments.folder, names, progress)
     cases = sum(len(op["cases"]) for op in index["ops"].values())
-    size = sum(
-        (arguments.folder / name).stat().st_size for name in (vectors.INDEX, *(o["file"] for o in index["ops"].values()))
-    )
+    size = sum((arguments.folder / name).stat().st_size for name in (folder.INDEX, *(o["file"] for o in index["ops"].values())))
     print(f"{cases:,} cases of {len(names)} ops, {size / 1e6:.2f} MB in {arguments.folder}")
     return 0

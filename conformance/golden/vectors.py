@@ -1,35 +1,31 @@
-"""Golden vectors: calls with what they must give, as files that a program in any language can read.
+"""Golden vectors: calls of an op with what they must give, few and telling.
 
-A folder holds ``index.json`` and one safetensors file an op. The calls come from where the judge takes those of its scope tier,
-thinned out: only calls with one right result, or with a bound on the error of every element, are kept.
+The calls come from where the judge takes those of its scope tier, thinned out: those in which the most values and turns of the
+definition meet, and one for each mutant of the formula that these let live. Only calls with one right result, or with a bound
+on the error of every element, are kept.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
-import json
 import math
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from multiprocessing import get_context
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-import einspec
-from einspec.card import Form, Op, load
+from einspec.card import Op
 from einspec.classes import OpClass
 from einspec.conformance import cases
 from einspec.conformance.calls import Case
 from einspec.conformance.exhaustive import assignable, assignments, levels, rankings
 from einspec.conformance.expect import EXACT, traits_of
 from einspec.conformance.golden.covering import covering
-from einspec.conformance.misfits import Misfit, error_text, misfits
+from einspec.conformance.golden.telling import telling
 from einspec.conformance.nan import unread
 from einspec.conformance.scope import spread
 from einspec.conformance.session import Trial
@@ -39,10 +35,6 @@ from einspec.conformance.typed import dtype_clauses
 from einspec.dtypes import ALL
 
 Array = np.ndarray[Any, Any]
-FORMAT = 1
-"""The version of the format of the folder; a program that reads it refuses any other."""
-INDEX = "index.json"
-RULES = ("bits", "values", "bound")
 KINDS = ("ramp", "small", "gauss", "special")
 """The kinds of values that calls are filled with in turn, where the definition is no sum."""
 STORED = tuple(d for d in ALL if d != "complex128")
@@ -56,8 +48,6 @@ ROOM, ROOM_PER_NODE = 7_000, 200
 
 Its assignments of tokens to experts may take as many as the first again.
 """
-MOST_ALONE = 8
-"""Below this number of ops they are written in this process."""
 MOST_TERMS, LEAST_TRIED = 12_000, 100
 """How many terms are evaluated to choose among the calls of a form, and how many calls are looked at at least."""
 OVERHEAD, PER_ELEMENT = 300, 6
@@ -79,8 +69,7 @@ class Vector:
     @property
     def id(self) -> str:
         """A name that does not depend on what other calls there are: the clause and a hash of what is called on what."""
-        text = f"{self.trial.case} {self.trial.how}"
-        return f"{self.clause}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+        return f"{self.clause}-{_digest(f'{self.trial.case} {self.trial.how}'.encode())}"
 
     def tensors(self) -> Iterator[tuple[str, Array]]:
         """Yield inputs, expected outputs and bounds under the names that they have in the file."""
@@ -99,6 +88,14 @@ class Vector:
             "params": {k: plain(v) for k, v in case.op.bind(case.params).items()},
             "outputs": {n: {"dtype": _stored(w.dtype_name), "rule": w.how} for n, w in self.trial.expected.items()},
         }
+
+
+def _digest(*parts: bytes | Array) -> str:
+    """Return eight letters that tell these bytes from others."""
+    found = hashlib.sha256()
+    for part in parts:
+        found.update(part if isinstance(part, bytes) else np.ascontiguousarray(part).tobytes())
+    return found.hexdigest()[:8]
 
 
 def _stored(dtype: str) -> str:
@@ -122,7 +119,17 @@ def vectors(op: Op) -> list[Vector]:
             if trial is not None and _kept(trial):
                 vector = Vector(clause, trial)
                 found.setdefault(vector.id, vector)
+        for form in op.forms.values():
+            chosen = [v.trial for v in found.values() if v.trial.case.form is form]
+            for clause, trial in telling(op, form, chosen, _fits):
+                trial.how = f"on values {_digest(*trial.arrays.values())}"
+                vector = Vector(clause, trial)
+                found.setdefault(vector.id, vector)
     return list(found.values())
+
+
+def _fits(trial: Trial) -> bool:
+    return _kept(trial) and work(trial.case) <= LARGEST_RANKING
 
 
 def _kept(trial: Trial) -> bool:
@@ -220,160 +227,3 @@ def small_case(op: Op) -> Case:
     """Return one call with few elements, of distinct sizes if there is such a one."""
     found = [*sorted(cases.bank(op), key=work), *reversed(cases.telling(op)), *reversed(cases.scope(op, cases.SCOPE_LIMIT)[0])]
     return next((c for c in found if not c.empty and work(c) <= 200), found[0])
-
-
-def rejections(op: Op) -> list[dict[str, Any]]:
-    """Return calls that must be rejected as the index describes them, each violating one constraint of the card.
-
-    Parameters of a wrong type are left out: JSON does not tell 2 from 2.0.
-    """
-    return [_rejection(op, m) for name, m in misfits(op).items() if not name.startswith("type.")]
-
-
-def _rejection(op: Op, misfit: Misfit) -> dict[str, Any]:
-    clause, form, inputs = f"err.{misfit.constraint}", misfit.case.form, {}
-    for spec, shape in zip(form.signature.inputs, misfit.shapes, strict=True):
-        own = USUAL.get(form.group(spec.name), "float32")
-        each = [shape] if not spec.listed else [shape[1:]] * shape[0]
-        if spec.listed and misfit.last is not None:
-            each[-1] = misfit.last
-        shapes = [list(s) for s in each]
-        dtype = misfit.dtype[1] if spec.name == misfit.dtype[0] else own
-        inputs[spec.name] = {"dtype": dtype, "shape": shapes if spec.listed else shapes[0]}
-    defaults = {n: p.default for n, p in op.card.params.items() if not p.required}
-    params = {k: plain(v) for k, v in {**defaults, **misfit.params}.items()}
-    return {
-        "id": clause,
-        "params": params,
-        "inputs": inputs,
-        "rejects": misfit.constraint,
-        "why": error_text(misfit),
-    }
-
-
-def entry(op: Op, found: Sequence[Vector]) -> dict[str, Any]:
-    """Return what the index says of an op."""
-    missing = [c for c in ("def", *dtype_clauses(op)) if not any(v.clause == c for v in found)]
-    missing += [f"err.{name}" for name in misfits(op) if name.startswith("type.")]
-    return {
-        "file": f"{op.name}.safetensors",
-        "summary": op.card.summary,
-        "choice": op.choice,
-        "forms": {value: _form(form) for value, form in op.forms.items()},
-        "left_out": missing,
-        "cases": [*(v.entry() for v in found), *rejections(op)],
-    }
-
-
-def _form(form: Form) -> dict[str, Any]:
-    signature = form.signature
-    return {
-        "signature": str(signature),
-        "formula": [e.text for e in form.stated],
-        "inputs": [s.name for s in signature.inputs],
-        "outputs": [s.name for s in signature.outputs],
-        "lists": [s.name for s in (*signature.inputs, *signature.outputs) if s.listed],
-    }
-
-
-def encoded(name: str) -> tuple[str, dict[str, Any], bytes]:
-    """Return the name of an op, its part of the index, and its tensors as a safetensors file."""
-    from safetensors.numpy import save
-
-    op = load(name)
-    found = vectors(op)
-    tensors = {key: np.array(array, order="C") for v in found for key, array in v.tensors()}
-    return name, entry(op, found), save(tensors)
-
-
-def written(folder: Path) -> set[str]:
-    """Return the ops of which a folder holds vectors."""
-    path = folder / INDEX
-    return set(json.loads(path.read_text(encoding="utf-8"))["ops"]) if path.exists() else set()
-
-
-def write(folder: Path, names: Sequence[str], progress: Callable[[str, int], None] = lambda name, size: None) -> dict[str, Any]:
-    """Write the vectors of these ops and nothing else; files of ops that an index there names and that are not among them go.
-
-    Args:
-        folder: where to; it is made if it is not there.
-        names: the ops.
-        progress: called after every op with its name and the size of its file.
-
-    Returns:
-        The index.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    old = written(folder)
-    ops: dict[str, Any] = {}
-    for name, described, data in _encoded(names):
-        (folder / described["file"]).write_bytes(data)
-        ops[name] = described
-        progress(name, len(data))
-    for gone in old - ops.keys():
-        (folder / f"{gone}.safetensors").unlink(missing_ok=True)
-    index = {"format": FORMAT, "einspec": einspec.__version__, "spec": einspec.SPEC_VERSION, "ops": ops}
-    (folder / INDEX).write_text(text_of(index), encoding="utf-8", newline="\n")
-    return index
-
-
-def _encoded(names: Sequence[str]) -> Iterable[tuple[str, dict[str, Any], bytes]]:
-    if len(names) < MOST_ALONE:
-        yield from map(encoded, names)
-        return
-    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-        yield from pool.map(encoded, names)
-
-
-def text_of(index: Mapping[str, Any]) -> str:
-    """Return the index as JSON, one line a case, so that a change of a case changes a line."""
-    ops = []
-    for name, op in index["ops"].items():
-        head = json.dumps({k: v for k, v in op.items() if k != "cases"}, ensure_ascii=False, allow_nan=False)
-        lines = ",\n".join(json.dumps(c, ensure_ascii=False, allow_nan=False, separators=(",", ":")) for c in op["cases"])
-        ops.append(f'{json.dumps(name)}: {head[:-1]}, "cases": [\n{lines}\n]}}')
-    head = json.dumps({k: v for k, v in index.items() if k != "ops"})
-    return f'{head[:-1]}, "ops": {{\n' + ",\n".join(ops) + "\n}}\n"
-
-
-def schema() -> dict[str, Any]:
-    """Return the JSON Schema of the index."""
-    text, texts = {"type": "string"}, {"type": "array", "items": {"type": "string"}}
-    shape = {"type": "array", "items": {"type": "integer", "minimum": 0}}
-    case = {"id": text, "params": {"type": "object"}}
-    output = _closed({"dtype": {"enum": list(STORED)}, "rule": {"enum": list(RULES)}})
-    given = _closed({"dtype": {"enum": list(ALL)}, "shape": {"anyOf": [shape, {"type": "array", "items": shape}]}})
-    call = _closed({**case, "outputs": {"type": "object", "additionalProperties": output}})
-    rejected = _closed(
-        {**case, "inputs": {"type": "object", "additionalProperties": given}, "rejects": text, "why": text},
-    )
-    form = _closed({"signature": text, "formula": texts, "inputs": texts, "outputs": texts, "lists": texts})
-    op = {
-        "file": {"type": "string", "pattern": "^[a-z0-9_]+[.]safetensors$"},
-        "summary": text,
-        "choice": text,
-        "forms": {"type": "object", "additionalProperties": form},
-        "left_out": texts,
-        "cases": {"type": "array", "items": {"oneOf": [call, rejected]}, "minItems": 1},
-    }
-    index = {
-        "format": {"const": FORMAT},
-        "einspec": text,
-        "spec": text,
-        "ops": {"type": "object", "additionalProperties": _closed(op)},
-    }
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "the index of a folder of golden vectors of einspec",
-        **_closed(index),
-    }
-
-
-def _closed(properties: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the schema of an object with exactly these properties."""
-    return {
-        "type": "object",
-        "properties": dict(properties),
-        "required": list(properties),
-        "additionalProperties": False,
-    }

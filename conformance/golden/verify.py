@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from einspec.conformance.commands import UsageError
 from einspec.conformance.compare import Expected, difference
-from einspec.conformance.golden.vectors import FORMAT, INDEX
+from einspec.conformance.golden.folder import FORMAT, INDEX, RULES
 from einspec.conformance.terminal import print_witness
 from einspec.conformance.witness import expected_text, literal, where
 from einspec.dtypes import numpy_dtype
@@ -113,7 +113,11 @@ def verify(folder: Path, outputs: Path, names: Iterable[str] = ()) -> Iterator[V
         if name not in ops:
             raise UsageError(f"{folder} holds no vectors of {name}; write them with einspec vectors {folder}")
     for name in wanted:
-        yield _judged(name, ops[name], folder, outputs)
+        try:
+            yield _judged(name, ops[name], folder, outputs)
+        except (KeyError, TypeError, AttributeError) as error:
+            text = f"{folder / INDEX} is not as einspec schema vectors says: {name}: {type(error).__name__} {error}"
+            raise UsageError(text) from error
 
 
 def strays(folder: Path, outputs: Path) -> list[str]:
@@ -127,6 +131,7 @@ def _judged(name: str, op: Mapping[str, Any], folder: Path, outputs: Path) -> Ve
         golden = read_tensors(folder / op["file"])
     except MalformedError as error:
         raise UsageError(f"{error}; write the vectors again with einspec vectors {folder}") from None
+    _check(op, golden, folder)
     verdict, path = Verdict(name), outputs / op["file"]
     try:
         got = read_tensors(path) if path.exists() else {}
@@ -147,6 +152,23 @@ def _judged(name: str, op: Mapping[str, Any], folder: Path, outputs: Path) -> Ve
             verdict.wrong += 1
             verdict.first = verdict.first or problem
     return verdict
+
+
+def _check(op: Mapping[str, Any], golden: Mapping[str, Array], folder: Path) -> None:
+    """Check that every expected output is there, with a rule that is known.
+
+    Raises:
+        UsageError: one is not; the message names the case.
+    """
+    for case in op["cases"]:
+        for name, how in case.get("outputs", {}).items():
+            key, rule = f"{case['id']}/{name}", how["rule"]
+            needed = [key, f"{key}.bound"] if rule == "bound" else [key]
+            problem = f"has the unknown rule {rule!r}" if rule not in RULES else ""
+            problem = problem or next((f"has no tensor {n}" for n in needed if n not in golden), "")
+            if problem:
+                again = f"write the vectors again with einspec vectors {folder}"
+                raise UsageError(f"{folder}: case {case['id']} of {op['file']} {problem}; {again}")
 
 
 @dataclass
