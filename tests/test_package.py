@@ -6,6 +6,7 @@ import ast
 import importlib.metadata
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -14,18 +15,51 @@ ROOT = Path(__file__).parent.parent
 FOLDERS = {"spec": "einspec", "impls": "einspec.impls", "conformance": "einspec.conformance"}
 
 
-def test_the_installed_package_holds_every_module_and_card() -> None:
-    """Each Python file and card of the tree is in the installed package."""
+def shipped() -> list[tuple[str, Path]]:
+    """Return every file of the tree that a package needs, each with its package: modules, cards, templates, the page."""
+    found = []
+    for folder, package in FOLDERS.items():
+        for path in sorted((ROOT / folder).rglob("*")):
+            inside = path.relative_to(ROOT / folder)
+            if path.is_file() and not {"__pycache__", ".mypy_cache", ".ruff_cache"} & set(inside.parts):
+                found.append((".".join((package, *inside.parent.parts)), path))
+    return found
+
+
+def test_the_tree_holds_more_than_modules() -> None:
+    """What no import would miss is there to be shipped: the record of clauses, the page, the templates, the cards."""
+    kinds = {(path.parent.name, path.suffix) for _, path in shipped()}
+    assert kinds >= {("page", ".html"), ("page", ".css"), ("page", ".js"), ("templates", ".txt"), ("images", ".toml")}
+    assert {"clauses.json", "py.typed", "backend.py.txt", "op.toml.txt"} <= {path.name for _, path in shipped()}
+
+
+def test_every_file_is_in_the_package_that_is_built() -> None:
+    """Each module lies in a package that pyproject.toml lists, and each other file fits a pattern of its package data."""
+    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    patterns = [
+        str(Path(*package.split("."), pattern)) for package, given in setuptools["package-data"].items() for pattern in given
+    ]
+    for package, path in shipped():
+        if path.suffix == ".py":
+            assert package in setuptools["packages"], f"{path} is in no package that is built"
+        else:
+            place = Path(*package.split("."), path.name)
+            assert any(place.match(pattern) for pattern in patterns), f"{path} is no data of a package"
+    unused = [p for p in patterns if not any(Path(*package.split("."), path.name).match(p) for package, path in shipped())]
+    assert not unused, unused
+
+
+def test_the_installed_package_holds_every_file() -> None:
+    """Each file of the tree is in the installed package, as it is there."""
     import einspec
 
     installed = Path(einspec.__file__).parent
-    for folder, package in FOLDERS.items():
-        inside = installed.joinpath(*package.split(".")[1:])
-        if not inside.exists():
-            pytest.skip("an editable install has no copy of the tree")
-        for path in (ROOT / folder).rglob("*"):
-            if path.suffix in (".py", ".toml") or path.name == "py.typed":
-                assert (inside / path.relative_to(ROOT / folder)).is_file(), path
+    if not (installed / "impls").exists():
+        pytest.skip("an editable install has no copy of the tree")
+    for package, path in shipped():
+        copy = installed.joinpath(*package.split(".")[1:], path.name)
+        assert copy.is_file(), path
+        assert copy.read_bytes() == path.read_bytes(), path
 
 
 @pytest.mark.parametrize("module", ["einspec", "einspec.conformance.cli", "einspec.conformance.show"])
