@@ -145,6 +145,18 @@ def test_huge_calls_of_dispatch_have_every_axis_beyond_16_bits() -> None:
     assert all(len(w.array) == POINTS for t in trials for w in t.expected.values())
 
 
+def test_huge_calls_reach_the_last_token_row_and_slot() -> None:
+    """Late tokens have slots where there are few, and among few ids, rows and slots some are beyond 16 bits."""
+    slots = [t.arrays["position"] for t in huge(load("dispatch"))]
+    late = next(p for p in slots if len(p) > 2**16)
+    assert (late[2**16 :] < 2).any()
+    assert (late[: 2**15] < 2).any()
+    combined = [(t.arrays["index"].max(), t.arrays["position"].max()) for t in huge(load("combine"))]
+    assert max(i for i, _ in combined) >= 2**16
+    assert max(p for _, p in combined) >= 2**16
+    assert max(t.arrays["row"].max() for t in huge(load("unpermute"))) >= 2**16
+
+
 def test_a_huge_call_is_judged_where_the_work_allows() -> None:
     """The order of very many tokens by expert is too much work at any coordinate, their rows and counts are not."""
     (trial,) = (t for t in huge(load("group")) if t.arrays["index"].size > 2**15)
