@@ -5,8 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from einspec.conformance.commands import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 STDOUT = Path("-")
 """The name by which a file option prints instead of writing a file."""
@@ -69,3 +73,10 @@ def put(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}; name another file") from error
+
+
+def console() -> Console:
+    """Return the output as one for tables and styles: as wide as the terminal, and wide where it is none."""
+    from rich.console import Console
+
+    return Console(soft_wrap=False) if sys.stdout.isatty() else Console(width=160, soft_wrap=False)

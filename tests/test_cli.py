@@ -7,6 +7,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from sources import RIGHT, WRONG, written
 
 from einspec.conformance.cli import main
 from einspec.conformance.judge import Result
@@ -14,26 +15,16 @@ from einspec.conformance.reports import report
 from einspec.conformance.reports.lines import schema
 from einspec.conformance.run import Request, Run, agreements
 
-RIGHT = "def matrix_transpose(x):\n    import numpy\n    return numpy.swapaxes(x, -1, -2)\n"
-WRONG = "import numpy\ndef matrix_transpose(x):\n    return x.swapaxes(-1, -2)[..., ::-1]\n"
-
-
-def written(folder: Path, text: str) -> str:
-    """Return the path of a file of functions."""
-    path = folder / "mine.py"
-    path.write_text(text, encoding="utf-8")
-    return str(path)
-
 
 def test_a_right_file_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit status 0, and a matrix that names the op."""
-    assert main(["check", written(tmp_path, "import numpy\n" + RIGHT), "--tier", "scope"]) == 0
+    assert main(["check", str(written(tmp_path, RIGHT)), "--tier", "scope"]) == 0
     assert "matrix_transpose" in capsys.readouterr().out
 
 
 def test_a_wrong_file_fails_with_a_witness(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit status 1, the clause id, the formula and a script."""
-    assert main(["check", written(tmp_path, WRONG), "--tier", "scope"]) == 1
+    assert main(["check", str(written(tmp_path, WRONG)), "--tier", "scope"]) == 1
     out = capsys.readouterr().out
     for part in ("matrix_transpose/def", "formula", "expected", "script", "first at"):
         assert part in out
@@ -60,14 +51,14 @@ def test_what_cannot_be_done_says_so(arguments: list[str], message: str, capsys:
 
 def test_a_file_that_cannot_be_imported_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The error names the file and what it raised."""
-    assert main(["check", written(tmp_path, "raise RuntimeError('broken')")]) == 1
+    assert main(["check", str(written(tmp_path, "raise RuntimeError('broken')"))]) == 1
     assert "RuntimeError: broken" in capsys.readouterr().out
 
 
 def test_the_report_fits_its_schema_and_reads_when_cut_off(tmp_path: Path) -> None:
     """Every line validates, and a report without its end gives the results before the cut."""
     path = tmp_path / "report.jsonl"
-    assert main(["check", written(tmp_path, WRONG), "--tier", "scope", "--report", str(path)]) == 1
+    assert main(["check", str(written(tmp_path, WRONG)), "--tier", "scope", "--report", str(path)]) == 1
     lines = path.read_text(encoding="utf-8").splitlines()
     for line in lines:
         jsonschema.validate(json.loads(line), schema())
@@ -82,7 +73,7 @@ def test_the_report_fits_its_schema_and_reads_when_cut_off(tmp_path: Path) -> No
 def test_a_report_can_be_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """With ``--report -`` the output is the report and nothing else, and no file is made."""
     monkeypatch.chdir(tmp_path)
-    assert main(["check", written(tmp_path, RIGHT), "--tier", "scope", "--report", "-"]) == 0
+    assert main(["check", str(written(tmp_path, RIGHT)), "--tier", "scope", "--report", "-"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert {json.loads(line)["kind"] for line in lines} == {"header", "backend", "result", "footer"}
     assert [p.name for p in tmp_path.iterdir() if p.is_file()] == ["mine.py"]
@@ -90,7 +81,7 @@ def test_a_report_can_be_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_a_report_does_not_take_the_place_of_what_is_judged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A file of functions and one of known failures stay as they are."""
-    path, known = written(tmp_path, RIGHT), tmp_path / "known.jsonl"
+    path, known = str(written(tmp_path, RIGHT)), tmp_path / "known.jsonl"
     known.write_text("", encoding="utf-8")
     for report_path in (path, str(known)):
         assert main(["check", path, "--known", str(known), "--report", report_path]) == 2

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from sources import RIGHT, WRONG, written
 
 from einspec.card import load
 from einspec.conformance import definition
@@ -18,16 +19,7 @@ from einspec.conformance.session import Session
 from einspec.conformance.targets import TargetError, find
 from einspec.conformance.typed import dtypes_of
 
-WRONG = "import numpy as np\ndef matrix_transpose(x):\n    return np.swapaxes(x, -1, -2)[..., ::-1]\n"
-RIGHT = "import numpy as np\ndef matrix_transpose(x):\n    return np.swapaxes(x, -1, -2)\n"
 TIERS = ("scope", "property")
-
-
-def written(folder: Path, text: str) -> Path:
-    """Return the path of a file of functions."""
-    path = folder / "mine.py"
-    path.write_text(text, encoding="utf-8")
-    return path
 
 
 def results(path: Path) -> dict[tuple[str, str], Result]:

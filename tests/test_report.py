@@ -20,7 +20,6 @@ from einspec.conformance.cli import main, parser
 from einspec.conformance.commands import UsageError
 from einspec.conformance.judge import VERDICTS, Verdict
 from einspec.conformance.reports import report
-from einspec.conformance.reports.diff import Change, diff
 from einspec.conformance.reports.lines import schema
 from einspec.conformance.reports.merge import read_all
 from einspec.conformance.reports.page import witness_rows
@@ -100,111 +99,6 @@ def test_a_report_reads_wherever_it_was_cut(tmp_path: Path) -> None:
         complete = whole[:end].count(b"\n") + (whole[end : end + 1] == b"\n")
         assert len(found.results) == min(max(complete - 2, 0), 2)
         assert bool(found.incomplete) == (end < len(whole) - 1)
-
-
-HEADER = (
-    '{"kind": "header", "schema": %d, "einspec": "9", "spec": "1.0", "created": "", "platform": "", "python": "", "asked": %s}'
-)
-GOOD = HEADER % (1, "{}")
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "is empty"),
-        ("\n", "is empty"),
-        ("stack holds\n", "none of its lines is one, line 1: not JSON"),
-        ('{"a": 1}\n[]\n', "none of its lines is one, line 1: no kind of line: None"),
-        (GOOD[:40], "none of its lines is one, line 1: not JSON"),
-        ("\0\x80\n" * 3, "none of its lines is one, line 1: not JSON"),
-        ("[" * 200_000, "none of its lines is one, line 1: not JSON"),
-        (HEADER % (2, "{}"), "newer einspec"),
-        (HEADER % (1, '{"tiers": 3}'), "none of its lines is one, line 1: "),
-        (f"{GOOD}\n{GOOD}\n", "r.jsonl, line 2: a second report begins"),
-    ],
-)
-def test_a_file_that_is_no_report_is_said_to_be_none(
-    text: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The command ends with status 2 and names the file and what is wrong with it."""
-    path = tmp_path / "r.jsonl"
-    path.write_text(text, encoding="utf-8")
-    assert main(["report", str(path)]) == 2
-    said = capsys.readouterr().err
-    assert message in said
-    assert "r.jsonl" in said
-
-
-DAMAGED = [
-    ('{"kind": "resu', "not JSON"),
-    ("\0" * 40, "not JSON"),
-    ("[" * 200_000, "not JSON"),
-    ("\x80", "not UTF-8"),
-    ("3", "no kind of line: None"),
-    ('{"kind": "song"}', "no kind of line: 'song'"),
-    ('{"kind": "result", "clause": "a/b", "tier": "scope", "verdict": "maybe"}', "Invalid enum value 'maybe'"),
-    ('{"kind": "result", "clause": "stack", "tier": "scope", "verdict": "holds"}', "no clause: 'stack'"),
-    ('{"kind": "result", "clause": "a/b", "tier": "scope", "verdict": "holds", "seconds": NaN}', "NaN is no number"),
-    ('{"kind": "result", "clause": "a/b", "tier": "scope", "verdict": "holds", "seconds": 1e999}', "1e999 is no number"),
-]
-
-
-@pytest.mark.parametrize("at", range(1, 4))
-@pytest.mark.parametrize(("damage", "why"), DAMAGED)
-def test_a_damaged_line_costs_itself_alone(
-    at: int, damage: str, why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The other lines are used, the report is incomplete, and it is said which line of which file does not read, and why."""
-    path = file(tmp_path, "r", made(HOLDS, one("tile/def", "holds")))
-    lines = path.read_bytes().splitlines(keepends=True)
-    path.write_bytes(b"".join([*lines[:at], damage.encode("latin-1") + b"\r\n", b"\n", *lines[at:]]))
-    found = report.read(path)
-    assert [r.clause for r in found.results] == ["stack/def", "tile/def"]
-    said = f"incomplete: 1 of 7 lines of {path} could not be read (line {at + 1}: {why}"
-    assert found.incomplete.startswith(said), found.incomplete
-    assert main(["report", str(path)]) == 1
-    assert said in capsys.readouterr().out
-    whole = file(tmp_path, "whole", made(HOLDS, one("tile/def", "holds")))
-    assert main(["diff", str(whole), str(path)]) == 1
-    out = capsys.readouterr().out
-    assert said in out
-    assert "2 clauses compared" in out
-
-
-@pytest.mark.parametrize(
-    ("lost", "said", "left"),
-    [
-        ((0,), "line 1: not JSON); {path} has lost its header", ["stack/def", "tile/def"]),
-        ((1,), "line 2: not JSON); {path} has lost the description of numpy", ["stack/def", "tile/def"]),
-        ((2,), "line 3: not JSON)", ["tile/def"]),
-        ((4,), "cut off", ["stack/def", "tile/def"]),
-        ((0, 1, 4), "has lost its header and the description of numpy", ["stack/def", "tile/def"]),
-        ((0, 1, 2, 3), "has lost its header", []),
-    ],
-)
-def test_what_other_lines_told_is_stood_in_for(
-    lost: tuple[int, ...], said: str, left: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Without its header, or the description of a backend, the results of a report are shown all the same."""
-    path = file(tmp_path, "r", made(HOLDS, one("tile/def", "holds"), asked=("stack", "tile")))
-    whole = file(tmp_path, "whole", made(HOLDS, one("tile/def", "holds"), asked=("stack", "tile")))
-    lines = path.read_text("utf-8").splitlines()
-    path.write_text("\n".join(line[:30] if i in lost else line for i, line in enumerate(lines)) + "\n", encoding="utf-8")
-    found = report.read(path)
-    assert [r.clause for r in found.results] == left
-    assert said.format(path=path) in found.incomplete
-    html = tmp_path / "page.html"
-    assert main(["report", str(path), "--html", str(html)]) == 1
-    assert "2 ops" in capsys.readouterr().out or not left or "tile" in html.read_text("utf-8")
-    assert main(["diff", str(whole), str(path)]) == (1 if left else 2)
-
-
-def test_many_damaged_lines_are_counted(tmp_path: Path) -> None:
-    """The first are told one by one, and a byte order mark is no damage."""
-    path = file(tmp_path, "r", made(HOLDS))
-    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes() + b"{\n" * 8)
-    assert "8 of 12 lines" in report.read(path).incomplete
-    assert "line 9: not JSON and 3 more)" in report.read(path).incomplete
 
 
 def test_fields_of_later_versions_are_ignored(tmp_path: Path) -> None:
@@ -387,74 +281,6 @@ def test_text_that_no_output_can_show_is_replaced(tmp_path: Path, capsys: pytest
     path.write_text(path.read_text("utf-8").replace('"? ', '"\\ud800 '), encoding="utf-8")
     assert main(["report", str(path)]) == 1
     assert "? \U0001f600" in capsys.readouterr().out
-
-
-GONE: Any = None
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "change"),
-    [
-        ("holds", "wrong", "worse"),
-        ("holds", "errored", "worse"),
-        ("holds", "refused", "worse"),
-        ("holds", "known", "worse"),
-        ("holds", "unsupported", "worse"),
-        ("holds", "not run", "worse"),
-        ("refused", "not run", "worse"),
-        ("not run", "wrong", "worse"),
-        ("known", "wrong", "worse"),
-        ("holds", GONE, "worse"),
-        (GONE, "wrong", "worse"),
-        ("wrong", "holds", "better"),
-        ("wrong", "refused", "better"),
-        ("known", "holds", "better"),
-        ("not run", "holds", "better"),
-        ("wrong", "not run", "other"),
-        ("wrong", "known", "other"),
-        ("wrong", "errored", "other"),
-        ("wrong", GONE, "other"),
-        ("not run", GONE, "other"),
-        (GONE, "holds", "other"),
-        (GONE, "not run", "other"),
-    ],
-)
-def test_a_change_is_for_the_better_or_the_worse(old: Verdict | None, new: Verdict | None, change: str) -> None:
-    """To fail is worse, and so is to say less than before; a failure that is only no longer judged is not better."""
-    before, after = (one("stack/def", v) if v else None for v in (old, new))
-    found = Change("numpy", "cpu", "stack/def", "scope", before, after)
-    assert ("worse" if found.worse else "better" if found.better else "other") == change
-
-
-def test_diff_tells_what_changed_and_fails_if_anything_got_worse(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Newly wrong, newly holding, new, gone and versions are told, with the status 1; the other way round some got better."""
-    kept, gone = one("tile/def", "holds"), one("tile/nan", "holds")
-    old = file(tmp_path, "old", made(HOLDS, one("stack/nan", "wrong"), kept, gone))
-    new = file(tmp_path, "new", made(WRONG, one("stack/nan", "holds"), kept, one("tile/empty", "holds"), numpy="2.0"))
-    assert main(["diff", str(old), str(new)]) == 1
-    out = capsys.readouterr().out
-    for part in (
-        "numpy: numpy 1.0, now 2.0",
-        "worse: 2 clauses",
-        "newly wrong, held before: numpy cpu: stack: def (scope): y: 1 of 2 elements differ",
-        "gone: numpy cpu: tile: nan",
-        "newly holding, wrong before: numpy cpu: stack: nan",
-        "new clause, holds: numpy cpu: tile: empty",
-        "something got worse: 2 worse, 1 better, 1 otherwise changed; 3 clauses compared",
-    ):
-        assert part in out, part
-    assert main(["diff", str(old), str(old)]) == 0
-    assert "nothing got worse: 0 worse" in capsys.readouterr().out
-
-
-def test_diff_leaves_out_what_the_newer_run_was_not_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A run of one op compares with a run of all, and what was left out is counted; a cut makes it worse."""
-    old = file(tmp_path, "old", made(HOLDS, one("tile/def", "holds")))
-    new = file(tmp_path, "new", made(HOLDS, asked=("stack",)))
-    assert main(["diff", str(old), str(new)]) == 0
-    assert "left out, as the newer run was not asked for them: 1 clause\n" in capsys.readouterr().out
-    new.write_text("".join(new.read_text("utf-8").splitlines(keepends=True)[:-1]), encoding="utf-8")
-    assert not diff(report.read(old), report.read(new)).passed
 
 
 def test_a_report_that_cannot_be_written_is_said_before_anything_is_judged(tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.memory,
         tuple(str(path.resolve()) for path in arguments.known),
     )
-    console = Console(soft_wrap=False) if sys.stdout.isatty() else Console(width=160, soft_wrap=False)
+    console = output.console()
     watcher = terminal.Watcher(Console(stderr=True), sys.stderr.isatty())
     with contextlib.ExitStack() as stack:
         stack.enter_context(_ended_like_interrupted())

@@ -6,7 +6,6 @@ Exit status 0 only if every report is whole and passed.
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,12 +66,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 def show(merged: Merged) -> None:
     """Print the reports, the matrix and what follows it in a run, and where machines disagree."""
-    from rich.console import Console
     from rich.markup import escape
 
-    from einspec.conformance import terminal
+    from einspec.conformance import output, terminal
 
-    console = Console(soft_wrap=False) if sys.stdout.isatty() else Console(width=160, soft_wrap=False)
+    console = output.console()
     for report in merged.reports:
         head = report.header
         facts = f"{head.created}, {head.platform}, python {head.python}, einspec {head.einspec}, spec {head.spec}"

@@ -6,7 +6,6 @@ Exit status 0 only if every case is there and right, and nothing else.
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from einspec.card import resolve
@@ -26,15 +25,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print a line an op, and the first failing case of each."""
     needs_safetensors()
-    from rich.console import Console
 
+    from einspec.conformance import output
     from einspec.conformance.golden import verify
 
     if not arguments.outputs.is_dir():
         raise UsageError(
             f"no folder {arguments.outputs}; it is to hold one safetensors file an op, named as in {arguments.folder}"
         )
-    console = Console(soft_wrap=False) if sys.stdout.isatty() else Console(width=160, soft_wrap=False)
+    console = output.console()
     verdicts = list(verify.verify(arguments.folder, arguments.outputs, [resolve(name) for name in arguments.op]))
     strays = [] if arguments.op else verify.strays(arguments.folder, arguments.outputs)
     verify.show(verdicts, strays, console)

@@ -1,0 +1,15 @@
+"""Files of functions, for tests of what is made of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+WRONG = "import numpy as np\ndef matrix_transpose(x):\n    return np.swapaxes(x, -1, -2)[..., ::-1]\n"
+RIGHT = "import numpy as np\ndef matrix_transpose(x):\n    return np.swapaxes(x, -1, -2)\n"
+
+
+def written(folder: Path, text: str) -> Path:
+    """Return the path of a file of functions."""
+    path = folder / "mine.py"
+    path.write_text(text, encoding="utf-8")
+    return path
