@@ -69,7 +69,7 @@ def matrix(run: Run) -> Table:
     table = Table(title=None, header_style="bold", pad_edge=False)
     table.add_column("op", no_wrap=True)
     for backend, device in columns:
-        table.add_column(f"{backend}\n{device}", justify="right")
+        table.add_column(escape(f"{backend}\n{device}"), justify="right")
     cells: dict[tuple[str, str, str], list[Result]] = {}
     for result in run.results:
         cells.setdefault((result.op, result.backend, result.device), []).append(result)
@@ -99,12 +99,13 @@ def remarks(run: Run) -> list[str]:
         versions = ", ".join(f"{k} {v}" for k, v in backend["versions"].items() if k in (backend["framework"], "numpy"))
         absent = f"; not run, no such device here: {', '.join(backend['absent'])}" if backend["absent"] else ""
         devices = ", ".join(backend["devices"]) or "no device"
-        lines.append(f"[bold]{escape(backend['name'])}[/]: {versions}, python {backend['python']}, on {devices}{absent}")
+        facts = ", ".join(filter(None, (versions, f"python {backend['python']}", f"on {devices}{absent}")))
+        lines.append(f"[bold]{escape(backend['name'])}[/]: {escape(facts)}")
         if backend["missing"] and not run.request.ops:
-            lines.append(f"  unsupported, no such function: {', '.join(backend['missing'])}")
+            lines.append(f"  unsupported, no such function: {escape(', '.join(backend['missing']))}")
         refused = sorted({r.clause for r in run.results if r.backend == backend["name"] and r.verdict == "refused"})
         if refused:
-            lines.append(f"  refused (fails under --strict): {summed(refused)}")
+            lines.append(f"  refused (fails under --strict): {escape(summed(refused))}")
         declared = {r.reason for r in run.results if r.backend == backend["name"] and r.verdict == "unsupported"}
         lines += [f"  unsupported: {escape(reason)}" for reason in sorted(declared)]
     known = {f"{r.clause}: {r.reason}" for r in run.results if r.verdict == "known"}
@@ -150,13 +151,11 @@ def show_failure(found: list[Result], run: Run, console: Console) -> None:
     first = found[0]
     versions = run.backends.get(first.backend, {}).get("versions", {})
     tested = ", ".join(f"{k} {v}" for k, v in versions.items())
-    console.rule(
-        f"[bold red]{first.verdict.upper()}[/] [bold]{escape(first.clause)}[/] · {escape(first.backend)} · {first.device}",
-        align="left",
-    )
+    where = escape(f" · {first.backend} · {first.device}")
+    console.rule(f"[bold red]{first.verdict.upper()}[/] [bold]{escape(first.clause)}[/]{where}", align="left")
     console.print(escape(first.reason), highlight=False, soft_wrap=True)
     print_witness(first.witness or {}, console)
-    console.print(f"[dim]tier {first.tier}; {tested}[/]", highlight=False)
+    console.print(f"[dim]{escape(f'tier {first.tier}; {tested}')}[/]", highlight=False)
     others = [f"{r.clause.partition('/')[2]}" + (f" ({r.tier})" if r.clause.endswith("/def") else "") for r in found[1:]]
     if others:
         console.print(f"also {first.verdict}: {escape(', '.join(others))}", highlight=False, soft_wrap=True)
@@ -181,5 +180,5 @@ def verdict_line(run: Run) -> str:
     counts = ", ".join(f"{n} {verdict}" for verdict, n in sorted(run.counts.items(), key=lambda item: -item[1]))
     instances = sum(r.instances for r in run.results)
     style, word = ("green", "passed") if run.passed else ("bold red", "failed")
-    tiers = ", ".join(run.request.tiers)
+    tiers = escape(", ".join(run.request.tiers))
     return f"[{style}]{word}[/]: {counts or 'nothing was judged'}; {instances:,} inputs in {run.seconds:.1f} s; tiers {tiers}"

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from reports import file, made, one
+from reports import WITNESS, file, made, one
 
 from einspec.conformance.cli import main
 from einspec.conformance.reports import report
@@ -22,6 +26,7 @@ GOOD = HEADER % (1, "{}")
     [
         ("", "is empty"),
         ("\n", "is empty"),
+        (" \n\n\r\n", "is empty"),
         ("stack holds\n", "none of its lines is one, line 1: not JSON"),
         ('{"a": 1}\n[]\n', "none of its lines is one, line 1: no kind of line: None"),
         (GOOD[:40], "none of its lines is one, line 1: not JSON"),
@@ -114,3 +119,33 @@ def test_many_damaged_lines_are_counted(tmp_path: Path) -> None:
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes() + b"{\n" * 8)
     assert "8 of 12 lines" in report.read(path).incomplete
     assert "line 9: not JSON and 3 more)" in report.read(path).incomplete
+
+
+def texts(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield where the texts of a value are."""
+    if isinstance(value, dict | list):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from texts(item, (*at, key))
+    elif isinstance(value, str):
+        yield at
+
+
+@pytest.mark.parametrize("text", ["[/]", "[bold]\\", "\x1b[2J\x07\x9b1m\r", "", "../a/b"])
+def test_no_text_of_a_report_commands_the_terminal(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Markup and control characters, wherever they stand, are shown as they are, and no command ends in a traceback."""
+    whole = file(tmp_path, "whole", made(one("stack/def", "wrong", "no", witness=WITNESS), one("stack/nan", "known", "no")))
+    lines = [json.loads(line) for line in whole.read_text("utf-8").splitlines()]
+    path = tmp_path / "r.jsonl"
+    for number, line in enumerate(lines):
+        for *at, last in texts(line):
+            changed = copy.deepcopy(lines)
+            inner = changed[number]
+            for key in at:
+                inner = inner[key]
+            inner[last] = text
+            path.write_text("\n".join(map(json.dumps, changed)) + "\n", encoding="utf-8")
+            assert main(["report", str(path), "--html", str(tmp_path / "page"), "--badges", str(tmp_path)]) == 1
+            assert main(["report", str(path)]) == 1
+            assert main(["diff", str(whole), str(path)]) in (0, 1, 2)
+            assert main(["known", str(path), "--reason", "why"]) in (0, 1)
+            assert not set(capsys.readouterr().out) & set("\x1b\x07\x9b\r"), (number, at, last)

@@ -74,7 +74,7 @@ def show(merged: Merged) -> None:
     for report in merged.reports:
         head = report.header
         facts = f"{head.created}, {head.platform}, python {head.python}, einspec {head.einspec}, spec {head.spec}"
-        state = f", [bold red]{report.incomplete}[/]" if report.incomplete else ""
+        state = f", [bold red]{escape(report.incomplete)}[/]" if report.incomplete else ""
         console.print(f"[bold]{escape(report.label)}[/]: {escape(facts)}{state}", highlight=False, soft_wrap=True)
     terminal.show_run(merged, console)
     show_disagreements(merged, console)

@@ -22,6 +22,9 @@ from einspec.conformance.run import Run, asked_at
 
 SURROGATE = "\\ud"
 """How the escape of a surrogate begins, of a pair or of a lone one."""
+CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+MAY_CONTROL = re.compile(r"\\u00[01789]|\\[bfr]|[\x7f-\x9f]", re.I)
+"""Where JSON may hold such a character: its escapes, or itself."""
 WRITTEN_BY = "einspec check --report FILE.jsonl writes a report"
 LOST = "unknown"
 """What stands for what a damaged report no longer tells."""
@@ -91,7 +94,7 @@ def read(path: Path, label: str = "") -> Report:
         lines = path.read_bytes().removeprefix(codecs.BOM_UTF8).removesuffix(b"\n").split(b"\n")
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}; {WRITTEN_BY}") from error
-    if lines == [b""]:
+    if not any(line.strip() for line in lines):
         raise UsageError(f"{path} is empty; {WRITTEN_BY}")
     draft = Draft(path)
     for number, text in enumerate(lines, 1):
@@ -104,6 +107,15 @@ def read(path: Path, label: str = "") -> Report:
     return draft.report(label, len(lines))
 
 
+def without_controls(value: Any) -> Any:
+    """Return a value of JSON with the characters by which a text would command a terminal written as escapes."""
+    if isinstance(value, dict):
+        return {without_controls(key): without_controls(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [without_controls(item) for item in value]
+    return CONTROL.sub(lambda found: repr(found[0])[1:-1], value) if isinstance(value, str) else value
+
+
 def parsed(line: bytes) -> Any:
     """Return the value of a line of JSON.
 
@@ -112,6 +124,7 @@ def parsed(line: bytes) -> Any:
     """
     text = line.decode("utf-8")
     value = json.loads(text, parse_constant=_no_number, parse_float=_number)
+    value = without_controls(value) if MAY_CONTROL.search(text) else value
     return encoded(value) if SURROGATE in text else value
 
 
