@@ -11,6 +11,8 @@ from typing import Any
 from einspec.card import paths
 from einspec.dtypes import ALL
 
+PRINTED = "einspec known prints the lines of such a file"
+
 
 class DeclarationError(ValueError):
     """An entry says something that cannot be; the message names the entry and what is expected."""
@@ -102,11 +104,9 @@ def read_known(path: Path) -> list[Known]:
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except OSError as error:
-        raise DeclarationError(f"known failures: {path} cannot be read: {error.strerror}") from error
+        raise DeclarationError(f"known failures: {path} cannot be read: {error.strerror}; {PRINTED}") from error
     except UnicodeDecodeError as error:
-        raise DeclarationError(
-            f"known failures: {path} is no text in UTF-8; einspec known prints what it is to hold"
-        ) from error
+        raise DeclarationError(f"known failures: {path} is no text; {PRINTED}") from error
     found: list[Known] = []
     for number, line in enumerate(lines, 1):
         if not line.strip() or line.startswith("#"):

@@ -119,3 +119,12 @@ def test_schemas_are_schemas(what: str, capsys: pytest.CaptureFixture[str]) -> N
     """What einspec schema prints is a JSON Schema."""
     assert main(["schema", what]) == 0
     jsonschema.Draft202012Validator.check_schema(json.loads(capsys.readouterr().out))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_does_not_cost_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The matrix is shown, the run fails, and it is said which report is cut off and why."""
+    assert main(["check", str(written(tmp_path, RIGHT)), "--tier", "scope", "--report", "/dev/full"]) == 1
+    out = capsys.readouterr().out
+    assert "│matrix_transpose │" in out
+    assert "the report /dev/full is cut off: No space left on device; name a file that has room for it" in out

@@ -124,7 +124,7 @@ def test_two_lines_about_one_failure_are_an_error(
         (b'{"clause": "stack/def", "tier": "scope", "reason": "a", "witness": {"replay": "x"}}', "witness is an object"),
         (b"[" * 200_000, "line 1: not JSON"),
         (b"\x80\x81", "known.jsonl is no text"),
-        (None, "known.jsonl cannot be read: No such file"),
+        (None, "known.jsonl cannot be read: No such file or directory; einspec known prints the lines of such a file"),
     ],
 )
 def test_a_wrong_file_of_known_failures_is_an_error_of_use(
@@ -164,3 +164,14 @@ def test_a_report_without_failures_says_so(tmp_path: Path, capsys: pytest.Captur
     assert main(["known", str(path), "--reason", "slow"]) == 1
     caught = capsys.readouterr()
     assert (caught.out, caught.err) == ("", f"einspec: nothing fails in {path}\n")
+
+
+def test_a_clause_that_does_not_fail_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Those that are near are named, not all that fail."""
+    path = file(tmp_path, "r", made(*(one(f"stack/dtype.int{i}", "wrong") for i in range(40)), one("stack/def", "wrong")))
+    assert main(["known", str(path), "--reason", "why", "--clause", "stack/dtype.int399"]) == 2
+    said = capsys.readouterr().err
+    assert said == (
+        f"einspec: stack/dtype.int399 does not fail in {path}; 41 clauses do,"
+        " such as stack/dtype.int39, stack/dtype.int9, stack/dtype.int3\n"
+    )

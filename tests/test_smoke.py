@@ -256,6 +256,10 @@ def test_a_file_of_functions_borrows(tmp_path: Path, capsys: pytest.CaptureFixtu
         (["nowhere.py"], "no file nowhere.py"),
         (["nosuchbackend"], "no backend, module or file 'nosuchbackend'"),
         (["numpy", "--timeout", "0"], "above 0"),
+        (["numpy", "--timeout", "1e15"], "above 0 and at most 86,400, not 1e+15"),
+        (["numpy", "--timeout", "nan"], "above 0"),
+        (["."], "no backend, module or file '.'"),
+        ([""], "no backend, module or file ''"),
     ],
 )
 def test_wrong_use_says_so(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -130,6 +130,7 @@ def run(arguments: argparse.Namespace) -> int:
         found = run.check(request, lambda kind, data: [listen(kind, data) for listen in (watcher, writer) if listen])
         if writer:
             writer.close(found)
+            found.problems += [writer.problem] if writer.problem else []
     if not printing:
         terminal.show_run(found, console)
     return 0 if found.passed else 1

@@ -7,6 +7,7 @@ failure is tried on its stored input first and does not fail a run; one that hol
 from __future__ import annotations
 
 import argparse
+import difflib
 import json
 import sys
 from pathlib import Path
@@ -36,7 +37,9 @@ def run(arguments: argparse.Namespace) -> int:
     if report.incomplete:
         print(f"einspec: {arguments.report} is {report.incomplete}; it may lack failures", file=sys.stderr)
     if unknown:
-        raise UsageError(f"{unknown[0]} does not fail in {arguments.report}; what fails: {', '.join(failing) or 'nothing'}")
+        near = difflib.get_close_matches(unknown[0], failing, n=3, cutoff=0.3) or failing[:3]
+        more = f", such as {', '.join(near)}" if near else ""
+        raise UsageError(f"{unknown[0]} does not fail in {arguments.report}; {len(failing)} clauses do{more}")
     chosen = [r for r in failures if not arguments.clause or r.clause in arguments.clause]
     for line in entries(chosen, arguments.reason, arguments.url):
         print(json.dumps(line))

@@ -6,9 +6,11 @@ Round trips of every dtype on every device, and whatever else the adapter offers
 from __future__ import annotations
 
 import argparse
-import math
 
 from einspec.conformance.commands import UsageError
+
+LONGEST = 86_400
+"""Seconds that a check may be given: a day."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,8 +26,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     from einspec.conformance.adapters.smoke import smoke
 
-    if not 0 < arguments.timeout < math.inf:
-        raise UsageError(f"--timeout must be a number of seconds above 0, not {arguments.timeout:g}")
+    if not 0 < arguments.timeout <= LONGEST:
+        raise UsageError(f"--timeout must be a number of seconds above 0 and at most {LONGEST:,}, not {arguments.timeout:g}")
     started, states = time.perf_counter(), Counter[str]()
     for found in smoke(arguments.target, arguments.timeout):
         states[found.state] += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 import platform
@@ -32,6 +33,8 @@ class Writer:
     def __init__(self, path: Path, request: Request, host: str = "") -> None:
         self.path, self.request, self.host = path, request, host
         self.written: set[str] = set()
+        self.problem = ""
+        """Why the report cannot be written any further."""
         self.file: TextIO
 
     def __enter__(self) -> Writer:
@@ -61,7 +64,8 @@ class Writer:
     def __exit__(self, *_: object) -> None:
         """Close the file: without :meth:`close` the report has no footer."""
         if self.file is not sys.stdout:
-            self.file.close()
+            with contextlib.suppress(OSError):
+                self.file.close()
 
     def __call__(self, kind: str, data: Any) -> None:
         """Take one message of a run, and write what belongs in a report at once."""
@@ -94,8 +98,18 @@ class Writer:
             text = json.dumps(encoded(json.loads(text)))
         if text not in self.written:
             self.written.add(text)
-            self.file.write(text + "\n")
-            self.file.flush()
+            self._print(text + "\n")
+
+    def _print(self, text: str) -> None:
+        """Write a line as far as that is possible; a run goes on without its report."""
+        try:
+            if not self.problem:
+                self.file.write(text)
+                self.file.flush()
+        except OSError as error:
+            if self.path == STDOUT:
+                raise
+            self.problem = f"the report {self.path} is cut off: {error.strerror}; name a file that has room for it"
 
 
 def write(run: Run, path: Path) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import importlib.util
 import re
 from pathlib import Path
 
+from einspec.conformance import output
 from einspec.conformance.commands import UsageError
 from einspec.conformance.scaffold import filled, occupied, write
 from einspec.conformance.targets import FRAMEWORKS, known_backends
@@ -38,6 +40,7 @@ def new_backend(name: str, framework: str, folder: Path | None = None) -> tuple[
         UsageError: the name cannot be used, the framework is unknown, or a file is there already.
     """
     _check_name(name)
+    output.folder("DIR", folder)
     framework = {"pytorch": "torch", "jax.numpy": "jax"}.get(framework, framework)
     remarks = _check_framework(framework)
     folder = folder or Path(f"einspec-{name}")
@@ -93,6 +96,7 @@ def _check_framework(framework: str) -> list[str]:
     if not all(part.isidentifier() for part in framework.split(".")):
         raise UsageError(f"{framework!r} is no import name; --framework is numpy, torch, jax or an array API namespace")
     if importlib.util.find_spec(framework.partition(".")[0]):
+        _check_namespace(framework)
         return []
     if framework in FRAMEWORKS:
         return [f"{framework} is not installed here: pip install 'einspec[{framework}]' before the backend is tried"]
@@ -100,6 +104,19 @@ def _check_framework(framework: str) -> list[str]:
         f"no module {framework!r} here: install it first, or give --framework numpy, torch, jax or the import name of a"
         " namespace that follows the array API standard"
     )
+
+
+def _check_namespace(framework: str) -> None:
+    """Raise where a module that is here is none of arrays."""
+    try:
+        arrays = framework in FRAMEWORKS or hasattr(importlib.import_module(framework), "asarray")
+    except Exception as error:
+        raise UsageError(f"--framework {framework} cannot be imported: {type(error).__name__}: {error}") from None
+    if not arrays:
+        raise UsageError(
+            f"{framework} is no namespace of the array API standard, it has no asarray: give --framework numpy, torch, jax or"
+            " the import name of one that is"
+        )
 
 
 def _distribution(framework: str) -> str:

@@ -150,7 +150,7 @@ def _values(signature: str, definition: str, params: Sequence[str]) -> dict[str,
         name, _, axes = given.partition("=")
         if not name.isidentifier() or keyword.iskeyword(name):
             raise UsageError(f"--param {given!r}: expected a name, or a name and the axes whose size it gives, as num_heads=h")
-        size = [f"size = {json.dumps(axes)}", "min = 1"] if axes else ["values = [0, 1, 2]  # TODO: those that the judge is to try"]
+        size = [f"size = {json.dumps(axes)}", "min = 1"] if axes else ["values = [0, 1, 2]  # TODO: what the judge is to try"]
         doc = f"TODO: what {name} counts or chooses, and what it may be, as in: number of heads; must divide the features"
         tables.append("\n".join([f"\n[params.{name}]", *size, f'doc = "{doc}"']))
     lines = definition.strip()
