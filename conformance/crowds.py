@@ -25,7 +25,7 @@ TOKENS, CROWD, BESIDE, CROWD_WORK = (7, 13), (4, 6), (1, 2, 3), 3_300
 are looked at for every choice of numbers.
 """
 DECIDING = ("coarse", "twins", "special", "small")
-"""The values of the inputs that decide who goes where in a crowded call, in turn; for twins see :func:`_twins`."""
+"""The values of the inputs that decide who goes where in a crowded call, in turn; twins are ``small``, see :func:`_twins`."""
 
 
 @functools.lru_cache(maxsize=256)
@@ -60,20 +60,20 @@ def crowded(op: Op, subnormals: bool) -> Iterator[tuple[Case, dict[str, Array]]]
     for i, (case, stratum) in enumerate(_crowded(op)):
         ordinary = filled(case, "float32", "gauss", i)
         deciding = [name for name in case.form.data if name in _deciding(case.form)]
-        if stratum == "twins":
-            yield case, ordinary | _twins(case, {name: ordinary[name] for name in deciding}, np.random.default_rng(i))
-            continue
         own = deciding if stratum != "special" else [deciding[i % len(deciding)]]
         beside = {name: ordinary[name] for name in case.form.data if name not in own}
-        yield case, filled(case, "float32", stratum, i, subnormals, known=beside)
+        kind = "small" if stratum == "twins" else stratum
+        arrays = filled(case, "float32", kind, i, subnormals, known=beside)
+        twins = _twins(case, {name: arrays[name] for name in own}, i) if stratum == "twins" else {}
+        yield case, arrays | twins
 
 
-def _twins(case: Case, arrays: dict[str, Array], rng: np.random.Generator) -> dict[str, Array]:
-    """Return inputs that are the same at several coordinates of the axes that are compared: all ties, however it rounds.
+def _twins(case: Case, arrays: dict[str, Array], seed: int) -> dict[str, Array]:
+    """Return inputs that are the same at several coordinates of the axes that are compared, so that everything ties.
 
     The second half of an axis repeats the first, or every other coordinate the one before it, or some repeat others.
     """
-    found = dict(arrays)
+    found, rng = dict(arrays), np.random.default_rng(seed)
     for axis in sorted(_compared_axes(case.form)):
         size = case.solution.sizes.get(axis, 0)
         place = np.arange(size)
