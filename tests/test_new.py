@@ -284,6 +284,10 @@ def test_an_op_is_added_whole_or_not_at_all(
         (["own", "--signature", "x a", "--definition", "y[a] = x[a]"], "the card would be wrong"),
         (["own", *HEADS[:4]], "as --param num_heads=h"),
         (["own", "--param", "a b"], "expected a name"),
+        (["own", "--param", "x"], "duplicate argument 'x' in function definition; give each its own name"),
+        (["own", "--signature", "x: a, x: a -> y: a", "--definition", "y[a] = x[a]"], "duplicate argument 'x'"),
+        (["own", "--signature", "x: a -> y: a", "--definition", "y[a] = x[a]" + " + x[a]" * 3000], "nests too deep"),
+        (["own", "--signature", "x: a -> y: a", "--definition", "y[a] = x[a]\udcff"], "the card would be wrong"),
     ],
 )
 def test_an_op_that_cannot_be_says_so(

@@ -169,6 +169,12 @@ def _compiled(name: str, family: str, text: str) -> card.Op:
         op = card.compile_card(name, family, msgspec.convert(tomllib.loads(text), Card))
     except ValueError as error:
         raise UsageError(f"the card would be wrong: {error}") from None
+    except RecursionError:
+        raise UsageError("the card would be wrong: the definition nests too deep; define tensors on the way") from None
+    try:
+        compile(_function(op, "numpy"), name, "exec")
+    except SyntaxError as error:
+        raise UsageError(f"no function could take these inputs and parameters: {error.msg}; give each its own name") from None
     try:
         example(op)
     except (ValueError, TypeError, KeyError, IndexError):
