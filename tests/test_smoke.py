@@ -54,6 +54,7 @@ FAULTS = {
     "names": [
         ("del to_numpy", "no to_numpy"),
         ("dtypes = 'float32'", "dtypes is 'float32'"),
+        ("dtypes = None", "dtypes is None"),
         ("dtypes = ('float32', 'flaot64')", "unknown flaot64"),
         ("dtypes = ('int32',)", "float32 is missing"),
         ("layouts = {}", "layouts is dict"),
@@ -66,11 +67,14 @@ FAULTS = {
         ("def devices(): return []", "gives []"),
         ("def devices(): return ['cpu', 'cpu']", "gives ['cpu', 'cpu']"),
         ("known_devices = 'cuda'", "known_devices is 'cuda'"),
+        ("known_devices = None", "known_devices is None"),
     ],
     "declared": [
         ("unsupported = [('stakc', '*', '*', 'no')]", "no op 'stakc'"),
         ("unsupported = [('stack/nam', '*', '*', 'no')]", "no clause 'nam'; it has nan"),
         ("unsupported = [('stack', '*', '*', '')]", "a reason is missing"),
+        ("unsupported = None", "unsupported is None"),
+        ("known_failures = 3", "known_failures is 3"),
         ("known_failures = 'nowhere.jsonl'", "nowhere.jsonl cannot be read"),
     ],
     "round trip": [
@@ -90,10 +94,12 @@ FAULTS = {
     "layouts": [
         ("def layouts(x): return {'transposed': Box(x.a.T)}", "shape [3, 2] instead of [2, 3]"),
         ("def layouts(x): return {'sideways': x}", "no layout 'sideways'"),
+        ("def layouts(x): return [x]", "layouts(x) gives [<made.Box"),
         ("del expanded", "absent beside layouts"),
         ("def expanded(x, axis, size): return x", "axis 0"),
     ],
     "transforms": [
+        ("transforms = None", "transforms is None"),
         ("transforms['pmap'] = 1", "no transform 'pmap'"),
         ("transforms['jit'] = lambda fn: lambda *a: a[0]", "values differ"),
         ("transforms['compile'] = None", "raised TypeError"),
@@ -119,6 +125,8 @@ FAULTS = {
         ("def memory(device): return None", "memory('cpu') gives None; memory('box:0') gives None"),
         ("def memory(device): return '8 GB'", "gives '8 GB'"),
         ("def memory(device): return True", "gives True"),
+        ("def memory(device): return 10**400", "gives 1000000"),
+        ("def memory(device): return float('inf')", "gives inf"),
         ("def memory(device): return float('nan')", "gives nan"),
         ("def memory(device): return -1 if device == 'box:0' else 8", "memory('box:0') gives -1"),
         ("def memory(device): raise OSError('gone')", "raised OSError: gone"),

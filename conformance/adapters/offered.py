@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from numbers import Real
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +15,8 @@ from einspec.conformance.surroundings import changed, restore, surroundings
 from einspec.conformance.values import ramp
 from einspec.dtypes import numpy_dtype
 
+MOST = 2**80
+"""More bytes than there are: infinity and the like are no number of bytes."""
 KINDS = ("jit", "compile", "vmap", "vjp")
 
 
@@ -68,7 +68,11 @@ def check_layouts(bench: Bench) -> Iterator[Finding]:
         for dtype in (d for d in ("float32", "int32", "uint8", "bfloat16") if d in bench.adapter.dtypes):
             for shape in ((3,), (2, 3), (2, 3, 4), (2, 0)):
                 want = ramp(shape).astype(numpy_dtype(dtype))
-                for name, x in bench.adapter.layouts(bench.array(want, device)).items():
+                given = bench.adapter.layouts(bench.array(want, device))
+                if not isinstance(given, Mapping):
+                    yield Finding("layouts", "PROBLEM", f"layouts(x) gives {short(given)}", "return a dict of arrays by name")
+                    return
+                for name, x in given.items():
                     names[name] = names.get(name) or bench.same(x, want)
     for name, problem in names.items():
         if name not in LAYOUTS:
@@ -94,6 +98,9 @@ def check_layouts(bench: Bench) -> Iterator[Finding]:
 def check_transforms(bench: Bench) -> Iterator[Finding]:
     """Each transform is right on functions that are easy to get right."""
     found = getattr(bench.adapter, "transforms", {})
+    if not isinstance(found, Mapping):
+        yield Finding("transforms", "PROBLEM", f"transforms is {short(found)}", 'make it a dict of functions, as {"vmap": ...}')
+        return
     for name in [n for n in found if n not in KINDS]:
         yield Finding("transforms", "PROBLEM", f"no transform {name!r}", f"the names are {', '.join(KINDS)}")
     if not found:
@@ -192,7 +199,7 @@ def check_free(bench: Bench) -> Iterator[Finding]:
     wrong = []
     for device in bench.devices:
         found = bench.adapter.memory(device)
-        if isinstance(found, bool) or not isinstance(found, Real) or not 0 <= float(found) < math.inf:
+        if isinstance(found, bool) or not isinstance(found, int | float | np.integer | np.floating) or not 0 <= found < MOST:
             wrong.append(f"memory({device!r}) gives {short(found)}")
     if wrong:
         yield Finding("free memory", "PROBLEM", "; ".join(wrong), "return the number of free bytes, or leave memory out")

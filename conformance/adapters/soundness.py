@@ -30,6 +30,7 @@ from einspec.dtypes import ALL, numpy_dtype
 SHAPES = ((), (1,), (0,), (2, 0, 3), (2, 3, 4))
 ESSENTIAL = ("names", "devices")
 """The checks after which nothing is tried if they find a problem."""
+LISTS = (list, tuple, set, frozenset)
 FUNCTIONS = ("is_array", "device_of", "layouts", "expanded", "holding", "many", "start", "state", "restore", "memory")
 """What an adapter may define besides; a name of these that is there must be a function."""
 
@@ -45,7 +46,7 @@ def check_names(bench: Bench) -> Iterator[Finding]:
         if bench.has(name) and not callable(getattr(adapter, name)):
             yield Finding("names", "PROBLEM", f"{name} is {type(getattr(adapter, name)).__name__}", "make it a function")
     dtypes = adapter.dtypes
-    if isinstance(dtypes, str) or not all(isinstance(d, str) for d in dtypes):
+    if not isinstance(dtypes, LISTS) or not all(isinstance(d, str) for d in dtypes):
         yield Finding("names", "PROBLEM", f"dtypes is {short(dtypes)}", 'list names, as dtypes = ("float32", "float64")')
         return
     unknown = [d for d in dtypes if d not in ALL]
@@ -73,14 +74,20 @@ def check_devices(bench: Bench) -> Iterator[Finding]:
     else:
         yield Finding("devices", "ok", ", ".join(found))
     kinds = getattr(bench.adapter, "known_devices", ())
-    if isinstance(kinds, str) or not all(isinstance(k, str) for k in kinds):
+    if not isinstance(kinds, LISTS) or not all(isinstance(k, str) for k in kinds):
         yield Finding("devices", "PROBLEM", f"known_devices is {short(kinds)}", 'list kinds, as ("cpu", "cuda")')
 
 
 def check_declared(bench: Bench) -> Iterator[Finding]:
     """What the backend says of itself names ops and clauses that there are, with a reason."""
-    entries = list(getattr(bench.adapter, "unsupported", ()))
+    entries = getattr(bench.adapter, "unsupported", ())
     path = getattr(bench.adapter, "known_failures", None)
+    if not isinstance(entries, LISTS):
+        yield Finding("declared", "PROBLEM", f"unsupported is {short(entries)}", "make it a list of entries")
+        return
+    if not isinstance(path, str | Path | None):
+        yield Finding("declared", "PROBLEM", f"known_failures is {short(path)}", "give the path of a file, from the module on")
+        return
     problems = [problem for entry in entries for problem in _wrong_entry(entry)]
     known = []
     try:
