@@ -147,15 +147,21 @@ def test_what_is_printed_can_be_read(tmp_path: Path, capsys: pytest.CaptureFixtu
         one("stack/def", "wrong", device="cuda:0", witness=WITNESS),
         one("stack/def", "wrong", device="cuda:1", witness={"replay": replay}),
         one("stack/def", "errored", device="cpu"),
+        one("tile/def", "wrong", device="cuda:0", witness={"replay": replay}),
+        one("tile/def", "wrong", device="cuda:1", witness=WITNESS),
     ]
     path = file(tmp_path, "r", made(*failures))
     path.write_text(path.read_text("utf-8") + "{\n", encoding="utf-8")
     assert main(["known", str(path), "--reason", "slow"]) == 0
     caught = capsys.readouterr()
-    assert f"{path} is incomplete: 1 of 7 lines" in caught.err
+    assert f"{path} is incomplete: 1 of 9 lines" in caught.err
     (tmp_path / "known.jsonl").write_text(caught.out, encoding="utf-8")
     found = read_known(tmp_path / "known.jsonl")
-    assert [(k.device, k.replay) for k in found] == [("cpu", None), ("cuda", replay)]
+    assert [(k.clause, k.device, k.replay) for k in found] == [
+        ("stack/def", "cpu", None),
+        ("stack/def", "cuda", replay),
+        ("tile/def", "cuda", replay),
+    ]
 
 
 def test_a_report_without_failures_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
