@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import io
+import signal
 import sys
+import threading
+from collections.abc import Iterator
 
 import einspec
 from einspec.conformance.commands import NAMES, UsageError
@@ -40,7 +44,8 @@ def main(argv: list[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # an exception of a backend may hold anything
     try:
-        status: int = arguments.run(arguments)
+        with _ended_like_interrupted():
+            status: int = arguments.run(arguments)
     except (KeyError, UsageError) as error:
         print(f"einspec: {error.args[0]}", file=sys.stderr)
         return 2
@@ -53,6 +58,19 @@ def main(argv: list[str] | None = None) -> int:
         print("einspec: interrupted", file=sys.stderr)
         return 130
     return status
+
+
+@contextlib.contextmanager
+def _ended_like_interrupted() -> Iterator[None]:
+    """Let whoever ends a command get what there is so far, and no process left behind, as after Ctrl-C."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 if __name__ == "__main__":

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from einspec import load
@@ -118,6 +123,24 @@ def test_the_command_prints_the_score(tmp_path: Path, capsys: pytest.CaptureFixt
     assert {m["verdict"] for m in data["swap_hw"]["mutants"]} <= {"killed", "equivalent"}
     assert main(["mutants", "--list", "swap_hw"]) == 0
     assert "swap_hw[nchw]~order(x: h, w)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_who_ends_the_command_ends_its_processes(sent: signal.Signals) -> None:
+    """Nothing goes on in the background, and what is not begun is not waited for."""
+    command = [sys.executable, "-m", "einspec.conformance.cli", "mutants", "moe_layer"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        watched = psutil.Process(process.pid)
+        while sum("spawn_main" in " ".join(child.cmdline()) for child in watched.children()) < 2:
+            assert process.poll() is None
+            time.sleep(0.05)
+        workers = watched.children()
+        time.sleep(1)
+        process.send_signal(sent)
+        _, said = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert said == "einspec: interrupted\n"
+    assert psutil.wait_procs(workers, timeout=5)[1] == []
 
 
 def test_an_empty_score_is_not_good() -> None:

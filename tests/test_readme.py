@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from einspec.card import load
+from einspec.card import load, paths
 from einspec.conformance import show
 from einspec.conformance.cli import main
+from einspec.conformance.mutation.mutants import MOST, MOST_INLINED, candidates, mutants
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -34,6 +35,18 @@ def test_the_wrong_file_and_its_failure_are_real(monkeypatch: pytest.MonkeyPatch
     assert len(shown) > 10
     for line in shown:
         assert line.rstrip() in printed, line
+
+
+def test_the_mutants_are_as_many_as_the_readme_says() -> None:
+    """The line of the score counts the mutants that there are; what becomes of each, `einspec mutants` says in minutes."""
+    line = README.partition("$ einspec mutants\n...\n")[2].partition("\n")[0]
+    made, without = sum(len(mutants(name)) for name in paths()), sum(candidates(load(name)) for name in paths())
+    rule = f"at most {MOST} an operator and form, {MOST_INLINED} in what other cards bring"
+    assert line.startswith(f"{made:,} mutants of {len(paths())} ops ({rule}, of {without:,} there could be): ")
+    equivalent, killed, judged = (
+        int(n.replace(",", "")) for n in re.findall(r"[\d,]+(?= equivalent| of [\d,]+ killed| killed)", line)
+    )
+    assert killed == judged == made - equivalent
 
 
 def test_the_ops_in_the_table_exist() -> None:

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 from einspec.card import resolve
@@ -124,7 +122,6 @@ def run(arguments: argparse.Namespace) -> int:
     console = output.console()
     watcher = terminal.Watcher(Console(stderr=True), sys.stderr.isatty())
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_ended_like_interrupted())
         writer = stack.enter_context(Writer(arguments.report, request, arguments.host)) if arguments.report else None
         stack.enter_context(watcher.progress)
         found = run.check(request, lambda kind, data: [listen(kind, data) for listen in (watcher, writer) if listen])
@@ -134,13 +131,3 @@ def run(arguments: argparse.Namespace) -> int:
     if not printing:
         terminal.show_run(found, console)
     return 0 if found.passed else 1
-
-
-@contextlib.contextmanager
-def _ended_like_interrupted() -> Iterator[None]:
-    """Make whoever ends the run get the report so far, as after Ctrl-C."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from einspec.card import Form, Op, load
 from einspec.conformance.expect import traits_of
 from einspec.conformance.golden.vectors import Vector, plain, vectors
 from einspec.conformance.misfits import Misfit, error_text, misfits
+from einspec.conformance.pool import side_by_side
 from einspec.conformance.targets import USUAL
 from einspec.conformance.typed import dtype_clauses
 
@@ -129,9 +128,7 @@ def _encoded(names: Sequence[str]) -> Iterable[tuple[str, dict[str, Any], bytes]
         yield from map(encoded, names)
         return
     longest = sorted(names, key=lambda name: -sum(traits_of(f).nodes for f in load(name).forms.values()))
-    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-        for future in as_completed([pool.submit(encoded, name) for name in longest]):
-            yield future.result()
+    yield from side_by_side(encoded, [(name,) for name in longest])
 
 
 def text_of(index: Mapping[str, Any]) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from einspec.card import Op
+from einspec.card import Form, Op
 from einspec.classes import OpClass
 from einspec.conformance import cases
 from einspec.conformance.calls import Case
@@ -110,43 +110,42 @@ def plain(value: Any) -> Any:
     return [plain(v) for v in value] if isinstance(value, tuple | list) else value
 
 
-def vectors(op: Op) -> list[Vector]:
-    """Return the vectors of an op, in an order that never changes, each once."""
+def vectors(op: Op, only: Form | None = None) -> list[Vector]:
+    """Return the vectors of an op, or those of one of its forms, in an order that never changes, each once."""
+    forms = list(op.forms.values()) if only is None else [only]
     found: dict[str, Vector] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # bounds on complex results are no use here: they are not kept
-        for clause, trial in _trials(op):
-            if trial is not None and _kept(trial):
+        for clause, trial in _trials(op, forms):
+            if trial is not None and trial.case.form in forms and _kept(trial):
                 vector = Vector(clause, trial)
                 found.setdefault(vector.id, vector)
-        for form in op.forms.values():
+        for form in forms:
             chosen = [v.trial for v in found.values() if v.trial.case.form is form]
-            for clause, trial in telling(op, form, chosen, _fits):
+            for clause, trial in telling(op, form, chosen, _kept):
                 trial.how = f"on values {_digest(*trial.arrays.values())}"
                 vector = Vector(clause, trial)
                 found.setdefault(vector.id, vector)
     return list(found.values())
 
 
-def _fits(trial: Trial) -> bool:
-    return _kept(trial) and work(trial.case) <= LARGEST_RANKING
-
-
 def _kept(trial: Trial) -> bool:
     """Whether a call has one right result, or a bound on every element, and fits into a file."""
+    if work(trial.case) > LARGEST_RANKING:
+        return False
     arrays = [*trial.arrays.values(), *(w.array for w in trial.expected.values())]
     known = all(w.bound is None or not np.isinf(w.bound).any() for w in trial.expected.values())
     return trial.relation is None and known and all(a.dtype.name in STORED for a in arrays)
 
 
-def _trials(op: Op) -> Iterator[tuple[str, Trial | None]]:
-    """Yield calls by clause: of all sizes, assignments and rankings, then empty ones, of all dtypes, with NaN."""
+def _trials(op: Op, forms: Sequence[Form]) -> Iterator[tuple[str, Trial | None]]:
+    """Yield calls by clause: of all sizes of these forms, then assignments, rankings, all dtypes and NaN of any form."""
     found, _ = cases.scope(op, cases.SCOPE_LIMIT)
-    for form in op.forms.values():
+    for form in forms:
         own = [c for c in found if c.form is form and work(c) <= LARGEST]
         distinct = [c for c in cases.bank(op) if c.form is form and work(c) <= LARGEST]
-        telling = spread([c for c in cases.telling(op) if c.form is form and work(c) <= LARGEST], MOST_TELLING)
-        for number, case in enumerate((*[c for c in distinct for _ in KINDS], *telling)):
+        guessed = spread([c for c in cases.telling(op) if c.form is form and work(c) <= LARGEST], MOST_TELLING)
+        for number, case in enumerate((*[c for c in distinct for _ in KINDS], *guessed)):
             yield "def", _on(case, *_source(case, number))
         most = max(LEAST_TRIED, MOST_TERMS // traits_of(form).nodes)
         full = spread([c for c in own if not c.empty], most)
@@ -162,7 +161,7 @@ def _trials(op: Op) -> Iterator[tuple[str, Trial | None]]:
         trial.how = f"assignment {trial.arrays[assignable(trial.case.form)].tolist()}"
         yield "def", trial
     ranked = [*rankings(op, subnormals=True), *levels(op, subnormals=True, nan=True)]
-    ranked = [trial for trial in ranked if work(trial.case) <= LARGEST_RANKING]
+    ranked = [trial for trial in ranked if _kept(trial)]
     for trial in ranked[:: max(1, -(-len(ranked) // MOST_RANKINGS))]:
         yield "def", trial
     yield from _of_dtypes(op)

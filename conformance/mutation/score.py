@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
-from multiprocessing import get_context
 from typing import Any
 
 from einspec.card import Op, load
 from einspec.conformance.golden.vectors import vectors
 from einspec.conformance.mutation.court import Court, Fate, Verdict
 from einspec.conformance.mutation.mutants import MOST, MOST_INLINED, candidates, mutants
+from einspec.conformance.pool import side_by_side
 from einspec.formula import walk
 
 
@@ -54,7 +53,7 @@ def score(op: Op | str, only: Sequence[str] | None = None, by_vectors: bool = Fa
     found = Score(op.name, candidates=candidates(op))
     for value, form in op.forms.items():
         if only is None or value in only:
-            court = Court(op, form, (v.trial for v in vectors(op) if v.trial.case.form is form) if by_vectors else None)
+            court = Court(op, form, (v.trial for v in vectors(op, form)) if by_vectors else None)
             found.fates += [court.fate(m) for m in mutants(op) if m.form is form]
             found.accused += court.control()
     return found
@@ -97,9 +96,7 @@ def scores(names: Sequence[str], processes: int | None = None, by_vectors: bool 
     """
     tasks = [(name, value) for name in names for value in load(name).forms]
     tasks.sort(key=lambda task: -_cost(*task))
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        for future in as_completed([pool.submit(score, name, (value,), by_vectors) for name, value in tasks]):
-            yield future.result()
+    yield from side_by_side(score, [(name, (value,), by_vectors) for name, value in tasks], processes)
 
 
 def _cost(name: str, value: str) -> int:
