@@ -20,6 +20,7 @@ from typing import Any
 
 import psutil
 
+from einspec.card import load, paths
 from einspec.conformance import OPT_IN
 from einspec.conformance.judge import Result
 from einspec.conformance.request import Request
@@ -158,9 +159,9 @@ def messages(request: Request) -> Iterator[Message]:
     running: list[Worker] = []
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         waiting = [
-            Job(name, request, share, Path(folder))
-            for name in sorted(request.names, key=lambda n: "jax" not in n)
-            for share in shares(name, request, processors)
+            Job(name, request, ops, Path(folder))
+            for name in sorted(request.names, key=lambda n: "jax" not in n)  # which compiles longest
+            for ops in dealt(name, request, processors)
         ]
         try:
             while waiting or running:
@@ -217,12 +218,16 @@ def _loss(worker: Worker, unit: Unit) -> Result:
     return Result(f"{unit.op}/{unit.clause}", unit.tier, "errored", 0, reason, data, unit.backend, unit.device)
 
 
-def shares(name: str, request: Request, limit: int) -> list[slice]:
-    """Return how the ops of a name are dealt out to processes.
+def dealt(name: str, request: Request, processes: int) -> list[tuple[str, ...]]:
+    """Return the ops that each process of a name judges: as many as there are processors, one for a file.
 
-    One each for several names, all processors for a single one and for JAX, which compiles longest; one for a file.
+    The longer its definitions are, the longer an op takes.
     """
-    if "jax" in name and not name.endswith(".py"):
-        return [slice(i, None, limit) for i in range(limit)]
-    parts = 1 if name.endswith(".py") or Path(name).is_file() else max(limit // len(request.names), 1)
-    return [slice(i, None, parts) for i in range(parts)]
+    ops = [op for op in paths() if not request.ops or op in request.ops]
+    if name.endswith(".py") or Path(name).is_file():
+        return [tuple(ops)]
+    work = {op: sum(len(e.text) for form in load(op).forms.values() for e in form.equations) for op in ops}
+    shares: list[list[str]] = [[] for _ in range(processes)]
+    for op in sorted(ops, key=lambda op: -work[op]):
+        min(shares, key=lambda share: sum(work[o] for o in share)).append(op)
+    return [tuple(op for op in ops if op in share) for share in shares if share]

@@ -48,11 +48,11 @@ class Unit:
 
 @dataclass(frozen=True)
 class Job:
-    """What a process is to do: a share of a name, from the unit on at which the process before it was lost."""
+    """What a process is to do: some ops of a name, from the unit on at which the process before it was lost."""
 
     name: str
     request: Request
-    share: slice
+    ops: tuple[str, ...]
     prints: Path
     """Where what is printed goes: a folder of its own."""
     first: int = 0
@@ -119,12 +119,11 @@ def _judge(target: Target, job: Job, number: int, out: Connection) -> int:
         target.adapter.start(cache_directory())
     available = list(target.adapter.devices())
     chosen = [d for d in available if not request.devices or {d, d.partition(":")[0]} & set(request.devices)]
-    asked = [op for op in paths() if not request.ops or op in request.ops]
-    ops = [op for op in asked if op in target.functions][job.share]
+    ops = [op for op in job.ops if op in target.functions]
     out.send(("backend", describe(target, available, chosen, ops)))
     for device in chosen:
         session = Session(target, device)
-        for result in _absent(target, device, asked[job.share]) if number >= job.first else ():
+        for result in _absent(target, device, job.ops) if number >= job.first else ():
             out.send(("result", result))
         for op in ops:
             context = Context(session, load(op), request.strict, request.tiers, request.ties)
@@ -187,7 +186,7 @@ def _agree(context: Context, number: int, out: Connection) -> None:
         out.send(("sample", {**found, **where}))
 
 
-def _absent(target: Target, device: str, ops: list[str]) -> Iterator[Result]:
+def _absent(target: Target, device: str, ops: Iterable[str]) -> Iterator[Result]:
     """Yield a result for every op that the target has no function for and says why."""
     for op in ops:
         reason = target.excuse(op, "def", device)

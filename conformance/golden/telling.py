@@ -1,37 +1,49 @@
-"""Calls for the mutants of a formula that other calls do not tell from it."""
+"""Calls that kill the mutants of a formula which other calls let live."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
 from einspec.card import Form, Op
+from einspec.conformance import cases
 from einspec.conformance.batches import single
 from einspec.conformance.mutation.court import Calls, session_of, stages, wrong
 from einspec.conformance.mutation.mutants import mutants
 from einspec.conformance.session import Session, Trial
+from einspec.conformance.trials import filled, plain_trial
 
 
-def telling(op: Op, form: Form, chosen: Sequence[Trial], fits: Callable[[Trial], bool]) -> Iterator[tuple[str, Trial]]:
-    """Yield calls of the scope tier, each with its clause, that kill mutants of a form which those chosen let live.
+def telling(
+    op: Op, form: Form, chosen: Sequence[Trial], fits: Callable[[Trial], bool], better: Callable[[Trial], bool]
+) -> Iterator[tuple[str, Trial]]:
+    """Yield calls of the scope tier, or on other values there, each with its clause, that kill what those chosen let live.
 
     Args:
         op: the op.
         form: one of its forms.
         chosen: calls of this form.
         fits: whether a call may be taken.
+        better: whether it is taken at once; else only if there is no such call.
     """
-    known, scope = [Calls(chosen)], stages(op, form)
+    scope = (c for c in cases.scope(op, cases.SCOPE_LIMIT)[0] if c.form is form and not c.empty)
+    drawn = Calls(plain_trial(c, filled(c, "float32", "gauss", i)) for i, c in enumerate(scope))
+    known, more = [Calls(chosen)], [*stages(op, form), ("drawn def", drawn)]
     for mutant in (m for m in mutants(op) if m.form is form):
         session = session_of(op, mutant.function)
         if any(calls.kill(session, mutant) for calls in known):
             continue
         killers = (
-            (stage, small) for stage, calls in scope for t in calls.killers(session, mutant) for small in _least(session, t)
+            (stage, small) for stage, calls in more for t in calls.killers(session, mutant) for small in _least(session, t)
         )
-        found = next(((stage, trial) for stage, trial in killers if fits(trial)), None)
+        found: tuple[str, Trial] | None = None
+        for stage, trial in killers:
+            if better(trial) or (found is None and fits(trial)):
+                found = stage.partition(" ")[2], trial
+            if better(trial):
+                break
         if found is not None:
             known.append(Calls([found[1]]))
-            yield found[0].partition(" ")[2], found[1]
+            yield found
 
 
 def _least(session: Session, trial: Trial) -> Iterator[Trial]:

@@ -2,7 +2,7 @@
 
 The calls come from where the judge takes those of its scope tier, thinned out: those in which the most values and turns of the
 definition meet, and one for each mutant of the formula that these let live. Only calls with one right result, or with a bound
-on the error of every element, are kept.
+on the error, are kept.
 """
 
 from __future__ import annotations
@@ -78,7 +78,8 @@ class Vector:
         for name, want in self.trial.expected.items():
             yield f"{self.id}/{name}", want.array
             if want.bound is not None:
-                yield f"{self.id}/{name}.bound", np.broadcast_to(np.nan_to_num(want.bound), want.array.shape)
+                bound = np.nan_to_num(want.bound, posinf=np.inf)
+                yield f"{self.id}/{name}.bound", np.broadcast_to(bound, want.array.shape)
 
     def entry(self) -> dict[str, Any]:
         """Return the call as the index describes it."""
@@ -122,7 +123,7 @@ def vectors(op: Op, only: Form | None = None) -> list[Vector]:
                 found.setdefault(vector.id, vector)
         for form in forms:
             chosen = [v.trial for v in found.values() if v.trial.case.form is form]
-            for clause, trial in telling(op, form, chosen, _kept):
+            for clause, trial in telling(op, form, chosen, _storable, _kept):
                 trial.how = f"on values {_digest(*trial.arrays.values())}"
                 vector = Vector(clause, trial)
                 found.setdefault(vector.id, vector)
@@ -130,12 +131,15 @@ def vectors(op: Op, only: Form | None = None) -> list[Vector]:
 
 
 def _kept(trial: Trial) -> bool:
-    """Whether a call has one right result, or a bound on every element, and fits into a file."""
-    if work(trial.case) > LARGEST_RANKING:
-        return False
+    """Whether a call can be stored, and has one right result or a bound on every element."""
+    return _storable(trial) and all(w.bound is None or not np.isinf(w.bound).any() for w in trial.expected.values())
+
+
+def _storable(trial: Trial) -> bool:
+    """Whether a file can hold a call, and what is right does not depend on the choice that an answer makes."""
     arrays = [*trial.arrays.values(), *(w.array for w in trial.expected.values())]
-    known = all(w.bound is None or not np.isinf(w.bound).any() for w in trial.expected.values())
-    return trial.relation is None and known and all(a.dtype.name in STORED for a in arrays)
+    small = work(trial.case) <= LARGEST_RANKING
+    return small and trial.relation is None and all(a.dtype.name in STORED for a in arrays)
 
 
 def _trials(op: Op, forms: Sequence[Form]) -> Iterator[tuple[str, Trial | None]]:
