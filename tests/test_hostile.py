@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from einspec.card import load
+from einspec.conformance import processes
 from einspec.conformance.clauses import units
 from einspec.conformance.judge import Result
 from einspec.conformance.reports import report
@@ -68,13 +69,15 @@ def test_a_lost_process_costs_one_clause(tmp_path: Path, body: str, options: dic
     assert found["merge_heads/def"].verdict == "holds"
 
 
-def test_an_op_that_always_dies_is_left_after_a_while(tmp_path: Path) -> None:
+def test_an_op_that_always_dies_is_left_after_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is not tried any more says so, and the other op is judged whole."""
+    monkeypatch.setattr(processes, "MOST_LOST", 4)
     path = tmp_path / "hostile.py"
     path.write_text("import os, numpy as np\ndef matrix_transpose(x):\n    os._exit(3)\n" + BESIDE, encoding="utf-8")
     run = check(Request((str(path),), tiers=("scope",)))
     verdicts = {r.verdict for r in run.results if r.op == "matrix_transpose"}
     assert verdicts == {"errored", "not run"}
+    assert sum(r.verdict == "errored" for r in run.results) == 4
     assert any("ended the process too often" in r.reason for r in run.results)
     assert {r.verdict for r in run.results if r.op == "merge_heads"} <= {"holds", "not run"}
 
@@ -83,7 +86,7 @@ def test_an_op_that_always_hangs_is_left_sooner(tmp_path: Path) -> None:
     """It may take the whole of --timeout three times."""
     path = tmp_path / "hostile.py"
     path.write_text("import numpy as np\ndef matrix_transpose(x):\n    while True: pass\n" + BESIDE, encoding="utf-8")
-    run = check(Request((str(path),), tiers=("scope",), timeout=3.0))
+    run = check(Request((str(path),), tiers=("scope",), timeout=1.5))
     late = [r for r in run.results if r.op == "matrix_transpose" and "--timeout" in r.reason]
     assert [r.verdict for r in late] == ["errored"] * 3
     assert run.complete

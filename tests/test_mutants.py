@@ -135,7 +135,6 @@ def test_who_ends_the_command_ends_its_processes(sent: signal.Signals) -> None:
             assert process.poll() is None
             time.sleep(0.05)
         workers = watched.children()
-        time.sleep(1)
         process.send_signal(sent)
         _, said = process.communicate(timeout=20)
     assert process.returncode == 130
