@@ -101,6 +101,10 @@ def _far(case: Case, arrays: Mapping[str, Array], rng: np.random.Generator) -> d
         if kind in ("id", "row") and bound >= min(SIZES):
             own = found[name].reshape(-1)[::2]
             own[: bound // 32] = bound - 1 - rng.permutation(bound // 32)[: len(own)]
+        elif kind == "row" and bound < found[name].size:
+            own, places = found[name].reshape(-1), rng.permutation(bound)
+            own[:] = -1
+            own[: bound // 2], own[bound // 2 - bound :] = places[: bound // 2], places[bound // 2 :]
         elif kind == "slot" and "index" in found and found["index"].shape == found[name].shape and bound < found[name].size:
             found[name] = queues(found["index"]).astype(found[name].dtype)
     return found

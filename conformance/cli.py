@@ -66,11 +66,13 @@ def _ended_like_interrupted() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    ends = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = [(end, signal.signal(end, signal.default_int_handler)) for end in ends if signal.getsignal(end) != signal.SIG_IGN]
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for end, handler in before:
+            signal.signal(end, handler)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,13 +69,15 @@ class Known:
         )
 
 
-def read_unsupported(entries: Iterable[Any]) -> list[Unsupported]:
+def read_unsupported(entries: Any) -> list[Unsupported]:
     """Return the entries of ``unsupported``, each ``(op or clause, dtype, device, reason, url)`` with ``*`` for all.
 
     Raises:
         DeclarationError: an entry names no op or dtype, or gives no reason.
     """
     found = []
+    if not isinstance(entries, list | tuple):
+        raise DeclarationError(f"unsupported: expected a list of (op or clause, dtype, device, reason, url), not {entries!r}")
     for entry in entries:
         parts = tuple(entry) if isinstance(entry, tuple | list) else ()
         if len(parts) not in (4, 5) or not all(isinstance(p, str) for p in parts):

@@ -44,8 +44,9 @@ def known_here(context: Context, clause: str, tier: str) -> Known | None:
 def holding_back(context: Context, clause: str, tier: str, judge: Callable[[], Iterable[Result]]) -> Iterator[Result]:
     """Yield the results of a clause, a failure that is known as ``known``.
 
-    The stored witness is tried first, and nothing else where it still fails. Where it passes, or cannot be replayed, which is
-    said, the clause is judged without shrinking what is found; a result that holds then says which line is to be deleted.
+    The stored witness is tried first, and nothing else where it still fails. Where it cannot be replayed, which is said, or
+    there is none, the clause is judged without shrinking what is found. A result that holds says which line is to be deleted,
+    and where the witness passes and the clause does not, that is another failure, which is not known.
     """
     entry = known_here(context, clause, tier)
     if entry is None:
@@ -56,10 +57,14 @@ def holding_back(context: Context, clause: str, tier: str, judge: Callable[[], I
     if problem:
         yield Result(context.id(clause), tier, "known", 1, f"{because} (the stored witness: {problem})")
         return
-    context.shrinks = False
+    passes = entry.replay is not None and not lost
+    context.shrinks = passes
     try:
         for result in judge():
-            if result.verdict in ("wrong", "errored"):
+            if result.verdict in ("wrong", "errored") and passes:
+                note = f"not the known failure, whose stored witness passes: delete {entry.where}"
+                result.reason = "; ".join(filter(None, (result.reason, note)))
+            elif result.verdict in ("wrong", "errored"):
                 result.verdict, result.reason = "known", f"{because} ({result.reason})"
             elif result.verdict == "holds":
                 result.stale = entry.where

@@ -282,7 +282,9 @@ class _Analysis:
             return self.rounded(value, np.broadcast_to(ea + eb, value.array.shape))
         if op == "/":
             spread = np.where(eb < np.abs(b), (ea + np.abs(value.array) * eb) / (np.abs(b) - eb), np.inf)
-            return self.rounded(value, np.where((ea == 0) & (eb == 0), 0.0, spread))
+            reciprocal = (a != 0) & np.isfinite(value.array) & (np.frexp(np.abs(b).astype(float))[0] != 0.5)
+            least = np.where(reciprocal, float(self.limits.smallest_normal), 0.0)  # no product with 1 / b is exact
+            return self.rounded(value, np.where((ea == 0) & (eb == 0), least, spread))
         unsure = np.broadcast_to(ea + eb, value.array.shape) > 0
         return Quantity(value, np.where(unsure, np.inf, 0.0))
 

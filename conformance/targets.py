@@ -6,6 +6,7 @@ import ast
 import importlib
 import importlib.metadata
 import importlib.util
+import keyword
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -149,8 +150,18 @@ def _from_file(path: Path, probe: Callable[[str], bool]) -> list[Target]:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         raise TargetError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
-    here = f"import sys\nsys.path.insert(0, {str(path.parent)!r})\nfrom {path.stem} import *"
-    return _targets(path.name, module, here, imported, probe)
+    return _targets(path.name, module, _script(path), imported, probe)
+
+
+def _script(path: Path) -> str:
+    """Return Python that defines what a file defines; one whose name no import statement can hold, or means another, is run."""
+    if (
+        path.stem.isidentifier()
+        and not keyword.iskeyword(path.stem)
+        and path.stem not in (*sys.stdlib_module_names, *FRAMEWORKS)
+    ):
+        return f"import sys\nsys.path.insert(0, {str(path.parent)!r})\nfrom {path.stem} import *"
+    return f"import runpy\nglobals().update(runpy.run_path({str(path)!r}))"
 
 
 def _check_adapter(name: str, adapter: Any) -> None:

@@ -74,6 +74,7 @@ def work(job: Job, out: Connection) -> None:
 
 
 def _work(job: Job, out: Connection) -> None:
+    os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(cache_directory() / "hypothesis"))  # not beside the user's files
     from einspec.conformance.clauses import check_declared
 
     try:

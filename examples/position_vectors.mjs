@@ -45,11 +45,11 @@ function judge({ id, params, outputs, inputs, rejects }) {
     return rejects !== undefined;
   }
 }
-
-const [folder, outputs] = process.argv.slice(2), index = JSON.parse(readFileSync(`${folder}/index.json`)), op = index.ops.position;
+const [folder, outputs] = process.argv.slice(2), { format, ops: { position: op } } = JSON.parse(readFileSync(`${folder}/index.json`));
+if (format !== 1) throw new Error(`${folder} holds vectors of format ${format}, this program reads format 1`);
 const written = {}, tensors = read(`${folder}/${op.file}`), wrong = op.cases.filter((x) => !judge(x));
 console.log(`${op.cases.length - wrong.length} of ${op.cases.length} cases hold`, ...wrong.map((x) => x.id));
-process.exitCode = wrong.length || index.format !== 1 ? 1 : 0;
+process.exitCode = wrong.length ? 1 : 0;
 if (outputs) {
   const header = {}, parts = Object.values(written).map(({ data: x }) => Buffer.from(x.buffer, x.byteOffset, x.byteLength));
   Object.entries(written).reduce((end, [name, { dtype, shape }], i) =>

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +17,7 @@ from einspec import load
 from einspec.conformance.clauses import clauses, judge
 from einspec.conformance.judge import Context, Result
 from einspec.conformance.session import Session
-from einspec.conformance.targets import Target
+from einspec.conformance.targets import Target, find
 
 
 def judged(functions: dict[str, Callable[..., Any]], framework: str = "numpy", bare: bool = True) -> dict[str, Result]:
@@ -237,3 +240,16 @@ def test_clause_ids_are_unique_and_cover_every_promise() -> None:
     assert len(found) == len(set(found))
     for clause in ("def", "empty", "dtype.float32", "err.require.height", "err.param.stride", "law.adjoint", "grad.x"):
         assert clause in found, found
+
+
+def test_the_script_of_a_file_whose_name_is_no_identifier_runs(tmp_path: Path) -> None:
+    """A hyphen, a space or a word of Python: the script still finds the function, and fails as it should."""
+    for name in ("my-ops.py", "wr\u00f6ng file.py", "class.py"):
+        path = tmp_path / name
+        path.write_text("def merge_heads(x):\n    return x.reshape(x.shape[0], x.shape[2], -1)\n", encoding="utf-8")
+        (target,) = find(str(path))
+        result = next(r for r in judge(Context(Session(target, "cpu"), load("merge_heads"), tiers=("scope",)), ["def"]))
+        assert result.verdict == "wrong"
+        assert result.witness is not None
+        done = subprocess.run([sys.executable, "-c", result.witness["script"]], capture_output=True, text=True, cwd="/")
+        assert "AssertionError" in done.stderr, done.stderr

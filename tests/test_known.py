@@ -86,6 +86,24 @@ def test_a_witness_that_is_lost_is_said_and_the_clause_judged(
 PLAIN = {"clause": "split_heads/def", "tier": "scope", "reason": "cut"}
 
 
+def test_another_failure_than_the_known_one_is_news(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A line excuses the failure whose input it stores: where that passes and another does not, the run fails."""
+    path, found, known = tmp_path / "halves.py", tmp_path / "r.jsonl", tmp_path / "known.jsonl"
+    body = "import numpy as np\ndef matrix_transpose(x):\n    return x if x.shape[-2:] == {} else np.swapaxes(x, -1, -2)\n"
+    path.write_text(body.format((1, 2)), encoding="utf-8")
+    check = ["check", str(path), "--tier", "scope"]
+    assert main([*check, "--report", str(found)]) == 1
+    capsys.readouterr()
+    main(["known", str(found), "--reason", "later"])
+    known.write_text(capsys.readouterr().out, encoding="utf-8")
+    assert main([*check, "--known", str(known)]) == 0
+    path.write_text(body.format((2, 1)), encoding="utf-8")
+    assert main([*check, "--known", str(known), "--report", str(found)]) == 1
+    (result,) = (r for r in report.read(found).results if r.clause == "matrix_transpose/def")
+    assert result.verdict == "wrong"
+    assert f"whose stored witness passes: delete {known}" in result.reason
+
+
 @pytest.mark.parametrize(
     ("one", "other", "same"),
     [

@@ -108,6 +108,15 @@ def test_ties_of_a_whole_sum_with_a_number_bind() -> None:
     assert analysed("x: t e, index: t k -> y: t", text, x=x, index=index).error.tolist() == [0]
 
 
+def test_a_quotient_may_be_a_product_with_the_reciprocal() -> None:
+    """Even one that is a short number: 2 * s * (1 / (s + s)) is not 1 in float32; by a power of two it is exact."""
+    s = np.array([3.108025312423706], np.float32)
+    found = analysed("s: t -> y: t", "y[t] = 2 * s[t] / (s[t] + s[t])", s=s)
+    assert abs(float(np.float32(2) * s[0] * (np.float32(1) / (s[0] + s[0]))) - 1) > 0
+    assert 0 < found.error[0] < 2e-7
+    assert not analysed("s: t -> y: t", "y[t] = s[t] / 4", s=s).error.any()
+
+
 def test_of_two_alternatives_in_doubt_it_is_one() -> None:
     """A lower bound that is about reached is no reason to say nothing: either side of it is near."""
     x = np.array([[1.0, 3.0], [-3.0, 1.0], [3.0, np.inf]], np.float32)

@@ -317,6 +317,17 @@ def test_the_reader_needs_no_python(golden: Path, tmp_path: Path) -> None:
     assert len(READER.read_text(encoding="utf-8").splitlines()) <= 60
 
 
+def test_the_reader_refuses_another_format(golden: Path, tmp_path: Path) -> None:
+    """It judges nothing and says which format it reads."""
+    shutil.copytree(golden, tmp_path / "vectors")
+    text = (golden / INDEX).read_text(encoding="utf-8").replace('"format": 1', '"format": 9')
+    (tmp_path / "vectors" / INDEX).write_text(text, encoding="utf-8")
+    done = run_reader(tmp_path / "vectors", tmp_path / "outputs", READER)
+    assert done.returncode == 1
+    assert "of format 9, this program reads format 1" in done.stderr
+    assert done.stdout == ""
+
+
 @pytest.mark.parametrize(
     ("right_text", "wrong_text"),
     [("(i % K) * T", "(i % K) * K"), ("0 <= expert && ", ""), ("?? -1) + 1", "?? 0) + 1"), ("x.shape.length !== 2 ||", "")],
