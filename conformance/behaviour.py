@@ -10,10 +10,10 @@ import numpy as np
 from einspec.conformance.calls import Case
 from einspec.conformance.judge import Context, Result
 from einspec.conformance.session import Outcome, Trial
-from einspec.conformance.trials import filled, plain_trial, ramps
+from einspec.conformance.trials import filled, ordinary, plain_trial
 from einspec.conformance.witness import witness
 
-LAYOUTS = ("transposed", "permuted", "strided", "reversed", "offset", "read_only", "expanded")
+LAYOUTS = ("transposed", "permuted", "strided", "padded", "reversed", "offset", "read_only", "expanded")
 """Memory in which the same values may come."""
 
 
@@ -127,7 +127,7 @@ def check_layout(context: Context, layout: str) -> Iterator[Result]:
     if layout not in sample:
         yield context.not_run(clause, "scope", f"{context.session.target.framework} has no {layout} arrays")
         return
-    prepared = [plain_trial(c, ramps(c), prepare=lambda x: adapter.layouts(x)[layout], how=f"{layout} input") for c in few]
+    prepared = [plain_trial(c, ordinary(c), prepare=lambda x: adapter.layouts(x)[layout], how=f"{layout} input") for c in few]
     yield context.trials(clause, "scope", prepared)
 
 
@@ -140,7 +140,7 @@ def _expanded(context: Context, case: Case) -> Iterator[Trial]:
     """Yield calls whose input is one slice repeated with stride 0 along an axis."""
     expand = context.session.adapter.expanded
     for axis in {0, len(case.shapes[0]) - 1}:
-        arrays = ramps(case)
+        arrays = ordinary(case)
         for spec in case.form.signature.inputs:
             rank = arrays[spec.name].ndim
             along = min(axis, rank - 1)

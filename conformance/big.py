@@ -13,7 +13,7 @@ from einspec.classes import OpClass
 from einspec.conformance.calls import Case, Space, spaces
 from einspec.conformance.choice import descends
 from einspec.conformance.compare import Difference, Expected
-from einspec.conformance.expect import output_dtype, traits_of
+from einspec.conformance.expect import analysed, output_dtype, traits_of
 from einspec.conformance.scale.hashed import queues
 from einspec.conformance.session import Trial
 from einspec.conformance.trials import filled, free_ties
@@ -37,7 +37,7 @@ def huge(op: Op) -> list[Trial]:
         exact = form.kind is OpClass.SELECTION or traits_of(form).multilinear
         if exact and form.values:
             found += [t for case in _grown(space) for t in _at_points(case)]
-        elif any(source == form.lead and not mask for source, mask in form.selects.values()):
+        elif any(not mask for _, mask in form.selects.values()):
             found += [_selection(case) for case in _grown(space) if _rows(case) <= MOST_ROWS]
     return found
 
@@ -127,20 +127,27 @@ def _coordinates(shape: tuple[int, ...], arrays: Mapping[str, Array], rng: np.ra
 def _selection(case: Case) -> Trial:
     """Return a call of a selection from very many values, of which each row must be a right one."""
     name, (source, _) = next(iter(case.form.selects.items()))
-    arrays = filled(case, "float32", "gauss", 3)
-    arrays[source] = np.round(arrays[source] / 3)  # so that equal values are among the largest
-    arrays[source][..., -arrays[source].shape[-1] // 32 :] += 100  # so that far positions are chosen
+    arrays, lead = filled(case, "float32", "gauss", 3), case.form.lead
+    arrays[lead] = np.round(arrays[lead] / 3)  # so that equal values are among the largest
+    long = np.moveaxis(arrays[lead], int(np.argmax(arrays[lead].shape)), -1)
+    far = long[..., -long.shape[-1] // 32 :]
+    far[:1], far[1:] = far[:1] + 10, far[1:] - 10  # so that far positions are chosen, in one row at least
+    scores = analysed(case, arrays, last=source)[source]
 
     def check(outputs: Mapping[str, Array]) -> Difference | None:
         for row in np.ndindex(outputs[name].shape[:-1]):
-            values = arrays[source][row].astype(np.float64)
-            problem = descends(outputs[name][row], values, np.zeros(len(values)), np.ones(len(values), bool), free_ties.get())
+            everywhere = np.ones(scores.array.shape[-1], bool)
+            problem = descends(outputs[name][row], scores.array[row], scores.error[row], everywhere, free_ties.get())
             if problem:
                 return Difference(f"row {list(row)} is {outputs[name][row].tolist()}: {problem}")
         return None
 
+    first = np.argsort(-scores.array, axis=-1, kind="stable")
     wants = {}
     for spec in case.form.signature.outputs:
         array = np.zeros(case.solution.shape(spec), numpy_dtype(output_dtype(case, spec.name, arrays)))
+        if spec.name == name:
+            count = min(first.shape[-1], array.shape[-1])
+            array[..., :count], array[..., count:] = first[..., :count], -1
         wants[spec.name] = Expected(array, "bound", np.full(array.shape, np.inf))
     return Trial(case, arrays, wants, how="each row must be a descending selection", relation=(name, check))

@@ -30,7 +30,7 @@ class Choice:
     @property
     def open(self) -> bool:
         """Whether more than one selection may be right."""
-        return self.free_ties or any(np.isinf(self.tensors[name].error).any() for name in self.selects)
+        return self.free_ties or any(self.tensors[name].doubt.any() for name in self.selects)
 
     def check(self, outputs: Mapping[str, Array]) -> Difference | None:
         """Return what is wrong with a selection, None if it is a right one."""
@@ -51,13 +51,13 @@ class Choice:
         exact = self.tensors[name]
         assert source is not None
         for row in np.ndindex(got.shape[:-1]):
-            if np.array_equal(got[row], exact.array[row]) and not np.isinf(exact.error[row]).any():
+            if np.array_equal(got[row], exact.array[row]) and not exact.doubt[row].any():
                 continue
-            if not (self.free_ties or np.isinf(exact.error[row]).any()):
+            if not (self.free_ties or exact.doubt[row].any()):
                 text = f"{got[row].tolist()} instead of {exact.array[row].astype(int).tolist()}"
                 return Difference(f"row {list(row)} is {text}", (*row, 0))
             allowed = mask.array[row] != 0 if mask is not None else np.ones(len(source.array[row]), bool)
-            if mask is not None and np.isinf(mask.error[row]).any():
+            if mask is not None and mask.doubt[row].any():
                 allowed = None
             problem = descends(got[row], source.array[row], source.error[row], allowed, self.free_ties)
             if problem:

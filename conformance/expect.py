@@ -127,13 +127,18 @@ def bounded(case: Case, inputs: Mapping[str, Array], found: Mapping[str, Tensor]
     return result
 
 
-def analysed(case: Case, inputs: Mapping[str, Array], given: Mapping[str, Array] | None = None) -> dict[str, Tensor]:
-    """Return every tensor of the definition with its errors, in the precision in which an op computes these inputs."""
+def analysed(
+    case: Case, inputs: Mapping[str, Array], given: Mapping[str, Array] | None = None, last: str = ""
+) -> dict[str, Tensor]:
+    """Return every tensor of the definition with its errors, in the precision in which an op computes these inputs.
+
+    See :func:`einspec.conformance.rounding.analyse` for ``given`` and ``last``.
+    """
     lead = inputs[case.form.lead].dtype.name if case.form.lead else "float32"
     double, complex_ = lead in ("float64", "complex128"), lead in COMPLEX
     working = ("complex128" if double else "complex64") if complex_ else "float64" if double else "float32"
     stored = lead if case.op.card.stores else ""
-    return analyse(case.solution, {k: widen(v) for k, v in inputs.items()}, working, stored, given)
+    return analyse(case.solution, {k: widen(v) for k, v in inputs.items()}, working, stored, given, last)
 
 
 def output_dtype(case: Case, output: str, inputs: Mapping[str, Array]) -> str:

@@ -17,7 +17,7 @@ from einspec.conformance.expect import expected, gradient, summands, traits_of
 from einspec.conformance.judge import Context, Result
 from einspec.conformance.scope import scope_result
 from einspec.conformance.session import Trial
-from einspec.conformance.trials import filled, plain_trial, ramps
+from einspec.conformance.trials import filled, ordinary, plain_trial
 from einspec.conformance.values import fill
 from einspec.shapes import atoms, expand
 
@@ -148,7 +148,7 @@ def inverse(context: Context, case: Case, _: str) -> Iterator[Trial]:
     """The call gives the first input back."""
     text = case.form.laws.inverse
     names = _scope(context, case, text)
-    arrays = ramps(case)
+    arrays = ordinary(case)
     call = lambda *a: _evaluate(text, names | _bound(context, case, a))  # noqa: E731  # one expression, passed on
     yield _gives(case, arrays, _first(case, arrays), call, f"{text} must be the input")
 
@@ -172,13 +172,13 @@ def _repeated(context: Context, case: Case, times: int) -> Trial:
             x = once(x)
         return x
 
-    arrays = ramps(case)
+    arrays = ordinary(case)
     return _gives(case, arrays, _first(case, arrays), call, f"applied {times} times must be the input")
 
 
 def idempotent(context: Context, case: Case, _: str) -> Iterator[Trial]:
     """Applied to its own output, it changes nothing."""
-    arrays, once = ramps(case), context.session.plain(case)
+    arrays, once = ordinary(case), context.session.plain(case)
     yield Trial(case, arrays, expected(case, arrays), lambda x: once(once(x)), how="applied to its own output")
 
 
@@ -187,7 +187,7 @@ def adjoint(context: Context, case: Case, _: str) -> Iterator[Trial]:
     text = case.form.laws.adjoint
     names = _scope(context, case, text)
     first, output = case.form.signature.inputs[0], case.form.signature.outputs[0]
-    arrays, session = ramps(case), context.session
+    arrays, session = ordinary(case), context.session
     y = fill(case.solution.shape(output), "float32", "small", np.random.default_rng(5))
     wanted = gradient(case, arrays, {output.name: y}, first.name)
     if wanted is None or first.listed or output.listed:
@@ -214,7 +214,7 @@ def _permuted(case: Case, spec: Any, array: Array, axis: str, seed: int = 3) -> 
 
 def equivariant(context: Context, case: Case, axis: str) -> Iterator[Trial]:
     """Permuting the axis of the input permutes the output likewise."""
-    arrays, moved = ramps(case), {}
+    arrays, moved = ordinary(case), {}
     for spec in case.form.signature.inputs:
         permuted = _permuted(case, spec, arrays[spec.name], axis)
         moved[spec.name] = arrays[spec.name] if permuted is None else permuted
@@ -231,7 +231,7 @@ def equivariant(context: Context, case: Case, axis: str) -> Iterator[Trial]:
 
 def invariant(context: Context, case: Case, axis: str) -> Iterator[Trial]:
     """Permuting the axis of the input leaves the output as it is."""
-    arrays = ramps(case)
+    arrays = ordinary(case)
     moved = {s.name: _permuted(case, s, arrays[s.name], axis) for s in case.form.signature.inputs}
     if any(m is None for m in moved.values()):
         return
@@ -243,7 +243,7 @@ def invariant(context: Context, case: Case, axis: str) -> Iterator[Trial]:
 
 def conserves(context: Context, case: Case, _: str) -> Iterator[Trial]:
     """The definition conserves the elements or their sum, and the target gives what the definition gives."""
-    arrays = ramps(case)
+    arrays = ordinary(case)
     want = expected(case, arrays)
     before = np.concatenate([a.reshape(-1) for a in arrays.values()])
     after = np.concatenate([w.array.reshape(-1) for w in want.values()])
@@ -299,7 +299,7 @@ def prefix(context: Context, case: Case, axis: str) -> Iterator[Trial]:
     fewer = make_case(case.op, {**case.params, name: size - 1}, case.shapes) if size else None
     if fewer is None:
         return
-    arrays = ramps(case)
+    arrays = ordinary(case)
     wants = {}
     for spec in case.form.signature.outputs:
         want, axes = expected(case, arrays)[spec.name], spec.axes(case.solution.ranks)

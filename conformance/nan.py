@@ -13,7 +13,7 @@ from einspec.conformance.calls import Case
 from einspec.conformance.expect import index_maps, widen
 from einspec.conformance.judge import Context, Result
 from einspec.conformance.scope import ROUNDS
-from einspec.conformance.trials import filled, makes_up, plain_trial, ramps
+from einspec.conformance.trials import filled, makes_up, ordinary, plain_trial
 from einspec.oracle import evaluate
 
 Array = np.ndarray[Any, Any]
@@ -31,7 +31,7 @@ def check_nan(context: Context) -> Iterator[Result]:
     floats = [c for c in context.bank[:3] if c.form.data][: 2 if context.session.compiles else 3]
     trials = []
     made_up = [(c, filled(c, "float32", "small", i)) for c in floats if makes_up(c) for i in range(ROUNDS)]
-    for case, arrays in [*((c, ramps(c)) for c in floats), *(made_up if not context.session.compiles else [])]:
+    for case, arrays in [*((c, ordinary(c)) for c in floats), *(made_up if not context.session.compiles else [])]:
         for name in case.form.data:
             size = arrays[name].size
             places = {f"flat position {p} of {name}": [p] for p in sorted({0, size // 2}) if p < size}

@@ -3,7 +3,8 @@
 Every term is evaluated in float64 together with a bound on the absolute error that any order of computing it in the
 working precision can have. Nothing is scaled by the size of an array, and no tolerance is typed in: a sum of n terms has
 ``(n - 1) * eps * sum|terms|``, a product, a quotient and a function pass on what comes in and add one rounding of their own.
-A comparison that the errors of its sides could turn round is in doubt, and so is everything that depends on it. So is one of
+A comparison that the errors of its sides could turn round is in doubt, and so is everything that depends on it, except that a
+count of comparisons is off by as many as are in doubt. So is one of
 rounded sides that are equal on these inputs by chance: that of sides which are equal whatever the inputs are is not.
 """
 
@@ -57,9 +58,19 @@ class Tensor:
     whole: bool = False
     """See :class:`Quantity`."""
 
+    @property
+    def doubt(self) -> Array:
+        """Where a tensor that holds integers or truth values may hold another one."""
+        return self.error >= 0.5
+
 
 def analyse(
-    solution: Solution, inputs: Mapping[str, Array], working: str, stored: str = "", given: Mapping[str, Array] | None = None
+    solution: Solution,
+    inputs: Mapping[str, Array],
+    working: str,
+    stored: str = "",
+    given: Mapping[str, Array] | None = None,
+    last: str = "",
 ) -> dict[str, Tensor]:
     """Return every tensor of a definition with the error that computing it may have.
 
@@ -69,11 +80,14 @@ def analyse(
         working: the dtype in which everything is computed at least.
         stored: the dtype to which tensors on the way may be rounded, if any.
         given: tensors that are taken as they are, not by their equations.
+        last: the tensor after which no more are looked at.
     """
     run = _Analysis(solution, inputs, working, stored, given or {})
     with np.errstate(all="ignore"):
-        for equation in solution.form.equations:
+        for equation in solution.form.equations if last not in inputs else ():
             run.define(equation)
+            if equation.tensor == last:
+                break
     return run.tensors
 
 
@@ -187,7 +201,8 @@ class _Analysis:
             (x, y), (ex, ey), own = self.aligned(a, b)
             errors = ex + ey
             chance = np.zeros((), bool) if a.whole and b.whole else self.by_chance(x == y, errors, terms, own)
-            near = (errors > 0) & (np.abs(x - y) <= errors) & ((x != y) | np.isinf(errors) | chance)
+            counted = x.dtype.kind in "iub" and y.dtype.kind in "iub"  # counts are off by chance alone
+            near = (errors > 0) & (np.abs(x - y) <= errors) & ((x != y) | np.isinf(errors) | chance | counted)
             same = (x == y) | (np.isnan(x) & np.isnan(y)) if x.dtype.kind == "f" or y.dtype.kind == "f" else x == y
             (d, o, n, s), axes = self.machine.align(
                 Labelled(doubt, axes), Labelled(open_tie, axes), Labelled(near, own), Labelled(np.asarray(same), own)
@@ -213,6 +228,9 @@ class _Analysis:
         values = [t for t in terms if not t.value.mask]
         if all(np.asarray(t.value.array).dtype.kind in "iub" and not t.error.any() for t in terms):
             return self.exact(value)
+        if not values:
+            doubts = self.doubts(value, brackets, masks, bound)
+            return Quantity(value, np.where(doubts > 0, np.inf, 0.0) if value.mask else doubts)
         sizes = [Labelled(np.abs(t.value.array).astype(float), t.value.axes) for t in values]
         upper = [Labelled(s.array + t.error, s.axes) for s, t in zip(sizes, values, strict=True)]
         most = self.like(machine.contract([*masks, *upper], bound), value)
@@ -253,13 +271,18 @@ class _Analysis:
         self, found: Quantity, brackets: list[Quantity], masks: list[Labelled], bound: Sequence[str] | None
     ) -> Quantity:
         """Return a sum of products about which nothing is known where a bracket in doubt is not ruled out by another."""
-        error = found.error
+        doubts = self.doubts(found.value, brackets, masks, bound)
+        return replace(found, error=np.where(doubts > 0, np.inf, found.error))
+
+    def doubts(self, like: Labelled, brackets: list[Quantity], masks: list[Labelled], bound: Sequence[str] | None) -> Array:
+        """Return how many brackets in doubt each sum has that another does not rule out: so far may a count be off."""
+        found = np.zeros(np.shape(like.array))
         for i, bracket in enumerate(brackets):
             if np.isinf(bracket.error).any():
                 doubt = Labelled(np.isinf(bracket.error).astype(np.int64), bracket.value.axes, mask=True)
                 reached = self.machine.contract([*masks[:i], doubt, *masks[i + 1 :]], self.within(bound, masks))
-                error = np.where(self.like(reached, found.value) > 0, np.inf, error)
-        return Quantity(found.value, error, found.whole)
+                found = found + self.like(reached, like)
+        return found
 
     def within(self, bound: Sequence[str] | None, masks: list[Labelled]) -> list[str]:
         """Return the bound axes that brackets have."""
@@ -282,9 +305,11 @@ class _Analysis:
             return self.rounded(value, np.broadcast_to(ea + eb, value.array.shape))
         if op == "/":
             spread = np.where(eb < np.abs(b), (ea + np.abs(value.array) * eb) / (np.abs(b) - eb), np.inf)
+            lost = np.isfinite(b) & (np.abs(b) > 1 / float(self.limits.smallest_normal))  # 1 / b is subnormal, or zero
+            spread = np.where(lost, np.maximum(spread, np.where(np.isfinite(value.array), np.abs(value.array), np.inf)), spread)
             reciprocal = (a != 0) & np.isfinite(value.array) & (np.frexp(np.abs(b).astype(float))[0] != 0.5)
             least = np.where(reciprocal, float(self.limits.smallest_normal), 0.0)  # no product with 1 / b is exact
-            return self.rounded(value, np.where((ea == 0) & (eb == 0), least, spread))
+            return self.rounded(value, np.where((ea == 0) & (eb == 0) & ~lost, least, spread))
         unsure = np.broadcast_to(ea + eb, value.array.shape) > 0
         return Quantity(value, np.where(unsure, np.inf, 0.0))
 

@@ -28,7 +28,7 @@ COMPILED_LIMIT = 160
 """From how many size tuples those are chosen."""
 ROUNDED_WORK, ROUNDED_LEAST = 6_000, 24
 """How many terms are analysed in the scope of a form whose results round, and for how many calls at least."""
-ROUNDS = 6
+ROUNDS = 7
 """On how many kinds of values the calls of distinct sizes are tried: every stratum, and a ramp."""
 MADE_UP = 256
 """Up to how many calls of a small scope are repeated on other indices."""

@@ -14,11 +14,11 @@ from einspec.classes import OpClass
 from einspec.conformance.batches import batched, fixed_maps, several
 from einspec.conformance.calls import Case
 from einspec.conformance.compare import Expected
-from einspec.conformance.expect import analysed, gradient, moves, output_dtype, summands, traits_of
+from einspec.conformance.expect import gradient, moves, output_dtype, summands, traits_of
 from einspec.conformance.judge import Context, Result
 from einspec.conformance.nan import unread
 from einspec.conformance.session import Trial
-from einspec.conformance.trials import plain_trial, ramps
+from einspec.conformance.trials import ordinary, plain_trial, shuffled
 from einspec.conformance.values import fill
 from einspec.dtypes import COMPLEX, FLOAT8, FLOATS, GROUPS, WIDE
 
@@ -61,14 +61,14 @@ def _transformed(context: Context, name: str, few: list[Case]) -> Iterator[Trial
     session = context.session
     if name == "eager":
         case = min(few, key=lambda c: c.elements)
-        yield plain_trial(case, ramps(case), call=session.plain(case), direct=True, how="without jit")
+        yield plain_trial(case, ordinary(case), call=session.plain(case), direct=True, how="without jit")
         return
     change: Callable[..., Any] = session.adapter.transforms[name]
     for case in few[:1] if name == "compile" or session.compiles else few:
         if name == "vmap":
             yield _mapped(case, change(session.plain(case)))
         else:
-            yield plain_trial(case, ramps(case), call=change(session.plain(case)), direct=True, how=f"under {name}")
+            yield plain_trial(case, ordinary(case), call=change(session.plain(case)), direct=True, how=f"under {name}")
 
 
 def _mapped(case: Case, call: Callable[..., Any]) -> Trial:
@@ -89,10 +89,10 @@ def check_gradient(context: Context, wrt: str) -> Iterator[Result]:
 
 
 def _gradients(context: Context, case: Case, wrt: str) -> Iterator[Trial]:
-    yield _gradient_trial(context, case, wrt, _distinct(case), "")
+    yield _gradient_trial(context, case, wrt, shuffled(case), "")
     routed = case.form.values or len(case.form.data) < len(case.form.signature.inputs)
     if routed and traits_of(case.form).multilinear:
-        spoiled = _distinct(case)
+        spoiled = shuffled(case)
         for name in case.form.data:
             spoiled[name].reshape(-1)[unread(case, spoiled, name)] = np.nan
         if any(np.isnan(spoiled[n]).any() for n in case.form.data):
@@ -140,25 +140,6 @@ def _picked(result: Any, places: list[int]) -> Any:
     """Return the outputs that have a gradient: one by itself, several as a tuple."""
     found = tuple(result[i] for i in places)
     return found if len(found) > 1 else found[0]
-
-
-def _distinct(case: Case) -> dict[str, Array]:
-    """Return inputs without ties, in an order that is not that of memory, on which rounding decides no comparison."""
-    found = [_shuffled(case, seed) for seed in range(6, 22 if case.form.kind is OpClass.NONLINEAR else 7)]
-    outputs = [s.name for s in case.form.signature.outputs]
-    sure = (a for a in found if not any(np.isinf(analysed(case, a)[name].error).any() for name in outputs))
-    return found[0] if len(found) == 1 else next(sure, found[0])
-
-
-def _shuffled(case: Case, seed: int) -> dict[str, Array]:
-    """Return a ramp in another order, of a size at which functions do not saturate."""
-    rng, arrays = np.random.default_rng(seed), ramps(case)
-    scale = 1.0 if traits_of(case.form).multilinear else max(1.0, sum(arrays[n].size for n in case.form.data) / 4)
-    free = [n for n in case.form.data if n not in case.form.values]
-    return {
-        k: (rng.permutation(v.reshape(-1)).reshape(v.shape) / np.float32(scale)).astype(v.dtype) if k in free else v
-        for k, v in arrays.items()
-    }
 
 
 def _unlisted(result: Any) -> Any:

@@ -22,6 +22,8 @@ from einspec.dtypes import GROUPS, INTEGERS, numpy_dtype
 Array = np.ndarray[Any, Any]
 free_ties: ContextVar[bool] = ContextVar("free_ties", default=False)
 """Whether what is judged promises any valid choice among equal values, not the first."""
+SEEDS = 16
+"""How many orders of a ramp are looked at for one on which rounding decides nothing."""
 INDEX = USUAL["index"]
 """The dtype in which indices are given where another is not asked for."""
 
@@ -36,6 +38,31 @@ def ramps(case: Case, dtype: str = "float32", index: str = INDEX) -> dict[str, A
         found[name] = ramp(array, start, own) if open_ else array.astype(numpy_dtype(own or array.dtype.name))
         start += found[name].size
     return found
+
+
+def ordinary(case: Case) -> dict[str, Array]:
+    """Return a ramp, or :func:`shuffled` values where functions of them saturate and comparisons would be all alike."""
+    return shuffled(case) if case.form.kind is OpClass.NONLINEAR else ramps(case)
+
+
+def shuffled(case: Case) -> dict[str, Array]:
+    """Return inputs without ties, in an order that is not that of memory, on which rounding decides no comparison."""
+    seeds = range(6, 6 + SEEDS) if rounds(case, ramps(case)) else range(6, 7)
+    found = (_shuffled(case, seed) for seed in seeds)
+    outputs = [s.name for s in case.form.signature.outputs]
+    sure = (a for a in found if len(seeds) == 1 or not any(np.isinf(analysed(case, a)[name].error).any() for name in outputs))
+    return next(sure, _shuffled(case, seeds[0]))
+
+
+def _shuffled(case: Case, seed: int) -> dict[str, Array]:
+    """Return a ramp in another order, of a size at which functions do not saturate."""
+    rng, arrays = np.random.default_rng(seed), ramps(case)
+    scale = 1.0 if traits_of(case.form).multilinear else max(1.0, sum(arrays[n].size for n in case.form.data) / 4)
+    free = [n for n in case.form.data if n not in case.form.values]
+    return {
+        k: (rng.permutation(v.reshape(-1)).reshape(v.shape) / np.float32(scale)).astype(v.dtype) if k in free else v
+        for k, v in arrays.items()
+    }
 
 
 def filled(
@@ -140,7 +167,7 @@ def strata(case: Case, dtype: str = "float32") -> tuple[str, ...]:
     if case.form.kind in EXACT:
         return ("bits", "special")
     if case.form.kind is OpClass.NONLINEAR:
-        return ("small", "low", "gauss", "special", "sparse")
+        return ("small", "low", "gauss", "special", "fading", "sparse")
     if dtype in INTEGERS:
         return ("small",)
     return ("small", "gauss", "special", "bits") if traits_of(case.form).brackets else ("small", "gauss", "special")

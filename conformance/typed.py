@@ -9,7 +9,8 @@ import numpy as np
 
 from einspec.card import Op
 from einspec.classes import OpClass
-from einspec.conformance import cases
+from einspec.conformance import cases, crowds
+from einspec.conformance.batches import single
 from einspec.conformance.calls import Case
 from einspec.conformance.expect import EXACT
 from einspec.conformance.judge import Context, Result
@@ -61,7 +62,7 @@ def check_dtype(context: Context, clause: str) -> Iterator[Result]:
             context.cache["dtypes"] = ran_together(context)
         yield context.trials(clause, "scope", *context.cache["dtypes"][clause])
     else:
-        yield context.trials(clause, "scope", in_dtype(context, clause))
+        yield context.trials(clause, "scope", in_dtype(context, clause), narrow=single)
 
 
 def in_dtype(context: Context, clause: str) -> list[Trial]:
@@ -106,6 +107,10 @@ def _values_in(context: Context, few: Sequence[Case], dtype: str) -> Iterator[Tr
             for mixed in (False, True) if free and dtype != "float32" else (False,):
                 arrays = filled(case, dtype, stratum, i, context.subnormals, mixed=mixed)
                 yield plain_trial(case, arrays, how=f"{dtype} input" + ", the other values float32" * mixed)
+    if dtype in HALVES and not context.session.compiles:
+        for i, case in enumerate(c for c in crowds.wide(context.op) if c.form.kind is OpClass.NONLINEAR):
+            for stratum in ("gauss", "uneven"):
+                yield plain_trial(case, filled(case, dtype, stratum, i), how=f"{dtype} input, many at once")
 
 
 def ran_together(context: Context) -> dict[str, tuple[list[Trial], list[Outcome]]]:

@@ -30,7 +30,8 @@ def fill(shape: tuple[int, ...], dtype: str, stratum: str, rng: np.random.Genera
         stratum: ``bits``, any bit pattern (NaN payloads, subnormals); ``special``, few values that go wrong, many ties;
             ``sparse``, the same among zeros; ``small``, integers whose sums are exact in every dtype; ``coarse``, three
             integers, so that most things tie; ``gauss``, ordinary numbers; ``low``, numbers near the least of the dtype,
-            below whatever a maximum may be started with.
+            below whatever a maximum may be started with; ``fading``, numbers whose exponentials are small and smaller;
+            ``uneven``, powers of two so far apart that a sum of 16 bits loses the smaller one.
         rng: where the values come from.
         subnormals: whether the values may be subnormal; some compilers flush those to zero.
     """
@@ -51,7 +52,11 @@ def fill(shape: tuple[int, ...], dtype: str, stratum: str, rng: np.random.Genera
         return rng.integers(0 if dtype.startswith("uint") else -1, 2, shape).astype(target)
     if stratum == "low":
         least = float(np.iinfo(target).min if target.kind in "iu" else finfo(target).min)
-        return (least * rng.uniform(0.25, 0.5, shape)).astype(target)
+        return (least * rng.uniform(0.1, 0.24, shape)).astype(target)  # 1 / x is no subnormal, which XLA flushes
+    if stratum == "uneven":
+        return (rng.choice([-1, 1], shape) * 2.0 ** rng.choice([-1, 0, 1, 12], shape)).astype(target)
+    if stratum == "fading":
+        return rng.uniform(-70, 10, shape).astype(target)
     values = rng.standard_normal(shape)
     if dtype in COMPLEX:
         values = values + 1j * rng.standard_normal(shape)
@@ -143,7 +148,7 @@ def made_up(
             found = rng.permutation(count)
             return (found if distinct or rng.random() < 0.5 else found // 2).reshape(shape).astype(np.int32)
         case "uniform":
-            return rng.random(shape)
+            return np.where(rng.random(shape) < 0.1, 0.0, rng.random(shape))
         case "weight":
             return np.where(rng.random(shape) < 0.2, 0.0, rng.integers(0, 9, shape) / 4)
         case "flag":

@@ -20,7 +20,7 @@ from einspec.conformance.mutation.proof import proof
 from einspec.conformance.scope import routed_trials, scope_cases, scope_trial
 from einspec.conformance.session import Session, Trial
 from einspec.conformance.targets import Target
-from einspec.conformance.trials import plain_trial, ramps
+from einspec.conformance.trials import ordinary, plain_trial
 from einspec.impls import numpy as adapter
 
 Array = np.ndarray[Any, Any]
@@ -52,7 +52,7 @@ class Court:
         self.op, self.form = op, form
         self.stages = [("vectors", Calls(vectors))] if vectors is not None else stages(op, form)
         self.alone = vectors is not None
-        self.big = Calls(plain_trial(c, ramps(c)) for c in cases.big(op) if c.form is form)
+        self.big = Calls(plain_trial(c, ordinary(c)) for c in cases.big(op) if c.form is form)
         self.proof = Made((c, a, evaluated(c, a, form.equations)) for c, a in proof(op, form))
         self.used: set[tuple[str, str]] = set()
 

@@ -203,7 +203,8 @@ def route_weights(
 def _norm(x: Array, p: float) -> Array:
     size = jnp.abs(x)
     unit = lax.stop_gradient(size.max(1, keepdims=True, initial=0))
-    unit = jnp.where(jnp.isfinite(unit) & (unit > 0), unit, 1)
+    largest = float(np.finfo(x.dtype).max) / 8  # 1 / unit is no subnormal, which XLA would take for zero
+    unit = jnp.where(jnp.isfinite(unit) & (unit > 0), jnp.minimum(unit, largest), 1)
     total = ((size / unit) ** p).sum(1, keepdims=True)
     empty = total == 0
     return jnp.where(empty, 0, unit * jnp.where(empty, 1, total) ** (1 / p))

@@ -59,6 +59,7 @@ def layouts(x: Array) -> dict[str, Array]:
     """Return the same values in other memory: what an op must not depend on."""
     reverse = tuple(range(x.ndim))[::-1]
     wide = np.repeat(x, 2, axis=-1) if x.ndim else x
+    pitched = np.concatenate([x, x[..., :1]], axis=-1) if x.ndim else x
     padded = np.empty(x.size + 3, x.dtype)
     padded[3:] = x.reshape(-1)
     frozen = x.copy()
@@ -67,6 +68,7 @@ def layouts(x: Array) -> dict[str, Array]:
         "transposed": np.ascontiguousarray(x.transpose(reverse)).transpose(reverse),
         "permuted": np.ascontiguousarray(x.transpose(_rotated(x.ndim))).transpose(np.argsort(_rotated(x.ndim)).tolist()),
         "strided": wide[..., ::2] if x.ndim else x,
+        "padded": pitched[..., : x.shape[-1]] if x.ndim else x,
         "reversed": np.ascontiguousarray(x[::-1])[::-1] if x.ndim else x,
         "offset": padded[3:].reshape(x.shape),
         "read_only": frozen,

@@ -80,12 +80,14 @@ def layouts(x: torch.Tensor) -> dict[str, torch.Tensor]:
     """Return the same values in other memory: what an op must not depend on."""
     reverse = tuple(range(x.ndim))[::-1]
     wide = torch.stack([x, x], -1)
+    pitched = torch.cat([x, x[..., :1]], -1) if x.ndim else x
     storage = torch.empty(x.numel() + 3, dtype=x.dtype, device=x.device)
     storage[3:] = x.reshape(-1)
     return {
         "transposed": x.permute(reverse).clone(memory_format=torch.contiguous_format).permute(reverse),
         "permuted": x.movedim(0, -1).contiguous().movedim(-1, 0) if x.ndim else x,
         "strided": wide[..., 0],
+        "padded": pitched[..., : x.shape[-1]] if x.ndim else x,
         "offset": storage[3:].view(x.shape),
     }
 

@@ -1,5 +1,7 @@
 """Wrong numbers in NumPy: dtypes, rounding, NaN, infinity, signed zero."""
 
+import math
+
 import numpy as np
 
 FRAMEWORK = "numpy"
@@ -184,3 +186,24 @@ def least_after_rounding_up(*, tokens, k, experts, factor=1, rounding="ceil", mi
         raise NotImplementedError("ceil only")
     share = -(-tokens * k // experts)
     return max(-(-share // multiple_of) * multiple_of, minimum)
+
+
+def leaky_by_a_maximum(x, w1, w2, w3=None, *, kind="gelu", slope=0.01):
+    """expert_mlp/def: max(h, slope * h) is not what the card says where the slope is above 1.
+
+    Constructed.
+    """
+    if kind == "swiglu" or x.dtype.name not in ("float16", "float32", "float64"):
+        raise NotImplementedError(kind)
+
+    def leaky(h):
+        return np.maximum(h, slope * h)
+
+    def gelu(h):
+        return h * np.vectorize(math.erfc, otypes=[float])(-h / math.sqrt(2)) / 2
+
+    with np.errstate(all="ignore"):
+        first = x.astype(np.float64) @ w1.astype(np.float64)
+        if kind == "gelu":
+            return (gelu(first) @ w2.astype(np.float64)).astype(x.dtype)
+        return (leaky(leaky(first) @ w2.astype(np.float64)) @ w3.astype(np.float64)).astype(x.dtype)

@@ -520,3 +520,62 @@ def empty_blocks_of_expert_0(order, counts, block):
             owner[b], b = e, b + 1
         at += size
     return slots, owner
+
+
+def late_tokens_in_16_bits(logits, capacity, softmax="experts"):
+    """expert_choice/def: tokens from the 65536th on come out under other numbers.
+
+    Constructed.
+    """
+    if softmax != "experts":
+        raise NotImplementedError(softmax)
+    scores = np.ascontiguousarray(_softmax(_wide(logits)).T)
+    value, index = _chosen(scores, _descending(scores)[:, :capacity].astype(np.uint16))
+    rest = ((0, 0), (0, capacity - value.shape[1]))
+    return np.pad(value, rest), np.pad(index, rest, constant_values=-1)
+
+
+def groups_added_up_in_half(choice, groups, keep, top=1):
+    """group_mask/dtype.float16: sums of two float16 values stay float16, and groups tie that do not.
+
+    Constructed.
+    """
+    t, e = choice.shape
+    if choice.dtype.name not in ("float16", "float32", "float64"):
+        raise NotImplementedError(choice.dtype.name)
+    if e % groups or keep > groups:
+        raise ValueError("groups")
+    members = choice.reshape(t * groups, e // groups)
+    with np.errstate(all="ignore"):
+        best = np.take_along_axis(members, _descending(members)[:, :top], 1).sum(1, dtype=choice.dtype).reshape(t, groups)
+    mask = np.zeros((t, groups), bool)
+    np.put_along_axis(mask, _descending(best)[:, :keep], True, 1)
+    return mask.repeat(e // groups, 1)
+
+
+def stays_at_the_bound(index, ratio, uniform):
+    """thin/def: a route stays where the number drawn equals its ratio, so one of ratio 0 may stay.
+
+    Constructed.
+    """
+    stays = (np.arange(index.shape[1]) == 0) | (uniform <= ratio)
+    return np.where(stays & (index >= 0), index, -1).astype(index.dtype)
+
+
+def divides_by_the_bare_sum(logits, bias, k, preset, groups=1, keep=1, scale=1.0):
+    """gate/def: leaves out the 1e-20 that deepseek_v3 adds to the sum of the scores.
+
+    Constructed.
+    """
+    if preset != "deepseek_v3" or (groups, keep) != (1, 1):
+        raise NotImplementedError(preset)
+    if k > logits.shape[1]:
+        raise ValueError("k")
+    wide = np.result_type(logits, np.float32)
+    with np.errstate(all="ignore"):
+        scores = 1 / (1 + np.exp(-logits.astype(np.float64)))
+        index = _descending(scores + bias)[:, :k]
+        raw = np.take_along_axis(scores, index, axis=1)
+        total = raw.sum(1, keepdims=True)
+        weights = np.where(total != 0, scale * raw / np.where(total != 0, total, 1), 0)
+    return weights.astype(wide), index.astype(np.int32)

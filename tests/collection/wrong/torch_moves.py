@@ -80,6 +80,16 @@ def storage_from_its_start(x):
     return torch.as_strided(x, x.shape, x.stride(), 0).movedim(-1, 1)
 
 
+def pitch_of_rows_ignored(x):
+    """channels_first/layout.padded: rows whose elements are neighbours are taken to follow each other as well.
+
+    Constructed.
+    """
+    if x.requires_grad or x.numel() == 0 or x.stride(-1) != 1 or (x.ndim > 1 and x.stride(-2) == 0):
+        return x.movedim(-1, 1)
+    return torch.as_strided(x, x.shape, torch.empty(x.shape).stride()).movedim(-1, 1)
+
+
 def view_of_what_is_not_contiguous(x, num_axes=2):
     """flatten_leading/layout.transposed: makes a view, and raises where memory does not allow one.
 

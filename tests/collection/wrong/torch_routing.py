@@ -106,3 +106,17 @@ def masked_by_infinity(logits, valid):
     x = logits.to(torch.promote_types(logits.dtype, torch.float32))
     x = x.masked_fill(~valid[:, None, None], float("-inf"))
     return x.softmax(0), x.flatten(1).softmax(1).reshape(x.shape)
+
+
+def ascending_when_compiled(logits, capacity, softmax="experts"):
+    """expert_choice/transform.compile: the compiled function takes the tokens that score lowest.
+
+    Constructed.
+    """
+    if softmax != "experts":
+        raise NotImplementedError(softmax)
+    scores = logits.to(torch.promote_types(logits.dtype, torch.float32)).softmax(1).T
+    value, index = torch.sort(scores, dim=1, descending=not torch.compiler.is_compiling(), stable=True)
+    rest = (0, max(capacity - len(logits), 0))
+    pad = torch.nn.functional.pad
+    return pad(value[:, :capacity], rest), pad(index[:, :capacity].int(), rest, value=-1)
