@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from einspec.card import Op, load
 from einspec.conformance import OPT_IN, TIERS
 from einspec.conformance.behaviour import LAYOUTS, check_layout, conduct
+from einspec.conformance.declared import DEVICES, fits_device
 from einspec.conformance.definition import check_definition, check_empty
 from einspec.conformance.judge import Context, Result, timed
 from einspec.conformance.known import holding_back
@@ -111,12 +112,20 @@ def _guarded(context: Context, clause: str, tier: str) -> Iterator[Result]:
 
 
 def check_declared(target: Target) -> None:
-    """Check that what a target says of itself names clauses that there are.
+    """Check that what a target says of itself names clauses and devices that there are, each failure once.
 
     Raises:
-        TargetError: an id is unknown; the message gives those that are near.
+        TargetError: an id or a device is unknown, or two entries are about the same failure; the message gives what there is.
     """
-    for known_failure in target.known:
+    devices = {*DEVICES, *getattr(target.adapter, "known_devices", ()), *target.adapter.devices()}
+    for entry in target.unsupported if hasattr(target.adapter, "known_devices") else ():
+        if entry.device != "*" and not any(fits_device(entry.device, d) or fits_device(d, entry.device) for d in devices):
+            have = ", ".join(sorted(devices))
+            raise TargetError(f"{target.name}: unsupported: {entry.what}: no device {entry.device!r}; there are {have}")
+    for i, known_failure in enumerate(target.known):
+        same = next((k for k in target.known[:i] if k.overlaps(known_failure) and k.where != known_failure.where), None)
+        if same:
+            raise TargetError(f"{target.name}: {same.where} and {known_failure.where} are about the same failure: delete one")
         op, _, clause = known_failure.clause.partition("/")
         if clause in clauses(load(op)) and known_failure.tier not in tiers_of(clause):
             tiers = ", ".join(tiers_of(clause))

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from einspec.card import paths
+from einspec.card import aliases, paths
 from einspec.dtypes import ALL
 
+DEVICES = ("cpu", "cuda", "mps", "tpu")
+"""Devices that may be named whatever a backend knows."""
 PRINTED = "einspec known prints the lines of such a file"
 
 
@@ -146,6 +148,9 @@ def _known(line: str, where: str) -> Known:
 
 def _problem(what: str, reason: str) -> str:
     """Return what is wrong with the op of an id or with a reason."""
-    if what != "*" and what.partition("/")[0] not in paths():
-        return f"no op {what.partition('/')[0]!r}; einspec ops lists them"
+    op = what.partition("/")[0]
+    if op in aliases():
+        return f"{op!r} is another name of {aliases()[op]}: give that"
+    if op != "*" and op not in paths():
+        return f"no op {op!r}; einspec ops lists them"
     return "" if reason.strip() else "a reason is missing: say why, best with the address of an issue"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from multiprocessing import get_context
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+ENDS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+"""The signals that end a command."""
 
 
 def side_by_side(function: Callable[..., T], tasks: Iterable[tuple[Any, ...]], processes: int | None = None) -> Iterator[T]:
@@ -18,8 +21,30 @@ def side_by_side(function: Callable[..., T], tasks: Iterable[tuple[Any, ...]], p
         tasks: the arguments, those that take longest first.
         processes: how many; as many as there are processors when absent.
     """
-    with get_context("spawn").Pool(processes, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
+    with contextlib.ExitStack() as stack:
+        with undisturbed():
+            pool = stack.enter_context(get_context("spawn").Pool(processes, begin))
         yield from pool.imap_unordered(_call, [(function, task) for task in tasks])
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """Hold back the signals that end a command while processes start: one that is cut off then prints a traceback."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def begin() -> None:
+    """Begin a process that was started undisturbed: Ctrl-C is for the one that waits for it, all else reaches it again."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 
 def _call(work: tuple[Callable[..., T], tuple[Any, ...]]) -> T:

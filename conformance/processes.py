@@ -23,8 +23,9 @@ import psutil
 from einspec.card import load, paths
 from einspec.conformance import OPT_IN
 from einspec.conformance.judge import Result
+from einspec.conformance.pool import undisturbed
 from einspec.conformance.request import Request
-from einspec.conformance.worker import Job, Message, Unit, work
+from einspec.conformance.worker import Job, Message, Unit, end_children, work
 
 LOOK = 0.5
 """Seconds between two looks at the limits."""
@@ -111,7 +112,7 @@ class Worker:
         with contextlib.suppress(psutil.Error):
             held = self.watched.memory_info().rss / GIB
         if held > memory:
-            return f"it held {held:.1f} GiB of memory and was ended at {memory:.1f}; --memory gives it more"
+            return f"it held {held:.3g} GiB of memory and was ended at {memory:.3g}; --memory gives it more"
         return ""
 
     def end(self, reason: str = "") -> None:
@@ -121,6 +122,8 @@ class Worker:
             if hasattr(signal, "SIGUSR1") and self.process.is_alive():
                 os.kill(self.process.pid, signal.SIGUSR1)
                 time.sleep(0.2)
+        if self.process.is_alive():
+            end_children(self.watched)
         for stop in (lambda: os.killpg(self.process.pid, signal.SIGKILL), self.process.kill):
             with contextlib.suppress(AttributeError, OSError):
                 stop()
@@ -166,7 +169,8 @@ def messages(request: Request) -> Iterator[Message]:
         try:
             while waiting or running:
                 while waiting and len(running) < most:
-                    running.append(Worker(replace(waiting.pop(0), prints=Path(tempfile.mkdtemp(dir=folder))), context))
+                    with undisturbed():
+                        running.append(Worker(replace(waiting.pop(0), prints=Path(tempfile.mkdtemp(dir=folder))), context))
                 yield from _step(request, memory, running, waiting, spent)
         finally:
             for worker in running:

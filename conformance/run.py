@@ -69,7 +69,7 @@ def check(request: Request, listen: Callable[[str, Any], object] = lambda kind, 
             elif kind == "result":
                 run.results.append(data)
             elif kind == "problem":
-                run.problems.append(data)
+                run.problems += [data] if data not in run.problems else []  # several processes may say the same
             elif kind == "printed":
                 run.notes.append("{backend} printed {bytes:,} bytes while {op} was judged: {text!r}".format_map(data))
             elif kind == "sample":
@@ -102,8 +102,8 @@ def _stale(run: Run) -> Iterator[str]:
 def _missing(run: Run) -> Iterator[str]:
     """Yield what was asked for by name and is nowhere."""
     for op in run.request.ops:
-        if not any(r.op == op for r in run.results):
-            yield f"{op}: none of {', '.join(run.backends) or 'the targets'} defines it"
+        if run.backends and not any(op in b["ops"] for b in run.backends.values()) and not any(r.op == op for r in run.results):
+            yield f"{op}: none of {', '.join(run.backends)} defines it"
     for name, backend in run.backends.items():
         if run.request.ops and not set(run.request.ops) & set(backend["ops"]):
             yield f"{name}: unsupported, it does not define {', '.join(run.request.ops)}"

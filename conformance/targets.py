@@ -122,6 +122,8 @@ def find(name: str, probe: Callable[[str], bool] = lambda op: True) -> list[Targ
     try:
         if name in known_backends():
             return [_backend(name, importlib.import_module(known_backends()[name].value))]
+        if Path(name).is_dir():
+            raise TargetError(f"{name} is a folder: name a file in it")
         if importlib.util.find_spec(name.partition(".")[0]) is None:
             raise TargetError(f"no backend, module or file {name!r}; installed backends: {', '.join(known_backends())}")
         module = importlib.import_module(name)
@@ -239,14 +241,21 @@ def _said(name: str, module: ModuleType) -> dict[str, Any]:
     """Return what a module says of itself: ``unsupported``, and the file of its ``known_failures``.
 
     Raises:
-        TargetError: an entry cannot be right.
+        TargetError: an entry cannot be right, or contradicts another.
     """
     path = getattr(module, "known_failures", None)
+    if not isinstance(path, str | Path | None):
+        raise TargetError(f"{name}: known_failures must be the path of a file, from the module on, not {path!r}")
     try:
         known = read_known(Path(module.__file__ or "").parent / path) if path else []
-        return {"unsupported": read_unsupported(getattr(module, "unsupported", [])), "known": known}
+        unsupported = read_unsupported(getattr(module, "unsupported", []))
     except DeclarationError as error:
         raise TargetError(f"{name}: {error}") from error
+    for item in known:
+        op, _, clause = item.clause.partition("/")
+        if any(entry.covers(op, clause, item.device) for entry in unsupported):
+            raise TargetError(f"{name}: {item.where}: {item.clause} is unsupported, so never tried: delete one of the two")
+    return {"unsupported": unsupported, "known": known}
 
 
 def _framework(op: Op, function: Callable[..., Any], module: ModuleType, probe: Callable[[str], bool]) -> str:

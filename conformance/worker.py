@@ -16,11 +16,14 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from einspec.card import load, paths
 from einspec.conformance.agreement import sample
 from einspec.conformance.declared import DeclarationError, read_known
 from einspec.conformance.judge import Context, Result
 from einspec.conformance.known import known_here
+from einspec.conformance.pool import begin
 from einspec.conformance.request import Request, cache_directory
 from einspec.conformance.session import Session
 from einspec.conformance.targets import Target, TargetError, find
@@ -68,9 +71,18 @@ def work(job: Job, out: Connection) -> None:
     _detach(job.prints)
     try:
         _work(job, out)
+        end_children(psutil.Process())
     except Exception as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
         out.send(("problem", f"{job.name}: {told(error)} ({place.filename}, line {place.lineno})"))
+
+
+def end_children(parent: psutil.Process) -> None:
+    """End what a process has started, in whatever session that is."""
+    with contextlib.suppress(psutil.Error):
+        for child in parent.children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                child.kill()
 
 
 def _work(job: Job, out: Connection) -> None:
@@ -100,6 +112,8 @@ def _detach(prints: Path) -> None:
     """Lead a process group of its own, send what is printed to files, and leave a trace when the process is lost."""
     if hasattr(os, "setsid"):
         os.setsid()
+    begin()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what an op sends to itself reaches it
     for name, descriptor in (("out", 1), ("err", 2)):
         with (prints / name).open("ab") as file:
             os.dup2(file.fileno(), descriptor)

@@ -35,6 +35,7 @@ def test_a_wrong_file_fails_with_a_witness(tmp_path: Path, capsys: pytest.Captur
     [
         (["check", "nowhere.py"], "no file nowhere.py"),
         (["check", "nosuchbackend"], "no backend, module or file"),
+        (["check", "."], ". is a folder: name a file in it"),
         (["check", "json"], "defines no function named after an op"),
         (["check", "numpy", "--op", "pixel_shufle"], "did you mean pixel_shuffle"),
         (["check", "numpy", "--op", "stack", "--device", "cuda:7"], "cuda:7: not run"),
@@ -47,6 +48,16 @@ def test_what_cannot_be_done_says_so(arguments: list[str], message: str, capsys:
     assert main(arguments) != 0
     captured = capsys.readouterr()
     assert message in captured.out + captured.err
+
+
+def test_what_cannot_be_done_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """Though several processes find it out, and nothing is said of ops that nobody could look for."""
+    main(["check", "nosuchbackend", "--op", "stack", "--op", "tile"])
+    out = capsys.readouterr().out
+    assert out.count("no backend, module or file") == 1
+    assert "defines it" not in out
+    main(["check", "numpy", "--op", "stack", "--device", "cuda:7"])
+    assert "defines it" not in capsys.readouterr().out
 
 
 def test_a_file_that_cannot_be_imported_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

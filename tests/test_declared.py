@@ -65,6 +65,7 @@ def test_drawn_cases_leave_unsupported_dtypes_out(tmp_path: Path) -> None:
     ("entry", "message"),
     [
         (("pixel_shufle", "*", "*", "why"), "no op 'pixel_shufle'"),
+        (("topk", "*", "*", "why"), "another name of top_k"),
         (("pixel_shuffle", "float12", "*", "why"), "no dtype 'float12'"),
         (("pixel_shuffle", "*", "*", " "), "a reason is missing"),
         (("pixel_shuffle", "why"), "expected (op or clause"),
@@ -83,6 +84,34 @@ def test_an_unknown_clause_is_an_error(tmp_path: Path) -> None:
     path = written(tmp_path, RIGHT + 'unsupported = [("matrix_transpose/dtype.int7", "*", "*", "why")]\n')
     with pytest.raises(TargetError, match=r"no clause matrix_transpose/dtype.int7.*dtype.int8"):
         results(path)
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ('unsupported = [("*", "*", "cdua", "why")]', "no device 'cdua'; there are cpu, cuda"),
+        ('unsupported = [("*", "int8", "*", "why")]\nknown_failures = "known.jsonl"', "is unsupported, so never tried"),
+        ("known_failures = ['known.jsonl']", "known_failures must be the path of a file"),
+    ],
+)
+def test_what_contradicts_itself_is_an_error(tmp_path: Path, said: str, message: str) -> None:
+    """A device that there is not, a failure of what is not judged, a list where a path is due."""
+    line = {"clause": "matrix_transpose/dtype.int8", "tier": "scope", "reason": "why"}
+    (tmp_path / "known.jsonl").write_text(json.dumps(line), encoding="utf-8")
+    with pytest.raises(TargetError, match=message):
+        results(written(tmp_path, RIGHT + said))
+
+
+def test_one_failure_in_two_files_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The backend's own file and one that is given; the same file twice is no contradiction."""
+    line = {"clause": "matrix_transpose/dtype.int8", "tier": "scope", "reason": "why"}
+    for name in ("known.jsonl", "more.jsonl"):
+        (tmp_path / name).write_text(json.dumps(line), encoding="utf-8")
+    command = ["check", str(written(tmp_path, RIGHT + 'known_failures = "known.jsonl"')), "--tier", "scope", "--known"]
+    assert main([*command, str(tmp_path / "more.jsonl")]) == 1
+    assert "are about the same failure: delete one" in capsys.readouterr().out
+    main([*command, str(tmp_path / "known.jsonl")])
+    assert "about the same failure" not in capsys.readouterr().out
 
 
 def test_an_op_without_function_is_unsupported_with_its_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

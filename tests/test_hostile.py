@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from einspec.card import load
@@ -86,7 +87,7 @@ def test_an_op_that_always_hangs_is_left_sooner(tmp_path: Path) -> None:
     """It may take the whole of --timeout three times."""
     path = tmp_path / "hostile.py"
     path.write_text("import numpy as np\ndef matrix_transpose(x):\n    while True: pass\n" + BESIDE, encoding="utf-8")
-    run = check(Request((str(path),), tiers=("scope",), timeout=1.5))
+    run = check(Request((str(path),), tiers=("scope",), timeout=3))
     late = [r for r in run.results if r.op == "matrix_transpose" and "--timeout" in r.reason]
     assert [r.verdict for r in late] == ["errored"] * 3
     assert run.complete
@@ -110,6 +111,15 @@ def test_system_exit_is_a_wrong_result(tmp_path: Path) -> None:
     assert found["matrix_transpose/dtype.int16"].verdict == "wrong"
     assert "SystemExit" in found["matrix_transpose/dtype.int16"].reason
     assert found["matrix_transpose/dtype.int32"].verdict == "holds"
+
+
+def test_what_an_op_has_started_ends_with_it(tmp_path: Path) -> None:
+    """In a session of its own as well, after the run and where the process is lost."""
+    begin = "import subprocess\nopen('pid', 'w').write(str(subprocess.Popen(['sleep', '987'], start_new_session=True).pid))"
+    for body in (begin, f"{begin}\nwhile True: pass"):
+        judged(tmp_path, body.replace("'pid'", repr(str(tmp_path / "pid"))), timeout=3.0)
+        started = int((tmp_path / "pid").read_text())
+        assert not psutil.pid_exists(started) or psutil.Process(started).status() == psutil.STATUS_ZOMBIE
 
 
 def test_what_is_printed_stays_out_of_the_output(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
