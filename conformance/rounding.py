@@ -306,7 +306,7 @@ class _Analysis:
         if op == "/":
             spread = np.where(eb < np.abs(b), (ea + np.abs(value.array) * eb) / (np.abs(b) - eb), np.inf)
             lost = np.isfinite(b) & (np.abs(b) > 1 / float(self.limits.smallest_normal))  # 1 / b is subnormal, or zero
-            spread = np.where(lost, np.maximum(spread, np.where(np.isfinite(value.array), np.abs(value.array), np.inf)), spread)
+            spread = np.where(lost, np.fmax(spread, np.where(np.isfinite(value.array), np.abs(value.array), np.inf)), spread)
             reciprocal = (a != 0) & np.isfinite(value.array) & (np.frexp(np.abs(b).astype(float))[0] != 0.5)
             least = np.where(reciprocal, float(self.limits.smallest_normal), 0.0)  # no product with 1 / b is exact
             return self.rounded(value, np.where((ea == 0) & (eb == 0) & ~lost, least, spread))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
 import pytest
 
 from einspec import load, ops
 from einspec.conformance import cases
+from einspec.conformance.trials import ordinary, plain_trial
 
 
 def test_the_scope_is_exhaustive_and_smallest_first() -> None:
@@ -31,6 +33,14 @@ def test_every_op_has_telling_calls(name: str) -> None:
     for case in bank:
         assert not case.empty
     assert cases.big(op) or not op.forms[next(iter(op.forms))].signature.inputs
+
+
+@pytest.mark.parametrize("name", ops())
+def test_what_stands_for_an_op_says_something(name: str) -> None:
+    """The calls by which memory, laws and transforms are judged know some of every output, a bound that is not infinite."""
+    for case in cases.bank(load(name))[:3]:
+        for want in plain_trial(case, ordinary(case)).expected.values():
+            assert want.bound is None or not np.isinf(want.bound).all()
 
 
 def test_big_calls_cross_the_limits_of_narrow_integers() -> None:

@@ -90,6 +90,24 @@ def test_rounded_sides_that_are_equal_by_chance_are_in_doubt() -> None:
     assert found.error.tolist() == [np.inf, 0, 0]
 
 
+def test_a_count_is_off_by_as_many_as_are_in_doubt() -> None:
+    """Of seven thirds two may be in either order: their ranks are off by one, and places further away are known."""
+    near = np.float32(1) + np.float32(2) ** -23
+    x = np.array([[9, 1, 2, 2 * near, 4, 6, 0]], np.float32)
+    rank = "a[t,e] = x[t,e] / 3\nrank[t,e] = sum[e1](a[t,e1] > a[t,e])"
+    assert analysed("x: t e -> rank: t e", rank, x=x).error.tolist() == [[0, 0, 1, 1, 0, 0, 0]]
+    place = f"{rank}\ny[t,c] = sum[e]((rank[t,e] == c) * (e + 1))"
+    found = analysed("x: t e, z: t c -> y: t c", place, x=x, z=np.zeros((1, 7)))
+    assert found.error.tolist() == [[0, 0, *[np.inf] * 4, 0]]
+    assert found.array[0, [0, 1, 6]].tolist() == [1, 6, 7]
+    tied = analysed("x: t e -> y: t e", f"{rank}\ny[t,e] = (rank[t,e] == 3) * 1", x=x)
+    assert tied.error.tolist() == [[0, 0, np.inf, np.inf, 0, 0, 0]]
+    both = analysed(
+        "x: t e -> y: t e", "a[t,e] = x[t,e] / 3\nb[t] = sum[e]((e == 2) * a[t,e])\ny[t,e] = (a[t,e] > b[t]) * (e > 2)", x=x
+    )
+    assert both.error.tolist() == [[0, 0, 0, np.inf, 0, 0, 0]]
+
+
 def test_ties_between_sums_of_whole_numbers_bind() -> None:
     """No order of adding them rounds: 1 + 4 + 16 + 16 is 36 + 1 whatever the order; of fractions it is chance."""
     x, w = np.array([[1, 2, 4, 4, 6, 1]], np.float32), np.ones(6, np.float32)
@@ -115,6 +133,15 @@ def test_a_quotient_may_be_a_product_with_the_reciprocal() -> None:
     assert abs(float(np.float32(2) * s[0] * (np.float32(1) / (s[0] + s[0]))) - 1) > 0
     assert 0 < found.error[0] < 2e-7
     assert not analysed("s: t -> y: t", "y[t] = s[t] / 4", s=s).error.any()
+
+
+def test_a_reciprocal_that_is_subnormal_may_be_zero() -> None:
+    """Compilers divide by multiplying, and flush: beyond 2**126 any quotient between 0 and the right one will do."""
+    s = np.array([2.0**125, 2.0**127, 2.0**127], np.float32)
+    found = analysed("s: t, a: t -> y: t", "y[t] = a[t] / s[t]", s=s, a=np.array([2.0**124, 2.0**126, np.inf], np.float32))
+    assert found.error[0] < 1e-7
+    assert 0.5 <= found.error[1] < 0.51
+    assert np.isinf(found.error[2])
 
 
 def test_of_two_alternatives_in_doubt_it_is_one() -> None:
