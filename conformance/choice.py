@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from einspec.conformance.bounds import Tensor
 from einspec.conformance.calls import Case
 from einspec.conformance.compare import Difference, Expected, difference
 from einspec.conformance.expect import analysed, bounded
-from einspec.conformance.rounding import Tensor
 
 Array = np.ndarray[Any, Any]
 

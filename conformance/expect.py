@@ -13,9 +13,10 @@ import numpy as np
 from einspec import oracle
 from einspec.card import Form
 from einspec.classes import OpClass, reads, split, transpose
+from einspec.conformance.bounds import Tensor, storing
 from einspec.conformance.calls import Case
 from einspec.conformance.compare import Expected
-from einspec.conformance.rounding import FUNCTION_ULPS, Tensor, analyse, storing
+from einspec.conformance.rounding import FUNCTION_ULPS, analyse
 from einspec.dtypes import COMPLEX, WIDE, finfo, numpy_dtype
 from einspec.formula import Apply, Binary, Bracket, Read, Reduce, terms, walk
 

@@ -3,9 +3,9 @@
 Every term is evaluated in float64 together with a bound on the absolute error that any order of computing it in the
 working precision can have. Nothing is scaled by the size of an array, and no tolerance is typed in: a sum of n terms has
 ``(n - 1) * eps * sum|terms|``, a product, a quotient and a function pass on what comes in and add one rounding of their own.
-A comparison that the errors of its sides could turn round is in doubt, and so is everything that depends on it, except that a
-count of comparisons is off by as many as are in doubt. So is one of
-rounded sides that are equal on these inputs by chance: that of sides which are equal whatever the inputs are is not.
+A comparison that the errors of its sides could turn round is in doubt, and so is everything that depends on it; a count of
+comparisons is off by as many as are in doubt. A comparison of rounded sides that are equal on these inputs by chance is in doubt
+too: one of sides that are equal whatever the inputs are is not.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from einspec.dtypes import finfo, numpy_dtype
+from einspec.conformance.bounds import Quantity, Tensor, all_whole, possible, storing
+from einspec.dtypes import numpy_dtype
 from einspec.formula import (
     Apply,
     Axis,
@@ -36,32 +37,6 @@ from einspec.shapes import Solution, atoms, expand
 Array = np.ndarray[Any, Any]
 FUNCTION_ULPS = 8
 """How many units in the last place exp, log, tanh and erf of a framework may be off."""
-
-
-@dataclass(frozen=True)
-class Quantity:
-    """An array with named axes and a bound on the error of each element; infinite where nothing can be said."""
-
-    value: Labelled
-    error: Array
-    """Of the shape of the array."""
-    whole: bool = False
-    """Whether it is made by adding and multiplying small whole numbers alone, which no order of doing so rounds."""
-
-
-@dataclass(frozen=True)
-class Tensor:
-    """A tensor of a definition and the bounds on its errors."""
-
-    array: Array
-    error: Array
-    whole: bool = False
-    """See :class:`Quantity`."""
-
-    @property
-    def doubt(self) -> Array:
-        """Where a tensor that holds integers or truth values may hold another one."""
-        return self.error >= 0.5
 
 
 def analyse(
@@ -97,7 +72,7 @@ class _Analysis:
     ) -> None:
         self.solution, self.given = solution, given
         self.machine = Machine(solution, {}, np, None, False)
-        self.tensors = {name: Tensor(array, np.zeros(array.shape), _whole(array)) for name, array in inputs.items()}
+        self.tensors = {name: Tensor(array, np.zeros(array.shape), all_whole(array)) for name, array in inputs.items()}
         self.limits = np.finfo(working)
         self.short = np.dtype("complex64" if working.startswith("complex") else "float32")
         self.stored = numpy_dtype(stored) if stored else None
@@ -121,7 +96,7 @@ class _Analysis:
     def term(self, node: Node) -> Quantity:
         if is_constant(node):
             constant = self.rounded(self.machine.term(node), np.zeros(()))
-            return replace(constant, whole=_whole(np.asarray(constant.value.array)))
+            return replace(constant, whole=all_whole(np.asarray(constant.value.array)))
         match node:
             case Axis():
                 return self.exact(self.machine.term(node))
@@ -160,7 +135,7 @@ class _Analysis:
         return machine
 
     def exact(self, value: Labelled) -> Quantity:
-        return Quantity(value, np.zeros(np.shape(value.array)), _whole(np.asarray(value.array)))
+        return Quantity(value, np.zeros(np.shape(value.array)), all_whole(np.asarray(value.array)))
 
     def read(self, tensor: Tensor, index: Any) -> Quantity:
         names = tuple(a for d in expand(index, self.solution.ranks) for a in atoms(d))
@@ -224,7 +199,7 @@ class _Analysis:
         machine = self.machine
         value = machine.contract([t.value for t in terms], bound)
         brackets = [t for t in terms if t.value.mask]
-        masks = [_possible(t) for t in brackets]
+        masks = [possible(t) for t in brackets]
         values = [t for t in terms if not t.value.mask]
         if all(np.asarray(t.value.array).dtype.kind in "iub" and not t.error.any() for t in terms):
             return self.exact(value)
@@ -367,31 +342,6 @@ def alternatives(left: Node, right: Node) -> tuple[Bracket, list[Node], list[Nod
         if against in other and len(one) > 1 and len(other) > 1:
             return bracket, [f for f in one if f != bracket], [f for f in other if f != against]
     return None
-
-
-def _possible(bracket: Quantity) -> Labelled:
-    """Return a bracket that is true wherever it may be."""
-    if not np.isinf(bracket.error).any():
-        return bracket.value
-    array = np.where(np.isinf(bracket.error), 1, bracket.value.array)
-    return Labelled(array, bracket.value.axes, mask=True)
-
-
-def storing(tensor: Tensor, dtype: np.dtype[Any]) -> Array:
-    """Return the error of rounding a tensor to a dtype once: none where the dtype holds an exact value."""
-    if dtype.kind in "iub":
-        return np.zeros(tensor.array.shape)
-    limits = finfo(dtype)
-    with np.errstate(all="ignore"):
-        inexact = (tensor.error > 0) | (tensor.array.astype(dtype).astype(np.float64) != tensor.array)
-        step = float(limits.eps) * np.abs(tensor.array) + float(limits.smallest_normal)
-        over = np.abs(tensor.array) + tensor.error > float(limits.max) * (1 - float(limits.eps))
-    return np.where(np.isfinite(tensor.array), np.where(over & inexact, np.inf, np.where(inexact, step, 0.0)), 0.0)
-
-
-def _whole(array: Array) -> bool:
-    """Whether all numbers are whole, and finite."""
-    return bool(np.isfinite(array).all() and np.array_equal(array, np.rint(array.real))) if array.dtype.kind in "fc" else True
 
 
 def _moved(array: Array) -> Array:

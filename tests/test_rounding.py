@@ -9,7 +9,8 @@ import pytest
 
 from einspec import oracle
 from einspec.card import compile_card
-from einspec.conformance.rounding import Tensor, analyse
+from einspec.conformance.bounds import Tensor
+from einspec.conformance.rounding import analyse
 from einspec.shapes import Solution, solve
 from einspec.tables import Card
 
