@@ -22,6 +22,8 @@ TRIES = 8
 """How many assignments are looked at for each call of a sample: many are not allowed."""
 BIG_WORK = 1_500_000
 """How many elements a big call has at most."""
+BROAD, BROAD_TRIES, TERMS = (48, 36, 28, 22, 17), 60, 1.5e7
+"""How long the axes of a broad call are, the longest that will do; how many sizes are tried; how many places there are."""
 
 
 @functools.lru_cache(maxsize=256)
@@ -159,7 +161,7 @@ def _least(space: Space, i: int, size: int) -> Any:
 
 
 def big(op: Op) -> list[Case]:
-    """Return calls in which index quantities cross 2**7, 2**8, 2**15 and 2**16, one axis after the other."""
+    """Return calls in which index quantities cross 2**7, 2**8, 2**15 and 2**16, one axis after the other, and a broad one."""
     found: list[Case] = []
     for space in _richest(op):
         dense = any(isinstance(n, Bracket) for e in space.form.equations for n in walk(e))
@@ -173,7 +175,28 @@ def big(op: Op) -> list[Case]:
                 if case is not None and _work(case) < BIG_WORK:
                     found.append(case)
                     break
-    return found
+    return [*found, *filter(None, [broad(op)])]
+
+
+def broad(op: Op) -> Case | None:
+    """Return a call of the default form in which all axes are long at once, as far as there is work for: past every block."""
+    rng = random.Random(op.name)
+    for space, longest in itertools.product(_richest(op), BROAD):
+        axes = [i for i, names in enumerate(space.variables) if not names[0].startswith("=")]
+        for attempt in range(BROAD_TRIES if axes else 0):
+            values = [rng.choice(c) if attempt > BROAD_TRIES // 2 else _greatest(c) for c in space.candidates]
+            for i, size in zip(axes, rng.sample(range(longest - 2 * len(axes), longest), len(axes)), strict=True):
+                values[i] = max(size, space.least[i])
+            case = space.case(values, 0)
+            little = math.prod(values[i] for i in axes) < TERMS
+            if little and case is not None and not case.empty and _work(case) < BIG_WORK:
+                return case
+    return None
+
+
+def _greatest(candidates: Sequence[Any]) -> Any:
+    """Return the greatest number of those that are to be tried; the last of what are not all numbers."""
+    return max(candidates) if all(isinstance(c, int | float | Fraction) for c in candidates) else candidates[-1]
 
 
 def _work(case: Case) -> int:

@@ -11,6 +11,8 @@ from einspec.conformance import OPT_IN, TIERS
 from einspec.conformance.behaviour import LAYOUTS, check_layout, conduct
 from einspec.conformance.declared import DEVICES, fits_device
 from einspec.conformance.definition import check_definition, check_empty
+from einspec.conformance.expect import loses_nan
+from einspec.conformance.gradients import check_gradient, gradients_of
 from einspec.conformance.judge import Context, Result, timed
 from einspec.conformance.known import holding_back
 from einspec.conformance.laws import check_law, laws_of
@@ -19,7 +21,7 @@ from einspec.conformance.nan import check_nan
 from einspec.conformance.scale.large import check_large
 from einspec.conformance.surroundings import changed, check_state, restore, surroundings
 from einspec.conformance.targets import Target, TargetError
-from einspec.conformance.transforms import TRANSFORMS, check_gradient, check_transform, gradients_of
+from einspec.conformance.transforms import TRANSFORMS, check_transform
 from einspec.conformance.trials import free_ties
 from einspec.conformance.typed import check_dtype, dtype_clauses
 from einspec.conformance.witness import told
@@ -89,10 +91,12 @@ def judge_unit(context: Context, clause: str, tier: str) -> list[Result]:
     adapter = context.session.adapter
     before = surroundings(adapter)
     token = free_ties.set(context.ties == "any")
+    lossy = loses_nan.set(context.bare and getattr(adapter, "loses_nan_in_maxima", False))
     try:
         return list(timed(holding_back(context, clause, tier, lambda: _guarded(context, clause, tier))))
     finally:
         free_ties.reset(token)
+        loses_nan.reset(lossy)
         for change in changed(before, surroundings(adapter)):
             context.changes.setdefault(change, f"{clause} ({tier})")
         restore(adapter, before)

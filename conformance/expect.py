@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,8 @@ from einspec.formula import Apply, Binary, Bracket, Read, Reduce, terms, walk
 
 Array = np.ndarray[Any, Any]
 EXACT = (OpClass.PERMUTATION, OpClass.GATHER)
+loses_nan: ContextVar[bool] = ContextVar("loses_nan", default=False)
+"""Whether the maxima of a framework may lose NaN, so that a function that takes a plain maximum may give anything there."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,20 @@ def expected(case: Case, inputs: Mapping[str, Array], maps: Mapping[str, Map] | 
         inputs: the input tensors, listed ones stacked.
         maps: the index maps of the case where they are known already.
     """
+    wants = _expected(case, inputs, maps)
+    if loses_nan.get() and traits_of(case.form).extreme:
+        return {name: _but_nan(want) for name, want in wants.items()}
+    return wants
+
+
+def _but_nan(want: Expected) -> Expected:
+    """Return what an output must be, except that anything will do where it is NaN."""
+    lost = np.isnan(want.array) if want.array.dtype.kind in "fc" else np.zeros(want.array.shape, bool)
+    bound = np.zeros(lost.shape) if want.bound is None else want.bound
+    return replace(want, how="bound", bound=np.where(lost, np.inf, bound), dtype=want.dtype_name) if lost.any() else want
+
+
+def _expected(case: Case, inputs: Mapping[str, Array], maps: Mapping[str, Map] | None) -> dict[str, Expected]:
     form, outputs = case.form, case.form.signature.outputs
     if traits_of(form).plain and all(s.name in form.data for s in form.signature.inputs):
         found = oracle.evaluate(case.solution, inputs)
@@ -233,6 +250,8 @@ class Traits:
     """How many tensors are read."""
     nodes: int
     """How many terms the definition has: what analysing it costs."""
+    extreme: bool
+    """Whether it takes a maximum or minimum, and no function of it."""
     operations: int
     """How many operations and functions there are."""
     sums: tuple[tuple[str, ...], ...]
@@ -254,6 +273,7 @@ def traits_of(form: Form) -> Traits:
         _multilinear(form),
         sum(isinstance(n, Read) for n in nodes),
         len(nodes),
+        any(isinstance(n, Reduce) and n.kind != "sum" for n in nodes) and not any(isinstance(n, Apply) for n in nodes),
         sum(1 if isinstance(n, Binary) else FUNCTION_ULPS if isinstance(n, Apply) else 0 for n in nodes),
         tuple(n.axes for n in nodes if isinstance(n, Reduce) and n.kind == "sum"),
     )

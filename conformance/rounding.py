@@ -4,8 +4,8 @@ Every term is evaluated in float64 together with a bound on the absolute error t
 working precision can have. Nothing is scaled by the size of an array, and no tolerance is typed in: a sum of n terms has
 ``(n - 1) * eps * sum|terms|``, a product, a quotient and a function pass on what comes in and add one rounding of their own.
 A comparison that the errors of its sides could turn round is in doubt, and so is everything that depends on it; a count of
-comparisons is off by as many as are in doubt. A comparison of rounded sides that are equal on these inputs by chance is in doubt
-too: one of sides that are equal whatever the inputs are is not.
+comparisons is off by as many as are in doubt. Rounded sides that are equal on these inputs by chance are in doubt too; those
+that are equal whatever the inputs are, are not.
 """
 
 from __future__ import annotations
@@ -279,7 +279,8 @@ class _Analysis:
         if op in ("+", "-"):
             return self.rounded(value, np.broadcast_to(ea + eb, value.array.shape))
         if op == "/":
-            spread = np.where(eb < np.abs(b), (ea + np.abs(value.array) * eb) / (np.abs(b) - eb), np.inf)
+            turned = np.where(eb > 0, np.abs(value.array) * eb, 0.0)
+            spread = np.where(eb < np.abs(b), (ea + turned) / (np.abs(b) - eb), np.inf)
             lost = np.isfinite(b) & (np.abs(b) > 1 / float(self.limits.smallest_normal))  # 1 / b is subnormal, or zero
             spread = np.where(lost, np.fmax(spread, np.where(np.isfinite(value.array), np.abs(value.array), np.inf)), spread)
             reciprocal = (a != 0) & np.isfinite(value.array) & (np.frexp(np.abs(b).astype(float))[0] != 0.5)
@@ -312,7 +313,8 @@ class _Analysis:
             case "sqrt":
                 return self.rounded(value, np.where(e > 0, np.sqrt(x + e) - np.sqrt(np.maximum(x - e, 0)), 0.0))
             case "tanh" | "erf":
-                return self.rounded(value, e * 1.13, FUNCTION_ULPS)  # the steepest slope of either: 2 / sqrt(pi)
+                steep = np.where(np.isinf(x) & (name == "erf"), np.inf, e * 1.13)  # the steepest slope of either: 2 / sqrt(pi)
+                return self.rounded(value, steep, FUNCTION_ULPS)  # GELU at infinity is NaN in PyTorch, of either sign
             case "abs":
                 return Quantity(value, e)
         step = np.floor if name == "floor" else np.ceil

@@ -179,6 +179,12 @@ def test_overflow_of_the_working_precision_is_unknown() -> None:
     assert np.isfinite(double.error).all()
 
 
+def test_gelu_at_infinity_is_unknown() -> None:
+    """Functions that ship give infinity or NaN at infinity, and 0 or NaN below; what it does not reach is known."""
+    found = analysed("x: t -> y: t", "y[t] = gelu(x[t])", x=np.array([np.inf, -np.inf, 2, np.nan]))
+    assert np.isinf(found.error).tolist() == [True, True, False, False]
+
+
 def test_tensors_on_the_way_may_be_stored_in_a_narrow_dtype() -> None:
     """Then each of them adds one rounding to it."""
     x = np.random.default_rng(3).standard_normal((4, 4)).astype(np.float32)

@@ -44,3 +44,12 @@ def looped(index, experts, order="token"):
 
     start = jnp.zeros(experts + 1, jnp.int32), jnp.full(flat.shape, -1, jnp.int32)
     return jax.lax.fori_loop(0, index.size, step, start)[1][:-1].reshape(index.shape)
+
+
+def plain_maximum(x, kernel_size):
+    """max_pool_blocks: jnp.max loses NaN on the CPU, depending on the shape."""
+    p, q = (kernel_size,) * 2 if isinstance(kernel_size, int) else kernel_size
+    b, c, h, w = x.shape
+    if min(p, q) < 1 or h % p or w % q or jnp.issubdtype(x.dtype, jnp.complexfloating):
+        raise ValueError("size")
+    return x.reshape(b, c, h // p, p, w // q, q).max(axis=(3, 5))

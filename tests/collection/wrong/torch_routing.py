@@ -120,3 +120,81 @@ def ascending_when_compiled(logits, capacity, softmax="experts"):
     rest = (0, max(capacity - len(logits), 0))
     pad = torch.nn.functional.pad
     return pad(value[:, :capacity], rest), pad(index[:, :capacity].int(), rest, value=-1)
+
+
+class _Combined(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, y, weights, index, position):
+        ctx.save_for_backward(y, weights, index, position)
+        return _combined(y, weights, index, position)
+
+    @staticmethod
+    def backward(ctx, grad):
+        y, weights, index, position = ctx.saved_tensors
+        with torch.enable_grad():
+            leaves = y.detach().requires_grad_(), weights.detach().requires_grad_()
+            of_y, of_weights = torch.autograd.grad(_combined(*leaves, index, position), leaves, grad)
+        return of_y, of_weights if ctx.needs_input_grad[0] else torch.zeros_like(weights), None, None
+
+
+class _Cleared(_Combined):
+    @staticmethod
+    def backward(ctx, grad):
+        found = _Combined.backward(ctx, grad)
+        grad.zero_()
+        return found[0], found[1] if ctx.needs_input_grad[1] else None, None, None
+
+
+def _combined(y, weights, index, position):
+    e, c, d = y.shape
+    inside = (index >= 0) & (index < e) & (position >= 0) & (position < c)
+    slot = torch.where(inside, index.long() * c + position, e * c)
+    wide = torch.promote_types(y.dtype, torch.float32)
+    rows = torch.cat([y.reshape(e * c, d), y.new_zeros(1, d)]).to(wide)[slot]
+    return (torch.where(inside, weights, 0).to(wide)[..., None] * rows).sum(1).to(y.dtype)
+
+
+def frozen_with_the_experts(y, weights, index, position):
+    """combine/grad.weights: no gradient of the weights where none of the experts is asked for.
+
+    Constructed.
+    """
+    return _Combined.apply(y, weights, index, position)
+
+
+def cotangent_as_scratch(y, weights, index, position):
+    """combine/grad.y: the backward pass clears the gradient that it was given, which others read as well.
+
+    Constructed.
+    """
+    return _Cleared.apply(y, weights, index, position)
+
+
+def eight_choices_at_most(x, k):
+    """top_k/def: beyond eight choices the last of equal values comes first.
+
+    Constructed.
+    """
+    if k > x.shape[1]:
+        raise ValueError("k")
+    if k <= 8:
+        index = torch.sort(x, dim=1, descending=True, stable=True).indices[:, :k]
+    else:
+        index = x.shape[1] - 1 - torch.sort(x.flip(1), dim=1, descending=True, stable=True).indices[:, :k]
+    return x.gather(1, index), index.int()
+
+
+def ties_with_what_is_masked(scores, bias, mask, k):
+    """select/transform.compile: the compiled function masks by -infinity, which allowed experts may score as well.
+
+    Constructed.
+    """
+    if k > scores.shape[1]:
+        raise ValueError("k")
+    choice = scores.to(torch.promote_types(scores.dtype, torch.float32)) + bias
+    order = torch.sort(choice.masked_fill(~mask, -torch.inf), dim=1, descending=True, stable=True).indices
+    if not torch.compiler.is_compiling():
+        order = torch.sort(choice, dim=1, descending=True, stable=True).indices
+        allowed = mask.gather(1, order)
+        order = order.gather(1, torch.sort((~allowed).int(), dim=1, stable=True).indices)
+    return torch.where(torch.arange(k) < mask.sum(1, keepdim=True), order[:, :k], -1).int()
