@@ -81,4 +81,7 @@ def _slots(function: Callable[..., Any], op: Op) -> list[inspect.Parameter] | No
     tensors = {s.name for f in op.forms.values() for s in f.signature.inputs}
     if any(p.kind is p.VAR_POSITIONAL for p in parameters):
         return [inspect.Parameter(f"_{n}", inspect.Parameter.POSITIONAL_ONLY) for n in op.card.params]
-    return [p for p in parameters[count:] if p.name not in tensors]
+    slots = [p for p in parameters[count:] if p.name not in tensors]
+    unnamed = [p for p in slots if p.name not in op.card.params]
+    extra = len(unnamed) - len(set(op.card.params) - {p.name for p in slots})  # inputs that some forms alone have
+    return [p for p in slots if p not in unnamed[: max(extra, 0)]] if len(unnamed) < len(slots) else slots

@@ -18,6 +18,8 @@ from einspec.shapes import expand
 
 SCOPE_LIMIT = 1024
 """How many size tuples of an op are tried where all of them would be more."""
+PLAIN_TRIES = 40
+"""How many sizes are tried with the usual numbers, before others are."""
 TRIES = 8
 """How many assignments are looked at for each call of a sample: many are not allowed."""
 BIG_WORK = 1_500_000
@@ -81,18 +83,19 @@ def bank(op: Op) -> tuple[Case, ...]:
     for space in spaces(op, sizes=tuple(range(2, 9))):
         if any(rank == 0 for rank in space.ranks.values()) and len(space.ranks) == 1:
             continue
-        wanted = 3 if len(spaces(op)) < 6 else 1
+        wanted, own = 3 if len(spaces(op)) < 6 else 1, 0
         for attempt in range(200):
-            if wanted == 0:
+            if own == wanted:
                 break
-            case = _distinct(space, rng, attempt)
+            case = _distinct(space, rng, attempt, usual=own == 0 and attempt < PLAIN_TRIES)
             if case is not None and not case.empty and str(case) not in found:
                 found[str(case)] = case
-                wanted -= 1
+                own += 1
     return tuple(sorted(found.values(), key=lambda c: (len(c.options), c.elements)))
 
 
-def _distinct(space: Space, rng: random.Random, attempt: int) -> Case | None:
+def _distinct(space: Space, rng: random.Random, attempt: int, usual: bool = False) -> Case | None:
+    """Return a call of a space with different sizes, with the usual numbers if asked for; None where the card forbids it."""
     axes = [i for i, names in enumerate(space.variables) if not names[0].startswith("=")]
     spread = 2 + len(axes) + attempt // 20
     sizes = rng.sample(range(2, max(spread, 2 + len(axes))), len(axes))
@@ -101,9 +104,9 @@ def _distinct(space: Space, rng: random.Random, attempt: int) -> Case | None:
     values = [rng.choice(c) if c else 2 for c in space.candidates]
     for i, size in zip(axes, sizes, strict=True):
         values[i] = max(size, space.least[i])
-    if attempt == 0:
-        usual = _defaults(space.op)
-        values = [usual.get(names, v) for names, v in zip(space.variables, values, strict=True)]
+    if usual:
+        known = _defaults(space.op)
+        values = [known.get(names, v) for names, v in zip(space.variables, values, strict=True)]
     if attempt % 2 == 0:
         values = _without_tuples(space, values)
     return space.case(values, attempt)
@@ -161,7 +164,7 @@ def _least(space: Space, i: int, size: int) -> Any:
 
 
 def big(op: Op) -> list[Case]:
-    """Return calls in which index quantities cross 2**7, 2**8, 2**15 and 2**16, one axis after the other, and a broad one."""
+    """Return calls in which index quantities cross 2**7, 2**8, 2**15 and 2**16, one axis after the other."""
     found: list[Case] = []
     for space in _richest(op):
         dense = any(isinstance(n, Bracket) for e in space.form.equations for n in walk(e))
@@ -175,13 +178,19 @@ def big(op: Op) -> list[Case]:
                 if case is not None and _work(case) < BIG_WORK:
                     found.append(case)
                     break
-    return [*found, *filter(None, [broad(op)])]
+    return found
 
 
-def broad(op: Op) -> Case | None:
-    """Return a call of the default form in which all axes are long at once, as far as there is work for: past every block."""
-    rng = random.Random(op.name)
-    for space, longest in itertools.product(_richest(op), BROAD):
+@functools.lru_cache(maxsize=256)
+def broad(op: Op) -> tuple[Case, ...]:
+    """Return a call of every form in which all axes are long at once, as far as there is work for: past every block."""
+    found = {id(s.form): case for s in spaces(op) if all(r == 1 for r in s.ranks.values()) and (case := _broad(s)) is not None}
+    return tuple(found.values())
+
+
+def _broad(space: Space) -> Case | None:
+    rng = random.Random(space.op.name)
+    for longest in BROAD:
         axes = [i for i, names in enumerate(space.variables) if not names[0].startswith("=")]
         for attempt in range(BROAD_TRIES if axes else 0):
             values = [rng.choice(c) if attempt > BROAD_TRIES // 2 else _greatest(c) for c in space.candidates]

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from einspec.classes import OpClass
 from einspec.conformance import cases
 from einspec.conformance.big import huge
 from einspec.conformance.drawn import property_result
@@ -24,9 +25,12 @@ def check_definition(context: Context, tier: str) -> Iterator[Result]:
     elif tier == "property":
         yield property_result(context)
     else:
-        chosen = cases.big(context.op)
+        broad = cases.broad(context.op)
+        chosen = [*cases.big(context.op), *(broad[:1] if context.session.compiles else broad)]
         found = [plain_trial(c, ordinary(c)) for c in chosen] + huge(context.op)
-        found += [plain_trial(c, filled(c, "float32", "small", 1)) for c in chosen if c.form.selects]
+        deciding = [c for c in chosen if c.form.kind in (OpClass.SELECTION, OpClass.NONLINEAR) and c.form.data]
+        found += [plain_trial(c, filled(c, "float32", "small", 1)) for c in deciding]
+        found += [plain_trial(c, filled(c, "float32", "special", 1, context.subnormals)) for c in deciding if c in broad]
         yield context.trials("def", "big", found) if found else context.not_run("def", "big", "no axis can grow")
 
 

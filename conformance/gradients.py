@@ -25,8 +25,8 @@ Array = np.ndarray[Any, Any]
 NAMESPACES = {"torch": "torch", "jax": "jax.numpy"}
 WIDER = 2.0**30 + 1
 """What cotangents of float64 are multiplied by, so that float32 does not hold them, and their sums are exact all the same."""
-FORMS = 12
-"""Of how many forms at most the gradients are judged, where a call costs no compilation."""
+CALLS, WAYS = 24, 4
+"""On how many calls gradients are judged where none costs a compilation, and on how many of them in every way."""
 
 
 def check_gradient(context: Context, wrt: str) -> Iterator[Result]:
@@ -35,25 +35,28 @@ def check_gradient(context: Context, wrt: str) -> Iterator[Result]:
     if "vjp" not in getattr(context.session.adapter, "transforms", {}):
         yield context.not_run(clause, "transform", f"{context.session.target.framework} has no gradients")
         return
-    able = [c for c in context.bank if wrt in c.form.data]
-    few = [c for c in able if not c.options][:2] or able[:2]
-    others = {id(c.form): c for c in reversed(able) if c.form not in [f.form for f in few]}
-    chosen = few[:1] if context.session.compiles else [*few, *reversed(others.values())][:FORMS]
-    found = [t for c in chosen for t in _gradients(context, c, wrt)]
-    yield context.trials(clause, "transform", found, refusable=context.bare)
+    able = sorted((c for c in context.bank if wrt in c.form.data), key=lambda c: len(c.options))
+    chosen = list({id(c): c for c in (*able[:1], *able[-1:])}.values()) if context.session.compiles else able[:CALLS]
+    plain = [Gradient(context, case, wrt, shuffled(case)) for case in chosen]
+    result = context.trials(clause, "transform", [g.trial() for g in plain], refusable=context.bare)
+    if result.verdict == "holds":
+        ways = context.trials(clause, "transform", [t for g in plain[:WAYS] for t in _ways(g)])
+        ways.instances += result.instances
+        result = ways if ways.verdict == "wrong" else result
+        result.instances = ways.instances
+    yield result
 
 
-def _gradients(context: Context, case: Case, wrt: str) -> Iterator[Trial]:
-    """Yield the gradient on ordinary values, with NaN in what is not read, and asked for in all the ways that a caller may."""
-    adapter, arrays = context.session.adapter, shuffled(case)
-    plain = Gradient(context, case, wrt, arrays)
-    yield plain.trial()
-    if (case.form.values or len(case.form.data) < len(case.form.signature.inputs)) and traits_of(case.form).multilinear:
+def _ways(plain: Gradient) -> Iterator[Trial]:
+    """Yield the gradient with NaN in what is not read, and asked for in all the ways that a caller may."""
+    context, case, wrt, arrays = plain.context, plain.case, plain.wrt, plain.arrays
+    adapter = context.session.adapter
+    if case.form.values or len(case.form.data) < len(case.form.signature.inputs):
         spoiled = {k: v.copy() for k, v in arrays.items()}
         for name in case.form.data:
             spoiled[name].reshape(-1)[unread(case, spoiled, name)] = np.nan
         if any(np.isnan(spoiled[n]).any() for n in case.form.data):
-            yield Gradient(context, case, wrt, spoiled).trial("with NaN in every place that the definition does not read")
+            yield plain.trial("with NaN in every place that the definition does not read", arrays=spoiled)
     if context.session.compiles:
         return
     if len(case.form.data) > 1:
@@ -84,13 +87,20 @@ class Gradient:
         found = gradient(case, arrays, self.outer, wrt)
         self.wanted = self.differentiated() if found is None else found
 
-    def trial(self, how: str = "", alone: bool = False, memory: Callable[[Any], Any] = lambda x: x) -> Trial:
+    def trial(
+        self,
+        how: str = "",
+        alone: bool = False,
+        memory: Callable[[Any], Any] = lambda x: x,
+        arrays: Mapping[str, Array] | None = None,
+    ) -> Trial:
         """Return the call that asks for it.
 
         Args:
             how: what is special about it, in words.
             alone: no other input is differentiated.
             memory: lays out a cotangent.
+            arrays: inputs that differ in nothing that is read.
         """
         adapter, session = self.context.session.adapter, self.context.session
         case, signature, outer = self.case, self.case.form.signature, self.outer
@@ -119,7 +129,7 @@ class Gradient:
         want = Expected(self.wanted.astype(dtype), "values") if exact else Expected(self.wanted, "bound", bound, dtype.name)
         wants = {"gradient": want, **{f"cotangent of {name}": Expected(outer[name]) for name in kept}}
         text = f"the gradient of {self.wrt}, given those of the outputs" + f", {how}" * bool(how)
-        return Trial(case, self.arrays, wants, call, direct=True, how=text)
+        return Trial(case, arrays or self.arrays, wants, call, direct=True, how=text)
 
     def differentiated(self) -> Array:
         """Return the gradient of the oracle itself, computed by the framework in float64."""

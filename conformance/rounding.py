@@ -30,6 +30,7 @@ from einspec.formula import (
     Read,
     Reduce,
     factors,
+    walk,
 )
 from einspec.oracle import Labelled, Machine, is_constant, open_rests, operands
 from einspec.shapes import Solution, atoms, expand
@@ -107,8 +108,11 @@ class _Analysis:
             case Binary("*"):
                 return self.contract([self.term(f) for f in factors(node)], None)
             case Binary(op, left, right):
-                found = self.arithmetic(op, self.term(left), self.term(right))
+                varies = any(isinstance(n, Read) for n in walk(right))
+                found = self.arithmetic(op, self.term(left), self.term(right), varies)
                 return self.either(found, *choice) if op == "+" and (choice := alternatives(left, right)) else found
+            case Apply("exp", Binary("-", left, right)):
+                return self.function("exp", self.shifted(self.term(left), self.term(right)))
             case Apply(function, argument):
                 return self.function(function, self.term(argument))
             case Reduce("sum", names, body):
@@ -158,6 +162,7 @@ class _Analysis:
         if array.dtype.kind in "iub":
             return Quantity(value, np.broadcast_to(error, array.shape))
         inexact = (error > 0) | (array.astype(self.short) != array)
+        inexact |= (array != 0) & (np.abs(array) < float(self.limits.smallest_normal))  # flushed, on one way or another
         step = ulps * float(self.limits.eps) * np.abs(array) + float(self.limits.smallest_normal)
         total = np.where(inexact, error + step, error)
         total = np.where(np.abs(array) > float(self.limits.max), np.inf, total)
@@ -273,7 +278,8 @@ class _Analysis:
         array: Array = self.machine.spread(found, other.axes).array
         return array
 
-    def arithmetic(self, op: str, left: Quantity, right: Quantity) -> Quantity:
+    def arithmetic(self, op: str, left: Quantity, right: Quantity, varies: bool = False) -> Quantity:
+        """Return the result of an operation; a divisor that varies may itself be rounded, though here it is a short number."""
         (a, b), (ea, eb), axes = self.aligned(left, right)
         value = Labelled(self.machine.arithmetic(op, a, b), axes)
         if op in ("+", "-"):
@@ -283,11 +289,21 @@ class _Analysis:
             spread = np.where(eb < np.abs(b), (ea + turned) / (np.abs(b) - eb), np.inf)
             lost = np.isfinite(b) & (np.abs(b) > 1 / float(self.limits.smallest_normal))  # 1 / b is subnormal, or zero
             spread = np.where(lost, np.fmax(spread, np.where(np.isfinite(value.array), np.abs(value.array), np.inf)), spread)
-            reciprocal = (a != 0) & np.isfinite(value.array) & (np.frexp(np.abs(b).astype(float))[0] != 0.5)
+            reciprocal = (a != 0) & np.isfinite(value.array) & (varies | (np.frexp(np.abs(b).astype(float))[0] != 0.5))
             least = np.where(reciprocal, float(self.limits.smallest_normal), 0.0)  # no product with 1 / b is exact
             return self.rounded(value, np.where((ea == 0) & (eb == 0) & ~lost, least, spread))
         unsure = np.broadcast_to(ea + eb, value.array.shape) > 0
         return Quantity(value, np.where(unsure, np.inf, 0.0))
+
+    def shifted(self, left: Quantity, right: Quantity) -> Quantity:
+        """Return the argument of ``exp(x - m)``, which may be ``x - (m + log(sum))`` and is then rounded as x and m are.
+
+        Where that rounding is a whole step of the exponent, nobody computes it so.
+        """
+        found = self.arithmetic("-", left, right)
+        (a, b), _, axes = self.aligned(left, right)
+        away = self.machine.spread(Labelled(float(self.limits.eps) * (np.abs(a) + np.abs(b)), axes), found.value.axes).array
+        return replace(found, error=found.error + np.where(away < 1, away, 0.0))
 
     def either(self, found: Quantity, bracket: Bracket, one: Sequence[Node], other: Sequence[Node]) -> Quantity:
         """Return one of two alternatives: where it is in doubt which, it is no further from either than they are apart."""

@@ -129,11 +129,21 @@ def under_vmap(context: Context, block: Block) -> Trial:
 
 
 def compiled_scope(op: Op, chosen: Sequence[Case], empty: bool) -> list[Case]:
-    """Return the calls that a framework which compiles each is given: fewer the longer the definition, some of every form."""
+    """Return the calls that a framework which compiles each is given: fewer the longer the definition.
+
+    There are some of every form, and every number that a card has tried is in one of them.
+    """
     nodes = max(traits_of(f).nodes for f in op.forms.values())
     count = min(COMPILED_SCOPE, COMPILED_SCOPE * COMPILED_NODES // nodes) // (4 if empty else 1)
     each = max(1, count // len(op.forms))
-    return [c for form in op.forms.values() for c in spread([c for c in chosen if c.form is form], each)]
+    plainest = sorted(chosen, key=lambda c: len(c.options))  # first, because a file may offer no other
+    found = [c for form in op.forms.values() for c in spread([c for c in plainest if c.form is form], each)]
+    tried = {number for c in found for number in c.solution.values.items()}
+    for case in plainest if not empty else ():
+        new = set(case.solution.values.items()) - tried
+        if new:
+            found, tried = [*found, case], tried | new
+    return found
 
 
 def spread(chosen: Sequence[Case], count: int) -> list[Case]:
