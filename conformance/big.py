@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -37,9 +36,9 @@ def huge(op: Op) -> list[Trial]:
         form = space.form
         exact = form.kind is OpClass.SELECTION or traits_of(form).multilinear
         if exact and form.values:
-            found += [t for case in _grown(space, most=2) for t in _at_points(case)]
+            found += [t for case in _grown(space) for t in _at_points(case)]
         elif any(not mask for _, mask in form.selects.values()):
-            found += [_selection(case) for case in _grown(space, most=1) if _rows(case) <= MOST_ROWS]
+            found += [_selection(case) for case in _grown(space) if _rows(case) <= MOST_ROWS]
     return found
 
 
@@ -49,31 +48,26 @@ def _rows(case: Case) -> int:
     return math.prod(case.solution.shape(next(s for s in case.form.signature.outputs if s.name == name))[:-1])
 
 
-def _grown(space: Space, most: int) -> Iterator[Case]:
-    """Yield calls in which one variable after the other is huge, or so many at once, and the others are as small as tells."""
+def _grown(space: Space) -> Iterator[Case]:
+    """Yield calls in which one variable after the other is huge and the others are as small as tells.
+
+    Never two: right code may hold an element for each pair of a token and an expert.
+    """
     few = _choices(space)
-    able = [i for i, names in enumerate(space.variables) if not few & set(names)]
-    for huge_ones in (chosen for count in range(1, most + 1) for chosen in itertools.combinations(able, count)):
-        for size in SIZES:
+    for i, names in enumerate(space.variables):
+        for size in SIZES if not few & set(names) else ():
             values = [
                 c[min(1, len(c) - 1)] if not n[0].startswith("=") else c[0]
                 for n, c in zip(space.variables, space.candidates, strict=True)
             ]
-            if any(space.variables[i][0].startswith("=") and not isinstance(values[i], int) for i in huge_ones):
+            if names[0].startswith("=") and not isinstance(values[i], int):
                 continue
-            for i in huge_ones:
-                values[i] = size
+            values[i] = size
             case = space.case(values)
-            if case is not None and _held(case) <= MOST_ELEMENTS:
+            outputs = sum(math.prod(case.solution.shape(s)) for s in case.form.signature.outputs) if case else 0
+            if case is not None and case.elements + outputs <= MOST_ELEMENTS:
                 yield case
                 break
-
-
-def _held(case: Case) -> int:
-    """Return how many elements a call has, or a choice among as many as its indices may be."""
-    solution, form = case.solution, case.form
-    bounds = (term.value(solution.sizes, solution.values) for _, term in form.values.values())
-    return max(case.elements + sum(math.prod(solution.shape(s)) for s in form.signature.outputs), *bounds, 0)
 
 
 def _choices(space: Space) -> set[str]:

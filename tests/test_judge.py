@@ -21,13 +21,14 @@ from einspec.conformance.targets import Target, find
 
 
 def judged(functions: dict[str, Callable[..., Any]], framework: str = "numpy", bare: bool = True) -> dict[str, Result]:
-    """Return the worst result of every clause of every function, by full clause id."""
+    """Return the worst result of every clause of every function, the first of equals, by full clause id."""
     adapter = importlib.import_module(f"einspec.impls.{framework}")
     session = Session(Target("mine", adapter, functions, "", bare), "cpu")
     found: dict[str, Result] = {}
     for op in functions:
         for result in judge(Context(session, load(op))):
-            if found.get(result.clause) is None or result.verdict in ("wrong", "errored"):
+            before = found.setdefault(result.clause, result)
+            if not bad({"": before}) and bad({"": result}):
                 found[result.clause] = result
     assert found
     return found

@@ -161,10 +161,8 @@ def test_huge_calls_reach_the_last_token_row_and_slot() -> None:
 
 def test_a_huge_call_is_judged_where_the_work_allows() -> None:
     """The order of very many tokens by expert is too much work at any coordinate, their rows and counts are not."""
-    few, many = (t for t in huge(load("group")) if t.arrays["index"].size > 2**15)
-    assert few.case.params["experts"] < 2**15 < many.case.params["experts"]
-    for trial in (few, many):
-        assert {name: len(want.array) for name, want in trial.expected.items()} == {"order": 0, "row": POINTS, "counts": POINTS}
+    (trial,) = (t for t in huge(load("group")) if t.arrays["index"].size > 2**15)
+    assert {name: len(want.array) for name, want in trial.expected.items()} == {"order": 0, "row": POINTS, "counts": POINTS}
 
 
 @pytest.mark.parametrize(

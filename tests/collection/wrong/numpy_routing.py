@@ -579,21 +579,3 @@ def divides_by_the_bare_sum(logits, bias, k, preset, groups=1, keep=1, scale=1.0
         total = raw.sum(1, keepdims=True)
         weights = np.where(total != 0, scale * raw / np.where(total != 0, total, 1), 0)
     return weights.astype(wide), index.astype(np.int32)
-
-
-def keys_in_32_bits(index, experts):
-    """group/def: sorts by one key of expert and place, which overflows where both are many.
-
-    Constructed.
-    """
-    t, k = index.shape
-    flat = index.reshape(-1).astype(np.int64)
-    own = np.where((flat >= 0) & (flat < experts), flat, experts)
-    with np.errstate(over="ignore"):
-        key = own.astype(np.int32) * np.int32(t * k) + np.arange(t * k, dtype=np.int32)
-    order = np.argsort(key, kind="stable")
-    row = np.empty(t * k, np.int32)
-    row[order] = np.arange(t * k, dtype=np.int32)
-    none = own == experts
-    counts = np.bincount(own, minlength=experts + 1)[:experts].astype(np.int32)
-    return np.where(none[order], -1, order).astype(np.int32), np.where(none, -1, row).astype(np.int32).reshape(t, k), counts
