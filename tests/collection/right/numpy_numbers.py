@@ -122,3 +122,54 @@ def scores_in_double(scores, index, valid, routes="mean"):
     with np.errstate(all="ignore"):
         mean = scores.astype(np.float64)[valid].sum(0) / max(n, 1)
         return np.asarray((shares * mean).sum() * e, _wide(scores).dtype)
+
+
+def deviation_over_mean(x, ddof=0, eps=0.0):
+    """cv_squared: the square of a quotient of which one part is a root."""
+    if eps:
+        raise NotImplementedError("eps")
+    y = _wide(x)
+    if len(y) <= ddof or not y.any():
+        return np.zeros((), y.dtype)
+    with np.errstate(all="ignore"):
+        return np.asarray((y.std(ddof=ddof) / y.mean()) ** 2)
+
+
+def softmax_by_its_logarithm(logits, fn="softmax"):
+    """score: exp of the difference to the logarithm of the sum."""
+    if fn != "softmax":
+        raise NotImplementedError(fn)
+    x = _wide(logits)
+    if x.shape[1] == 0:
+        return x
+    with np.errstate(all="ignore"):
+        top = x.max(1, keepdims=True)
+        return np.exp(x - (top + np.log(np.exp(x - top).sum(1, keepdims=True))))
+
+
+def scaled_in_the_end(scores, index, norm="none", eps=0.0, least=0.0, scale=1.0):
+    """route_weights: divides first, which may lose the last bits of subnormal numbers."""
+    if norm not in ("none", "sum"):
+        raise NotImplementedError(norm)
+    s = _wide(scores)
+    kind = s.dtype.type
+    inside = (index >= 0) & (index < s.shape[1])
+    raw = np.zeros(index.shape, s.dtype)
+    t, k = np.nonzero(inside)
+    raw[t, k] = s[t, index[t, k].astype(np.int64)]
+    with np.errstate(all="ignore"):
+        if norm == "none":
+            return np.where(inside, raw * kind(scale), kind(0))
+        total = np.maximum(raw.sum(1, keepdims=True) + kind(eps), kind(least))
+        share = np.where(inside & (total != 0), raw / np.where(total == 0, kind(1), total), kind(0))
+        return np.where(share == 0, kind(0), share * kind(scale))
+
+
+def ranks_under_another_name(index, by=None, order="token"):
+    """priority: what ranks the tokens comes under a name of its own."""
+    t, k = index.shape
+    if order == "token":
+        return np.arange(t * k, dtype=np.int32).reshape(t, k)
+    if order != "choice" or by is not None:
+        raise NotImplementedError(order)
+    return (np.arange(k)[None] * t + np.arange(t)[:, None]).astype(np.int32)
