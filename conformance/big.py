@@ -13,9 +13,10 @@ from einspec.classes import OpClass
 from einspec.conformance.calls import Case, Space, spaces
 from einspec.conformance.choice import descends
 from einspec.conformance.compare import Difference, Expected
-from einspec.conformance.expect import analysed, output_dtype, traits_of
+from einspec.conformance.expect import analysed, output_dtype
 from einspec.conformance.scale.hashed import queues
 from einspec.conformance.session import Trial
+from einspec.conformance.traits import traits_of
 from einspec.conformance.trials import filled, free_ties
 from einspec.dtypes import numpy_dtype
 from einspec.points import Points

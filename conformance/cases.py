@@ -152,7 +152,7 @@ def telling(op: Op) -> tuple[Case, ...]:
     rng = random.Random(op.name)
     for space in spaces(op, most_rank=MOST_RANK + 1, sizes=(2, 3, 4)):
         if MOST_RANK + 1 in space.ranks.values() and sum(space.ranks.values()) <= MOST_RANK + 2:
-            case = next((c for i in range(20) if (c := _distinct(space, rng, i)) is not None), None)
+            case = next((c for i in range(20) if (c := _distinct(space, rng, i, usual=i == 0)) is not None), None)
             if case is not None:
                 found[str(case)] = case
     return tuple(sorted(found.values(), key=lambda c: c.elements))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from einspec.card import Op, load
 from einspec.conformance import OPT_IN, TIERS
 from einspec.conformance.behaviour import LAYOUTS, check_layout, conduct
-from einspec.conformance.declared import DEVICES, fits_device
+from einspec.conformance.declared import unknown_devices
 from einspec.conformance.definition import check_definition, check_empty
 from einspec.conformance.expect import loses_nan
 from einspec.conformance.gradients import check_gradient, gradients_of
@@ -121,11 +121,8 @@ def check_declared(target: Target) -> None:
     Raises:
         TargetError: an id or a device is unknown, or two entries are about the same failure; the message gives what there is.
     """
-    devices = {*DEVICES, *getattr(target.adapter, "known_devices", ()), *target.adapter.devices()}
-    for entry in target.unsupported if hasattr(target.adapter, "known_devices") else ():
-        if entry.device != "*" and not any(fits_device(entry.device, d) or fits_device(d, entry.device) for d in devices):
-            have = ", ".join(sorted(devices))
-            raise TargetError(f"{target.name}: unsupported: {entry.what}: no device {entry.device!r}; there are {have}")
+    for problem in unknown_devices(target.unsupported, target.adapter):
+        raise TargetError(f"{target.name}: {problem}")
     for i, known_failure in enumerate(target.known):
         same = next((k for k in target.known[:i] if k.overlaps(known_failure) and k.where != known_failure.where), None)
         if same:

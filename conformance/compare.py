@@ -57,9 +57,9 @@ def difference(got: Array, expected: Expected) -> Difference | None:
     elif got.tobytes() == want.tobytes():
         return None
     elif expected.how == "bits":
-        wrong = (_bytes(got) != _bytes(want)).any(-1) & ~(_isnan(got) & _isnan(want))
+        wrong = (_bytes(got) != _bytes(want)).any(-1) & ~(is_nan(got) & is_nan(want))
     else:
-        wrong = ~((got == want) | (_isnan(got) & _isnan(want)))
+        wrong = ~((got == want) | (is_nan(got) & is_nan(want)))
     if not wrong.any():
         return None
     position = tuple(int(i) for i in np.argwhere(wrong)[0])
@@ -71,7 +71,8 @@ def _bytes(array: Array) -> Array:
     return np.asarray(np.ascontiguousarray(array)[..., None].view(np.uint8))
 
 
-def _isnan(array: Array) -> Array:
+def is_nan(array: Array) -> Array:
+    """Return where numbers of any dtype are NaN."""
     with np.errstate(invalid="ignore"):
         return np.asarray(array != array)
 
@@ -80,4 +81,4 @@ def _outside(got: Array, want: Array, bound: Any) -> Array:
     wide = got.astype(np.complex128 if got.dtype.kind == "c" else np.float64)
     with np.errstate(all="ignore"):
         near = (np.abs(wide - want) <= bound) | np.isinf(bound)
-    return np.asarray(~(near | (wide == want) | (_isnan(wide) & _isnan(want))))
+    return np.asarray(~(near | (wide == want) | (is_nan(wide) & is_nan(want))))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,6 +94,24 @@ def read_unsupported(entries: Any) -> list[Unsupported]:
             raise DeclarationError(f"unsupported: {entry!r}: {problem}")
         found.append(item)
     return found
+
+
+def unknown_devices(entries: Iterable[Unsupported], adapter: Any) -> Iterator[str]:
+    """Yield which entries name a device that there is not, as far as an adapter says which it knows."""
+    if not hasattr(adapter, "known_devices"):
+        return
+    devices = {*DEVICES, *adapter.known_devices, *adapter.devices()}
+    for entry in entries:
+        if entry.device != "*" and not any(fits_device(entry.device, d) or fits_device(d, entry.device) for d in devices):
+            yield f"unsupported: {entry.what}: no device {entry.device!r}; there are {', '.join(sorted(devices))}"
+
+
+def never_tried(known: Iterable[Known], unsupported: Sequence[Unsupported]) -> Iterator[str]:
+    """Yield which known failures are of clauses that are unsupported."""
+    for item in known:
+        op, _, clause = item.clause.partition("/")
+        if any(entry.covers(op, clause, item.device) for entry in unsupported):
+            yield f"{item.where}: {item.clause} is unsupported, so never tried: delete one of the two"
 
 
 def read_known(path: Path) -> list[Known]:

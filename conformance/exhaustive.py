@@ -15,8 +15,9 @@ from einspec.classes import OpClass
 from einspec.conformance.calls import Case, make_case, spaces
 from einspec.conformance.cases import bank, batch_axis
 from einspec.conformance.compare import Expected
-from einspec.conformance.expect import output_dtype, traits_of, widen
+from einspec.conformance.expect import output_dtype, widen
 from einspec.conformance.session import Trial
+from einspec.conformance.traits import traits_of
 from einspec.conformance.trials import filled, plain_trial, ramps
 from einspec.conformance.values import flushed, specials
 from einspec.dtypes import numpy_dtype

@@ -13,10 +13,11 @@ from einspec.card import Form
 from einspec.classes import OpClass
 from einspec.conformance.calls import Case
 from einspec.conformance.compare import Expected
-from einspec.conformance.expect import gradient, moves, output_dtype, summands, traits_of
+from einspec.conformance.expect import gradient, moves, output_dtype, summands
 from einspec.conformance.judge import Context, Result
 from einspec.conformance.nan import unread
 from einspec.conformance.session import Trial
+from einspec.conformance.traits import traits_of
 from einspec.conformance.trials import own_dtype, shuffled
 from einspec.conformance.values import fill
 from einspec.dtypes import COMPLEX, FLOAT8, FLOATS, GROUPS, WIDE

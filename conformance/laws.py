@@ -13,10 +13,11 @@ from einspec.card import LAW_HELPERS, Op, load, paths, term
 from einspec.conformance import cases
 from einspec.conformance.calls import Case, make_case
 from einspec.conformance.compare import Difference, Expected
-from einspec.conformance.expect import expected, gradient, summands, traits_of
+from einspec.conformance.expect import expected, gradient, summands
 from einspec.conformance.judge import Context, Result
 from einspec.conformance.scope import scope_result
 from einspec.conformance.session import Trial
+from einspec.conformance.traits import traits_of
 from einspec.conformance.trials import filled, ordinary, plain_trial
 from einspec.conformance.values import fill
 from einspec.shapes import atoms, expand

@@ -13,9 +13,9 @@ from einspec.conformance import cases, crowds
 from einspec.conformance.batches import single
 from einspec.conformance.calls import Case
 from einspec.conformance.exhaustive import Block, assignments, levels, rankings
-from einspec.conformance.expect import traits_of
 from einspec.conformance.judge import Context, Result
 from einspec.conformance.session import Trial
+from einspec.conformance.traits import traits_of
 from einspec.conformance.trials import filled, makes_up, plain_trial, ramps, strata
 
 Array = np.ndarray[Any, Any]

@@ -19,7 +19,7 @@ import numpy as np
 from einspec.card import Op, aliases, load, paths
 from einspec.conformance.calling import adapted, arguments, in_order
 from einspec.conformance.cases import bank
-from einspec.conformance.declared import DeclarationError, Known, Unsupported, read_known, read_unsupported
+from einspec.conformance.declared import DeclarationError, Known, Unsupported, never_tried, read_known, read_unsupported
 from einspec.dtypes import ALL
 
 GROUP = "einspec.backends"
@@ -251,10 +251,8 @@ def _said(name: str, module: ModuleType) -> dict[str, Any]:
         unsupported = read_unsupported(getattr(module, "unsupported", []))
     except DeclarationError as error:
         raise TargetError(f"{name}: {error}") from error
-    for item in known:
-        op, _, clause = item.clause.partition("/")
-        if any(entry.covers(op, clause, item.device) for entry in unsupported):
-            raise TargetError(f"{name}: {item.where}: {item.clause} is unsupported, so never tried: delete one of the two")
+    for problem in never_tried(known, unsupported):
+        raise TargetError(f"{name}: {problem}")
     return {"unsupported": unsupported, "known": known}
 
 

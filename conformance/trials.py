@@ -13,9 +13,10 @@ import numpy as np
 from einspec.classes import OpClass
 from einspec.conformance.calls import Case
 from einspec.conformance.choice import Choice, loosened
-from einspec.conformance.expect import EXACT, analysed, bounded, expected, moves, rounds, traits_of
+from einspec.conformance.expect import EXACT, analysed, bounded, expected, moves, rounds
 from einspec.conformance.session import Trial
 from einspec.conformance.targets import USUAL
+from einspec.conformance.traits import traits_of
 from einspec.conformance.values import fill, made_up, ramp
 from einspec.dtypes import GROUPS, INTEGERS, numpy_dtype
 

@@ -219,10 +219,10 @@ def _assertion(trial: Trial, framework: str) -> list[str]:
         lines.append(f"expected = {literal(want.array).partition('  #')[0]}")
         lines.append(f'print("expected", expected, "got", {got}, sep="\\n")')
         if want.how == "bound":
-            known = want.bound[np.isfinite(want.bound)] if want.bound is not None else np.zeros(0)
-            lines.append(
-                f"assert np.allclose({found}, expected, rtol=1e-6, atol={np.max(known, initial=1e-6):.3g}, equal_nan=True)"
-            )
+            lines.append(f"bound = {literal(np.asarray(want.bound)).partition('  #')[0]}")
+            lines.append(f"found = {found}.astype(expected.dtype)")
+            lines.append("same = (found == expected) | (np.isnan(found) & np.isnan(expected))")
+            lines.append("assert np.all(same | np.isinf(bound) | (np.abs(found - expected) <= bound))")
             continue
         lines.append(f"assert {found}.dtype == expected.dtype and {found}.shape == expected.shape")
         if want.how == "bits" and (want.array == want.array).all():

@@ -254,3 +254,23 @@ def test_the_script_of_a_file_whose_name_is_no_identifier_runs(tmp_path: Path) -
         assert result.witness is not None
         done = subprocess.run([sys.executable, "-c", result.witness["script"]], capture_output=True, text=True, cwd="/")
         assert "AssertionError" in done.stderr, done.stderr
+
+
+def test_the_script_of_a_bounded_result_judges_as_the_judge_does(tmp_path: Path) -> None:
+    """A small element that is wrong fails it, beside large ones of larger bounds; mended, NaN and all, it passes."""
+    wrong = "np.where(np.abs(y) < 0.25, y * 1.0001, y)"
+    source = (
+        "import numpy as np\ndef score(logits, fn='softmax'):\n    if fn != 'softmax':\n        raise NotImplementedError(fn)\n"
+    )
+    source += "    x = logits.astype(np.result_type(logits.dtype, np.float32))\n    with np.errstate(all='ignore'):\n"
+    source += "        y = np.exp(x - x.max(1, keepdims=True, initial=-np.inf))\n        y = y / y.sum(1, keepdims=True)\n"
+    path = tmp_path / "mine.py"
+    path.write_text(f"{source}    return {wrong}\n", encoding="utf-8")
+    (target,) = find(str(path))
+    results = judge(Context(Session(target, "cpu"), load("score")))
+    scripts = [r.witness["script"] for r in results if r.witness and r.witness.get("script")]
+    assert len(scripts) > 3
+    for text, status in ((wrong, 1), ("y", 0)):
+        path.write_text(f"{source}    return {text}\n", encoding="utf-8")
+        done = [subprocess.run([sys.executable, "-c", s], capture_output=True, text=True, check=False) for s in scripts]
+        assert {d.returncode for d in done} == {status}, [d.stderr for d in done]

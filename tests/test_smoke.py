@@ -73,6 +73,7 @@ FAULTS = {
         ("unsupported = [('stakc', '*', '*', 'no')]", "no op 'stakc'"),
         ("unsupported = [('stack/nam', '*', '*', 'no')]", "no clause 'nam'; it has nan"),
         ("unsupported = [('stack', '*', '*', '')]", "a reason is missing"),
+        ("known_devices = ('box',)\nunsupported = [('stack', '*', 'bxo', 'no')]", "no device 'bxo'; there are box, box:0, cpu"),
         ("unsupported = None", "unsupported is None"),
         ("known_failures = 3", "known_failures is 3"),
         ("known_failures = 'nowhere.jsonl'", "nowhere.jsonl cannot be read"),

@@ -17,7 +17,8 @@ from einspec import oracle, pointwise
 from einspec.card import Op, compile_card, load
 from einspec.conformance import cases
 from einspec.conformance.calls import Case, spaces
-from einspec.conformance.expect import traits_of, widen
+from einspec.conformance.expect import widen
+from einspec.conformance.traits import traits_of
 from einspec.conformance.trials import ramps
 from einspec.formula import FUNCTIONS, MACROS, Reduce, walk
 from einspec.shapes import Solution, solve

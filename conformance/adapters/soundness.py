@@ -22,7 +22,7 @@ from einspec.conformance.adapters.offered import (
     check_transforms,
 )
 from einspec.conformance.clauses import clauses
-from einspec.conformance.declared import DeclarationError, read_known, read_unsupported
+from einspec.conformance.declared import DeclarationError, never_tried, read_known, read_unsupported, unknown_devices
 from einspec.conformance.targets import ADAPTER
 from einspec.conformance.values import ramp
 from einspec.dtypes import ALL, numpy_dtype
@@ -89,11 +89,13 @@ def check_declared(bench: Bench) -> Iterator[Finding]:
         yield Finding("declared", "PROBLEM", f"known_failures is {short(path)}", "give the path of a file, from the module on")
         return
     problems = [problem for entry in entries for problem in _wrong_entry(entry)]
+    unsupported = [] if problems else read_unsupported(entries)
     known = []
     try:
         known = read_known(Path(bench.adapter.__file__ or "").parent / path) if path else []
     except DeclarationError as error:
         problems.append(str(error))
+    problems += [*unknown_devices(unsupported, bench.adapter), *never_tried(known, unsupported)]
     problems += [f"{k.where}: {problem}" for k in known for problem in _no_clause(k.clause)]
     for problem in problems:
         yield Finding("declared", "PROBLEM", problem, "einspec check would refuse it: mend the entry, or delete it")

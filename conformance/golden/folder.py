@@ -11,11 +11,11 @@ import numpy as np
 
 import einspec
 from einspec.card import Form, Op, load
-from einspec.conformance.expect import traits_of
 from einspec.conformance.golden.vectors import Vector, plain, vectors
 from einspec.conformance.misfits import Misfit, error_text, misfits
 from einspec.conformance.pool import side_by_side
 from einspec.conformance.targets import USUAL
+from einspec.conformance.traits import traits_of
 from einspec.conformance.typed import dtype_clauses
 
 FORMAT = 1

@@ -23,13 +23,14 @@ from einspec.classes import OpClass
 from einspec.conformance import cases
 from einspec.conformance.calls import Case
 from einspec.conformance.exhaustive import assignable, assignments, levels, rankings
-from einspec.conformance.expect import EXACT, traits_of
+from einspec.conformance.expect import EXACT
 from einspec.conformance.golden.covering import covering
 from einspec.conformance.golden.telling import telling
 from einspec.conformance.nan import unread
 from einspec.conformance.scope import spread
 from einspec.conformance.session import Trial
 from einspec.conformance.targets import USUAL
+from einspec.conformance.traits import traits_of
 from einspec.conformance.trials import filled, plain_trial, ramps, strata
 from einspec.conformance.typed import dtype_clauses
 from einspec.dtypes import ALL

@@ -13,13 +13,14 @@ from einspec.card import Form, Op, paths
 from einspec.conformance import cases
 from einspec.conformance.calls import Case
 from einspec.conformance.clauses import judge, units
-from einspec.conformance.expect import EXACT, analysed, traits_of
+from einspec.conformance.expect import EXACT, analysed
 from einspec.conformance.judge import Context
 from einspec.conformance.mutation.mutants import Mutant, as_function, evaluated
 from einspec.conformance.mutation.proof import proof
 from einspec.conformance.scope import routed_trials, scope_cases, scope_trial
 from einspec.conformance.session import Session, Trial
 from einspec.conformance.targets import Target
+from einspec.conformance.traits import traits_of
 from einspec.conformance.trials import ordinary, plain_trial
 from einspec.impls import numpy as adapter
 

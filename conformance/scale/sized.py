@@ -13,7 +13,8 @@ import numpy as np
 from einspec.card import Form, Op
 from einspec.classes import OpClass
 from einspec.conformance.calls import Case, Space, spaces
-from einspec.conformance.expect import EXACT, output_dtype, traits_of
+from einspec.conformance.expect import EXACT, output_dtype
+from einspec.conformance.traits import traits_of
 from einspec.conformance.trials import own_dtype
 from einspec.dtypes import numpy_dtype
 from einspec.formula import Bracket, Reduce, base, factors, walk
