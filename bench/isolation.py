@@ -16,16 +16,16 @@ from collections.abc import Sequence
 
 ISOLATED = """
 if __name__ == "__main__":
-    from einspec.conformance.request import Request
-    from einspec.conformance.run import check
+    from einspec.conformance.run.request import Request
+    from einspec.conformance.run.run import check
     print(len(check(Request(("numpy",), {ops!r})).results))
 """
 PLAIN = """
 from einspec import load
 from einspec.conformance.clauses import judge
-from einspec.conformance.judge import Context
-from einspec.conformance.session import Session
-from einspec.conformance.targets import find
+from einspec.conformance.judge.judge import Context
+from einspec.conformance.judge.session import Session
+from einspec.conformance.targets.load import find
 (target,) = find("numpy")
 session = Session(target, "cpu")
 ops = [op for op in target.functions if not {ops!r} or op in {ops!r}]

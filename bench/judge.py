@@ -23,11 +23,12 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from einspec import load, oracle, solve
+from einspec import load, solve
 from einspec.conformance.clauses import judge
-from einspec.conformance.judge import Context
-from einspec.conformance.session import Session
-from einspec.conformance.targets import find
+from einspec.conformance.judge.judge import Context
+from einspec.conformance.judge.session import Session
+from einspec.conformance.targets.load import find
+from einspec.semantics import oracle
 
 OPS = ("pixel_shuffle", "split_heads", "tile", "unfold")
 LIMITS = {"numpy": 50, "torch": 50, "jax": 1000}

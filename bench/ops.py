@@ -45,11 +45,11 @@ import numpy as np
 import torch
 
 import einspec
+from einspec.calls import cases
 from einspec.card import Op
-from einspec.classes import OpClass
-from einspec.conformance import cases
-from einspec.formula import Axis, Group
-from einspec.shapes import Solution, dimension_text
+from einspec.language.formula import Axis, Group
+from einspec.language.linear import OpClass
+from einspec.solve import Solution, dimension_text
 
 torch.set_num_threads(1)
 with contextlib.suppress(AttributeError, OSError):  # only the GNU C library has it

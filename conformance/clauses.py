@@ -6,25 +6,25 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from einspec.answers.expect import loses_nan
 from einspec.card import Op, load
 from einspec.conformance import OPT_IN, TIERS
-from einspec.conformance.behaviour import LAYOUTS, check_layout, conduct
-from einspec.conformance.declared import unknown_devices
-from einspec.conformance.definition import check_definition, check_empty
-from einspec.conformance.expect import loses_nan
-from einspec.conformance.gradients import check_gradient, gradients_of
-from einspec.conformance.judge import Context, Result, timed
-from einspec.conformance.known import holding_back
-from einspec.conformance.laws import check_law, laws_of
-from einspec.conformance.misfits import check_error, misfits
-from einspec.conformance.nan import check_nan
-from einspec.conformance.scale.large import check_large
-from einspec.conformance.surroundings import changed, check_state, restore, surroundings
-from einspec.conformance.targets import Target, TargetError
-from einspec.conformance.transforms import TRANSFORMS, check_transform
-from einspec.conformance.trials import free_ties
-from einspec.conformance.typed import check_dtype, dtype_clauses
-from einspec.conformance.witness import told
+from einspec.conformance.checks.behaviour import LAYOUTS, check_layout, conduct
+from einspec.conformance.checks.definition import check_definition, check_empty
+from einspec.conformance.checks.gradients import check_gradient, gradients_of
+from einspec.conformance.checks.large.judged import check_large
+from einspec.conformance.checks.laws import check_law, laws_of
+from einspec.conformance.checks.misfits import check_error, misfits
+from einspec.conformance.checks.nan import check_nan
+from einspec.conformance.checks.surroundings import changed, check_state, restore, surroundings
+from einspec.conformance.checks.transforms import TRANSFORMS, check_transform
+from einspec.conformance.checks.trials import free_ties
+from einspec.conformance.checks.typed import check_dtype, dtype_clauses
+from einspec.conformance.judge.judge import Context, Result, timed
+from einspec.conformance.judge.known import holding_back
+from einspec.conformance.judge.witness import told
+from einspec.conformance.targets.declared import unknown_devices
+from einspec.conformance.targets.load import Target, TargetError
 
 CONDUCT = ("pure", "repeat", "device")
 Check = Callable[[Context, str, str], Iterable[Result]]

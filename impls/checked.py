@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from einspec.card import load
 from einspec.dtypes import GROUPS, dtype_name
-from einspec.shapes import ShapeError, solve
+from einspec.solve import ShapeError, solve
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

@@ -1,8 +1,8 @@
 """einspec: an executable, citable specification of tensor ops, and a judge for implementations of them."""
 
 from einspec.card import CardError, Op, load, paths, resolve
-from einspec.formula import FormulaError
-from einspec.shapes import ParameterError, ShapeError, solve
+from einspec.language.formula import FormulaError
+from einspec.solve import ParameterError, ShapeError, solve
 
 __version__ = "1.0.0"
 SPEC_VERSION = "1.0"

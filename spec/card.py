@@ -15,10 +15,10 @@ from typing import Any
 
 import msgspec
 
-from einspec.classes import OpClass, classify
 from einspec.dtypes import ALL as DTYPES
 from einspec.dtypes import GROUPS, WIDE
-from einspec.formula import (
+from einspec.inline import inline
+from einspec.language.formula import (
     Axis,
     Binary,
     Bracket,
@@ -38,12 +38,12 @@ from einspec.formula import (
     parse_term,
     walk,
 )
-from einspec.formula import (
+from einspec.language.formula import (
     Param as ParamNode,
 )
-from einspec.inline import inline
-from einspec.shapes import ParameterError, Signature, integer, parse_signature
-from einspec.tables import KINDS, Card, Laws, Param, SameAs, Variant
+from einspec.language.linear import OpClass, classify
+from einspec.language.tables import KINDS, Card, Laws, Param, SameAs, Variant
+from einspec.solve import ParameterError, Signature, integer, parse_signature
 
 OPS = Path(__file__).parent / "ops"
 LAW_HELPERS: dict[str, Callable[..., Any]] = {"len": len, "ones_like": lambda x: x * 0 + 1}

@@ -30,6 +30,10 @@ GROUPS = {
 """``ordered``: has a maximum; ``number``: can be summed; ``inexact``: has a mean; ``index``: counts or points to something."""
 
 
+USUAL = {"index": "int32", "bool": "bool"}
+"""The dtype that everything must take, by group, where it is not float32."""
+
+
 @functools.cache
 def numpy_dtype(name: str) -> np.dtype[Any]:
     """Return the NumPy dtype of a name, from ml_dtypes where NumPy has none."""

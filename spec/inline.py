@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from einspec.formula import (
+from einspec.language.formula import (
     Axis,
     Equation,
     FormulaError,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from einspec.conformance.judge import Result, Verdict
+from einspec.conformance.judge.judge import Result, Verdict
 from einspec.conformance.reports import writing
-from einspec.conformance.request import Request
-from einspec.conformance.run import Run
+from einspec.conformance.run.request import Request
+from einspec.conformance.run.run import Run
 
 HOSTILE = "</script><script>window.pwned = 1</script><img src=x onerror='window.pwned = 2'> `a` | *b* \u2028 \ud800 {{data}}"
 WITNESS = {

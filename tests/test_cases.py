@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from einspec import load, ops
-from einspec.conformance import cases
-from einspec.conformance.trials import ordinary, plain_trial
+from einspec.calls import cases
+from einspec.conformance.checks.trials import ordinary, plain_trial
 
 
 def test_the_scope_is_exhaustive_and_smallest_first() -> None:

@@ -10,10 +10,10 @@ import pytest
 from sources import RIGHT, WRONG, written
 
 from einspec.conformance.cli import main
-from einspec.conformance.judge import Result
+from einspec.conformance.judge.judge import Result
 from einspec.conformance.reports import report
 from einspec.conformance.reports.lines import schema
-from einspec.conformance.run import Request, Run, agreements
+from einspec.conformance.run.run import Request, Run, agreements
 
 
 def test_a_right_file_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

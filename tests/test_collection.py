@@ -17,9 +17,9 @@ import pytest
 
 from einspec import load
 from einspec.conformance.clauses import CHECKS, clauses, judge
-from einspec.conformance.judge import Context, Result
-from einspec.conformance.session import Session
-from einspec.conformance.targets import ADAPTER, Target
+from einspec.conformance.judge.judge import Context, Result
+from einspec.conformance.judge.session import Session
+from einspec.conformance.targets.load import ADAPTER, Target
 
 COLLECTION = Path(__file__).parent / "collection"
 WRONG = re.compile(r"(?P<op>\w+)/(?P<clause>[\w.]+): (?P<what>.+?)\. +(?:Imitates (?P<url>https://\S+)|Constructed)\.")

@@ -9,15 +9,15 @@ import pytest
 from sources import RIGHT, WRONG, written
 
 from einspec.card import load
-from einspec.conformance import definition
+from einspec.conformance.checks import definition
+from einspec.conformance.checks.typed import dtypes_of
 from einspec.conformance.clauses import check_declared, judge
 from einspec.conformance.cli import main
-from einspec.conformance.declared import DeclarationError, read_known, read_unsupported
-from einspec.conformance.judge import Context, Result
+from einspec.conformance.judge.judge import Context, Result
+from einspec.conformance.judge.session import Session
 from einspec.conformance.reports import report
-from einspec.conformance.session import Session
-from einspec.conformance.targets import TargetError, find
-from einspec.conformance.typed import dtypes_of
+from einspec.conformance.targets.declared import DeclarationError, read_known, read_unsupported
+from einspec.conformance.targets.load import TargetError, find
 
 TIERS = ("scope", "property")
 
@@ -194,9 +194,10 @@ def test_a_line_that_cannot_be_right_is_an_error(tmp_path: Path, text: str, mess
 
 def test_a_stored_call_is_the_same_bit_for_bit(tmp_path: Path) -> None:
     """Every kind of parameter and dtype survives being written as JSON."""
-    from einspec.conformance.cases import bank
-    from einspec.conformance.replay import rebuild, record
-    from einspec.conformance.trials import filled, plain_trial
+    from einspec.calls.cases import bank
+    from einspec.calls.inputs import filled
+    from einspec.conformance.checks.trials import plain_trial
+    from einspec.conformance.judge.replay import rebuild, record
 
     for name in ("pixel_shuffle", "capacity", "gate", "unfold", "top_k"):
         op = load(name)

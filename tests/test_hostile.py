@@ -13,12 +13,12 @@ import psutil
 import pytest
 
 from einspec.card import load
-from einspec.conformance import processes
 from einspec.conformance.clauses import units
-from einspec.conformance.judge import Result
+from einspec.conformance.judge.judge import Result
 from einspec.conformance.reports import report
-from einspec.conformance.request import Request
-from einspec.conformance.run import Run, check
+from einspec.conformance.run import processes
+from einspec.conformance.run.request import Request
+from einspec.conformance.run.run import Run, check
 
 BESIDE = """
 def merge_heads(x):

@@ -11,8 +11,8 @@ import pytest
 from reports import WITNESS, file, made, one
 
 from einspec.conformance.cli import main
-from einspec.conformance.declared import DeclarationError, read_known
 from einspec.conformance.reports import report
+from einspec.conformance.targets.declared import DeclarationError, read_known
 
 HALVES = "import numpy as np\ndef split_heads(x, num_heads):\n    b, n, d = x.shape\n"
 WRONG = f"{HALVES}    return x.reshape(b, num_heads, n, d // num_heads)\n"
@@ -46,7 +46,7 @@ CASES = [
 def test_a_call_that_cannot_be_made_again_says_why(replay: dict[str, Any], why: str) -> None:
     """Whatever is wrong with it: the inputs, the parameters, or what is stored."""
     from einspec.card import load
-    from einspec.conformance.replay import NotReplayableError, rebuild
+    from einspec.conformance.judge.replay import NotReplayableError, rebuild
 
     with pytest.raises(NotReplayableError) as caught:
         rebuild(load("split_heads"), replay)

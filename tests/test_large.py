@@ -13,17 +13,20 @@ import numpy as np
 import pytest
 
 import einspec
-from einspec import load, oracle, pointwise
-from einspec.conformance import cases
-from einspec.conformance.expect import widen
-from einspec.conformance.judge import Context, Result
-from einspec.conformance.scale import hashed, large, places, sized
-from einspec.conformance.scale.hashed import BLOCK, Hashed, made, queues
-from einspec.conformance.session import Session
-from einspec.conformance.targets import Target
-from einspec.conformance.trials import ramps
+from einspec import load
+from einspec.answers.expect import widen
+from einspec.calls import cases, hashed
+from einspec.calls.hashed import BLOCK, Hashed, queues
+from einspec.calls.inputs import ramps
+from einspec.conformance.checks.large import judged as large
+from einspec.conformance.checks.large import places, sized
+from einspec.conformance.checks.large.sized import made
+from einspec.conformance.judge.judge import Context, Result
+from einspec.conformance.judge.session import Session
+from einspec.conformance.targets.load import Target
 from einspec.impls import numpy as right
-from einspec.points import Points
+from einspec.semantics import oracle, pointwise
+from einspec.semantics.points import Points
 
 Array = np.ndarray[Any, Any]
 MANY, LONG = 2**12, 2**6
@@ -321,7 +324,7 @@ class Unread:
 
 def test_too_many_terms_are_given_up_before_any_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     """That costs no time, however many chunks the terms would have come in."""
-    monkeypatch.setattr("einspec.points.CHUNK", 2)
+    monkeypatch.setattr("einspec.semantics.points.CHUNK", 2)
     case = next(c for c in cases.bank(load("expert_counts")) if c.shapes[0] == (4, 3))
     with pytest.raises(OverflowError):
         Points(case.solution, {"index": Unread()}, 10).at("counts", np.array([[0]]))

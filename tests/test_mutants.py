@@ -14,7 +14,8 @@ import psutil
 import pytest
 
 from einspec import load
-from einspec.conformance import cases, exhaustive
+from einspec.calls import cases
+from einspec.conformance.checks import exhaustive
 from einspec.conformance.cli import main
 from einspec.conformance.mutation import court, score
 from einspec.conformance.mutation.mutants import MOST, MOST_INLINED, as_function, candidates, mutants

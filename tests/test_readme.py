@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from einspec.card import load, paths
-from einspec.conformance import show
 from einspec.conformance.cli import main
 from einspec.conformance.mutation.mutants import MOST, MOST_INLINED, candidates, mutants
+from einspec.pages import text as show
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

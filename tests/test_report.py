@@ -18,15 +18,15 @@ from reports import HOSTILE, WITNESS, backend, file, made, one
 
 from einspec.conformance.cli import main, parser
 from einspec.conformance.commands import UsageError
-from einspec.conformance.judge import VERDICTS, Verdict
+from einspec.conformance.judge.judge import VERDICTS, Verdict
+from einspec.conformance.judge.witness import rows
 from einspec.conformance.reports import report
 from einspec.conformance.reports.lines import schema
 from einspec.conformance.reports.merge import read_all
 from einspec.conformance.reports.page import witness_rows
 from einspec.conformance.reports.summary import badges, markdown
 from einspec.conformance.reports.writing import Writer
-from einspec.conformance.request import Request
-from einspec.conformance.witness import rows
+from einspec.conformance.run.request import Request
 
 HOLDS = one("stack/def", "holds")
 WRONG = one("stack/def", "wrong", "y: 1 of 2 elements differ", witness=WITNESS)

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from einspec import oracle
 from einspec.card import compile_card
-from einspec.conformance.bounds import Tensor
-from einspec.conformance.rounding import analyse
-from einspec.shapes import Solution, solve
-from einspec.tables import Card
+from einspec.language.tables import Card
+from einspec.semantics import oracle
+from einspec.semantics.bounds import Tensor
+from einspec.semantics.rounding import analyse
+from einspec.solve import Solution, solve
 
 Array = np.ndarray[Any, Any]
 

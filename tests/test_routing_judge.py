@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 
 import einspec.impls.numpy as backend
+from einspec.answers.choice import descends
+from einspec.calls.values import specials
 from einspec.card import load
-from einspec.conformance.big import POINTS, huge
-from einspec.conformance.choice import descends
+from einspec.conformance.checks.big import POINTS, huge
+from einspec.conformance.checks.exhaustive import assignments, evaluate_stacked, rankings
 from einspec.conformance.clauses import judge
-from einspec.conformance.exhaustive import assignments, evaluate_stacked, rankings
-from einspec.conformance.judge import Context, Result
-from einspec.conformance.session import Session
-from einspec.conformance.targets import Target
-from einspec.conformance.values import specials
-from einspec.oracle import evaluate
-from einspec.points import Points
+from einspec.conformance.judge.judge import Context, Result
+from einspec.conformance.judge.session import Session
+from einspec.conformance.targets.load import Target
+from einspec.semantics.oracle import evaluate
+from einspec.semantics.points import Points
 
 Array = np.ndarray[Any, Any]
 

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 import einspec
-from einspec import oracle
+from einspec.calls import cases
+from einspec.calls.inputs import ramps
+from einspec.calls.space import Case
 from einspec.card import Form, load
-from einspec.conformance import cases
-from einspec.conformance.calls import Case
-from einspec.conformance.trials import ramps
-from einspec.tables import SameAs
+from einspec.language.tables import SameAs
+from einspec.semantics import oracle
 
 Array = np.ndarray[Any, Any]
 RUNNABLE = {"numpy": "numpy", "torch": "torch", "jax": "jax", "einops": "numpy"}

@@ -9,10 +9,10 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from einspec.conformance.adapters.bench import Bench, Finding, differs
-from einspec.conformance.adapters.smoke import tried
-from einspec.conformance.adapters.soundness import CHECKS
 from einspec.conformance.cli import main
+from einspec.conformance.smoke.bench import Bench, Finding, differs
+from einspec.conformance.smoke.smoke import tried
+from einspec.conformance.smoke.soundness import CHECKS
 
 SOUND = """
 import numpy as np
@@ -279,7 +279,7 @@ def test_wrong_use_says_so(arguments: list[str], said: str, capsys: pytest.Captu
 
 def test_the_layouts_of_the_suite_are_known() -> None:
     """The names that smoke accepts are those that the judge asks for."""
-    from einspec.conformance.behaviour import LAYOUTS
+    from einspec.conformance.checks.behaviour import LAYOUTS
 
     own = importlib.import_module("einspec.impls.numpy").layouts(np.zeros((2, 3), np.float32))
     assert set(own) <= set(LAYOUTS)

@@ -11,10 +11,10 @@ import pytest
 
 import einspec
 from einspec.card import CardError, Op, aliases, compile_card, load, paths, read_card, resolve
-from einspec.classes import OpClass
-from einspec.formula import FormulaError
-from einspec.shapes import parse_signature
-from einspec.tables import Card, schema
+from einspec.language.formula import FormulaError
+from einspec.language.linear import OpClass
+from einspec.language.tables import Card, schema
+from einspec.solve import parse_signature
 
 OPS = einspec.ops()
 PLAIN = """

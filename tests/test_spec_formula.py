@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from einspec.formula import (
+from einspec.language.formula import (
     FUNCTIONS,
     MACROS,
     Apply,

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from einspec import oracle
 from einspec.card import Op, compile_card
-from einspec.formula import FormulaError, OpCall
 from einspec.inline import inline
-from einspec.shapes import solve
-from einspec.tables import Card, Param
+from einspec.language.formula import FormulaError, OpCall
+from einspec.language.tables import Card, Param
+from einspec.semantics import oracle
+from einspec.solve import solve
 
 
 def op(signature: str, definition: str, params: dict[str, Param] | None = None) -> Op:

@@ -13,16 +13,16 @@ import numpy as np
 import pytest
 
 import einspec
-from einspec import oracle, pointwise
+from einspec.answers.expect import widen
+from einspec.calls import cases
+from einspec.calls.inputs import ramps
+from einspec.calls.space import Case, spaces
 from einspec.card import Op, compile_card, load
-from einspec.conformance import cases
-from einspec.conformance.calls import Case, spaces
-from einspec.conformance.expect import widen
-from einspec.conformance.traits import traits_of
-from einspec.conformance.trials import ramps
-from einspec.formula import FUNCTIONS, MACROS, Reduce, walk
-from einspec.shapes import Solution, solve
-from einspec.tables import Card
+from einspec.language.formula import FUNCTIONS, MACROS, Reduce, walk
+from einspec.language.tables import Card
+from einspec.semantics import oracle, pointwise
+from einspec.semantics.traits import traits_of
+from einspec.solve import Solution, solve
 
 Array = np.ndarray[Any, Any]
 OPS = einspec.ops()

@@ -13,12 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import einspec
-from einspec import oracle, render
+from einspec.calls import cases
+from einspec.calls.inputs import ramps
 from einspec.card import Op, compile_card, load
-from einspec.conformance import cases, show
-from einspec.conformance.example import MOST_ELEMENTS, evaluated, example
-from einspec.conformance.trials import ramps
-from einspec.formula import (
+from einspec.language.formula import (
     COMPARISONS,
     FUNCTIONS,
     OPERATORS,
@@ -39,7 +37,11 @@ from einspec.formula import (
     Tuple,
     parse,
 )
-from einspec.tables import Card
+from einspec.language.tables import Card
+from einspec.pages import render
+from einspec.pages import text as show
+from einspec.pages.example import MOST_ELEMENTS, evaluated, example
+from einspec.semantics import oracle
 
 OPS = einspec.ops()
 PARAMS = frozenset({"left", "pad_value"})
@@ -414,10 +416,10 @@ def test_the_catalogue_is_filtered_by_words(words: str, found: set[str]) -> None
 
 def test_showing_a_page_loads_no_framework() -> None:
     """A page is there at once: it waits for no framework, no test library and no terminal library."""
-    code = "import sys; from einspec.conformance import show; show.show('unfold'); print(*sys.modules)"
+    code = "import sys; from einspec.pages import text; text.show('unfold'); print(*sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = {m.partition(".")[0] for m in ran.stdout.split()}
     assert not loaded & {"torch", "jax", "hypothesis", "rich", "einops", "pytest"}
-    code = code.replace("show.show('unfold')", "show.catalogue()")
+    code = code.replace("text.show('unfold')", "text.catalogue()")
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not re.search(r"\bnumpy\b", ran.stdout)

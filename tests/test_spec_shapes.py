@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from einspec.card import load
-from einspec.shapes import ParameterError, ShapeError, Solution, solve
+from einspec.solve import ParameterError, ShapeError, Solution, solve
 
 Shape = tuple[int, ...]
 

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 import einspec
-from einspec import oracle
+from einspec.answers.expect import gradient
+from einspec.calls import cases
+from einspec.calls.inputs import ramps
+from einspec.calls.space import Case
 from einspec.card import Op, compile_card, load
-from einspec.classes import OpClass, transpose
-from einspec.conformance import cases
-from einspec.conformance.calls import Case
-from einspec.conformance.expect import gradient
-from einspec.conformance.trials import ramps
-from einspec.shapes import TensorSpec, solve
-from einspec.tables import Card
+from einspec.language.linear import OpClass, transpose
+from einspec.language.tables import Card
+from einspec.semantics import oracle
+from einspec.solve import TensorSpec, solve
 
 Array = np.ndarray[Any, Any]
 OPS = einspec.ops()

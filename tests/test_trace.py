@@ -14,12 +14,12 @@ import einspec
 from einspec import load
 from einspec.card import OPS, Op, compile_card
 from einspec.conformance import trace
+from einspec.conformance.checks.laws import KINDS, laws_of
 from einspec.conformance.clauses import CHECKS, clauses, judge
-from einspec.conformance.judge import Context
-from einspec.conformance.laws import KINDS, laws_of
-from einspec.conformance.session import Session
-from einspec.conformance.targets import find
-from einspec.tables import Card
+from einspec.conformance.judge.judge import Context
+from einspec.conformance.judge.session import Session
+from einspec.conformance.targets.load import find
+from einspec.language.tables import Card
 
 PAPER, FORMAT, FRAMEWORK, LIBRARY = (
     "the published code of a paper, not a package",

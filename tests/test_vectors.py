@@ -18,11 +18,11 @@ import pytest
 from safetensors.numpy import load_file, save, save_file
 
 from einspec.conformance.cli import main
-from einspec.conformance.golden import vectors
-from einspec.conformance.golden.folder import INDEX, write
-from einspec.conformance.golden.schema import schema
-from einspec.conformance.golden.verify import DTYPES, ERROR, Verdict, read_tensors, verify
 from einspec.conformance.mutation.score import score
+from einspec.conformance.vectors import vectors
+from einspec.conformance.vectors.folder import INDEX, write
+from einspec.conformance.vectors.schema import schema
+from einspec.conformance.vectors.verify import DTYPES, ERROR, Verdict, read_tensors, verify
 from einspec.dtypes import numpy_dtype
 
 READER = Path(__file__).parent.parent / "examples" / "position_vectors.mjs"

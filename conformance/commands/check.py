@@ -13,7 +13,7 @@ from pathlib import Path
 from einspec.card import resolve
 from einspec.conformance import OPT_IN, TIERS
 from einspec.conformance.commands import UsageError
-from einspec.conformance.request import TIMEOUT, Request
+from einspec.conformance.run.request import TIMEOUT, Request
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -95,10 +95,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Judge, print the matrix and the failures."""
     from rich.console import Console
 
-    from einspec.conformance import output, run, terminal
-    from einspec.conformance.declared import DeclarationError, read_known
+    from einspec.conformance import output
+    from einspec.conformance.reports import terminal
     from einspec.conformance.reports.writing import Writer
-    from einspec.conformance.targets import default_names, expand_names
+    from einspec.conformance.run import run
+    from einspec.conformance.targets.declared import DeclarationError, read_known
+    from einspec.conformance.targets.load import default_names, expand_names
 
     ops = tuple(resolve(name) for name in arguments.op)
     names = tuple(expand_names(arguments.targets) if arguments.targets else default_names())

@@ -25,7 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print one line a failure; exit status 1 where the report has none of those that are asked for."""
-    from einspec.conformance.known import entries
+    from einspec.conformance.judge.known import entries
     from einspec.conformance.reports.report import read
 
     if not arguments.reason.strip():

@@ -13,7 +13,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print one line an op, its aliases too where words were given."""
-    from einspec.conformance import show
+    from einspec.pages import text as show
 
     rows = show.catalogue(" ".join(arguments.filter))
     if not rows:

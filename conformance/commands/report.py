@@ -68,7 +68,8 @@ def show(merged: Merged) -> None:
     """Print the reports, the matrix and what follows it in a run, and where machines disagree."""
     from rich.markup import escape
 
-    from einspec.conformance import output, terminal
+    from einspec.conformance import output
+    from einspec.conformance.reports import terminal
 
     console = output.console()
     for report in merged.reports:
@@ -84,7 +85,7 @@ def show_disagreements(merged: Merged, console: Console) -> None:
     """Print where machines disagree, a clause or a group of them at a time."""
     from rich.markup import escape
 
-    from einspec.conformance.terminal import summed
+    from einspec.conformance.reports.terminal import summed
 
     found = merged.disagreements
     for disagreement in found[:SHOWN]:

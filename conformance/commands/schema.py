@@ -7,9 +7,9 @@ import importlib
 import json
 
 MODULES = {
-    "card": "einspec.tables",
+    "card": "einspec.language.tables",
     "report": "einspec.conformance.reports.lines",
-    "vectors": "einspec.conformance.golden.schema",
+    "vectors": "einspec.conformance.vectors.schema",
 }
 """The module whose ``schema()`` it is."""
 

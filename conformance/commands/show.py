@@ -13,7 +13,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the card."""
-    from einspec.conformance import show
+    from einspec.pages import text as show
 
     print(show.show(arguments.op, latex=arguments.latex))
     return 0

@@ -24,7 +24,7 @@ def run(arguments: argparse.Namespace) -> int:
     import time
     from collections import Counter
 
-    from einspec.conformance.adapters.smoke import smoke
+    from einspec.conformance.smoke.smoke import smoke
 
     if not 0 < arguments.timeout <= LONGEST:
         raise UsageError(f"--timeout must be a number of seconds above 0 and at most {LONGEST:,}, not {arguments.timeout:g}")

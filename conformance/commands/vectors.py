@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Write the files and say how many cases they hold and how large they are."""
     needs_safetensors()
     from einspec.conformance import output
-    from einspec.conformance.golden import folder
+    from einspec.conformance.vectors import folder
 
     names = list(dict.fromkeys(map(resolve, arguments.op))) or list(paths())
     output.folder("DIR", arguments.folder)

@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     needs_safetensors()
 
     from einspec.conformance import output
-    from einspec.conformance.golden import verify
+    from einspec.conformance.vectors import verify
 
     if not arguments.outputs.is_dir():
         raise UsageError(

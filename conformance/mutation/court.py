@@ -9,20 +9,21 @@ from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 
+from einspec.answers.expect import analysed
+from einspec.calls import cases
+from einspec.calls.space import Case
 from einspec.card import Form, Op, paths
-from einspec.conformance import cases
-from einspec.conformance.calls import Case
+from einspec.conformance.checks.scope import routed_trials, scope_cases, scope_trial
+from einspec.conformance.checks.trials import ordinary, plain_trial
 from einspec.conformance.clauses import judge, units
-from einspec.conformance.expect import EXACT, analysed
-from einspec.conformance.judge import Context
+from einspec.conformance.judge.judge import Context
+from einspec.conformance.judge.session import Session, Trial
 from einspec.conformance.mutation.mutants import Mutant, as_function, evaluated
 from einspec.conformance.mutation.proof import proof
-from einspec.conformance.scope import routed_trials, scope_cases, scope_trial
-from einspec.conformance.session import Session, Trial
-from einspec.conformance.targets import Target
-from einspec.conformance.traits import traits_of
-from einspec.conformance.trials import ordinary, plain_trial
+from einspec.conformance.targets.load import Target
 from einspec.impls import numpy as adapter
+from einspec.language.linear import EXACT
+from einspec.semantics.traits import traits_of
 
 Array = np.ndarray[Any, Any]
 T = TypeVar("T")

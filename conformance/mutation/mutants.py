@@ -14,15 +14,17 @@ from typing import Any
 
 import numpy as np
 
-from einspec import oracle, render
+from einspec.answers.expect import Map, output_dtype, widen
+from einspec.calls.space import Case
 from einspec.card import Form, Op, load
-from einspec.conformance.calls import Case
-from einspec.conformance.expect import EXACT, Map, output_dtype, widen
 from einspec.conformance.mutation.operators import Mistake, mistakes
 from einspec.dtypes import numpy_dtype
-from einspec.formula import Equation, Read
 from einspec.impls.checked import op as checked
-from einspec.shapes import TensorSpec, solve
+from einspec.language.formula import Equation, Read
+from einspec.language.linear import EXACT
+from einspec.pages import render
+from einspec.semantics import oracle
+from einspec.solve import TensorSpec, solve
 
 Array = np.ndarray[Any, Any]
 MOST, MOST_INLINED = 12, 2

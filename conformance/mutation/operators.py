@@ -7,9 +7,9 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from itertools import combinations
 from typing import Any
 
-from einspec import render
 from einspec.card import Form, load
-from einspec.formula import (
+from einspec.inline import inline
+from einspec.language.formula import (
     Apply,
     Axis,
     Binary,
@@ -35,7 +35,7 @@ from einspec.formula import (
     transform,
     walk,
 )
-from einspec.inline import inline
+from einspec.pages import render
 
 Change = tuple[str, str, Any]
 """The operator, what it was applied to in words, and the node that came out."""

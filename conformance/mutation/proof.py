@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from einspec.calls.cases import sizes_of
+from einspec.calls.contended import wide
+from einspec.calls.inputs import filled, ramps
+from einspec.calls.space import Case, spaces
 from einspec.card import Form, Op
-from einspec.conformance.calls import Case, spaces
-from einspec.conformance.cases import sizes_of
-from einspec.conformance.crowds import wide
-from einspec.conformance.exhaustive import assignments, rankings
-from einspec.conformance.expect import EXACT
-from einspec.conformance.trials import filled, ramps
+from einspec.conformance.checks.exhaustive import assignments, rankings
+from einspec.language.linear import EXACT
 
 Array = np.ndarray[Any, Any]
 PROOF_CALLS, PROOF_LARGER, PROOF_ROUTED = 1024, 48, 2000

@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from einspec.card import Op, load
-from einspec.conformance.golden.vectors import vectors
 from einspec.conformance.mutation.court import Court, Fate, Verdict
 from einspec.conformance.mutation.mutants import MOST, MOST_INLINED, candidates, mutants
-from einspec.conformance.pool import side_by_side
-from einspec.formula import walk
+from einspec.conformance.run.pool import side_by_side
+from einspec.conformance.vectors.vectors import vectors
+from einspec.language.formula import walk
 
 
 @dataclass

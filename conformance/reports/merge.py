@@ -8,11 +8,11 @@ from pathlib import Path
 
 from einspec.conformance import OPT_IN, TIERS
 from einspec.conformance.commands import UsageError
-from einspec.conformance.judge import Result
+from einspec.conformance.judge.judge import Result
 from einspec.conformance.reports.lines import Backend
 from einspec.conformance.reports.report import Report, read
-from einspec.conformance.request import Request
-from einspec.conformance.run import Run
+from einspec.conformance.run.request import Request
+from einspec.conformance.run.run import Run
 
 FAILING = ("wrong", "errored")
 

@@ -15,10 +15,10 @@ import msgspec
 
 from einspec.card import paths
 from einspec.conformance.commands import UsageError
-from einspec.conformance.judge import Result
+from einspec.conformance.judge.judge import Result
 from einspec.conformance.reports.lines import CLAUSE, SCHEMA_VERSION, Backend, Footer, Header
-from einspec.conformance.request import Request
-from einspec.conformance.run import Run, asked_at
+from einspec.conformance.run.request import Request
+from einspec.conformance.run.run import Run, asked_at
 
 SURROGATE = "\\ud"
 """How the escape of a surrogate begins, of a pair or of a lone one."""

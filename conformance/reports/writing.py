@@ -17,8 +17,8 @@ from einspec.conformance.commands import UsageError
 from einspec.conformance.output import STDOUT
 from einspec.conformance.reports.lines import SCHEMA_VERSION
 from einspec.conformance.reports.report import SURROGATE, encoded
-from einspec.conformance.request import Request
-from einspec.conformance.run import Run
+from einspec.conformance.run.request import Request
+from einspec.conformance.run.run import Run
 
 
 class Writer:

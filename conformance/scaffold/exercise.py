@@ -9,9 +9,9 @@ import textwrap
 from pathlib import Path
 
 from einspec.card import Op, load
-from einspec.conformance import show
 from einspec.conformance.commands import UsageError
 from einspec.conformance.scaffold import filled, occupied, write
+from einspec.pages import text as show
 
 IMPORTS = {"numpy": "import numpy as np", "torch": "import torch", "jax": "import jax\nimport jax.numpy as jnp"}
 ARRAYS = {"numpy": "np.ndarray", "torch": "torch.Tensor", "jax": "jax.Array"}

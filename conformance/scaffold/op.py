@@ -17,9 +17,9 @@ import msgspec
 import einspec
 from einspec import card
 from einspec.conformance.commands import UsageError
-from einspec.conformance.example import example
 from einspec.conformance.scaffold import filled, occupied, write
-from einspec.tables import Card
+from einspec.language.tables import Card
+from einspec.pages.example import example
 
 FRAMEWORKS = {"numpy": "NumPy", "torch": "PyTorch", "jax": "JAX"}
 ARRAYS = {"numpy": "Array", "torch": "Tensor", "jax": "Array"}

@@ -10,9 +10,9 @@ from typing import Any
 import einops
 
 from einspec.card import Op, load, paths
-from einspec.formula import axes_of
-from einspec.render import einops_pattern, rest_names
-from einspec.shapes import ShapeError, solve
+from einspec.language.formula import axes_of
+from einspec.pages.render import einops_pattern, rest_names
+from einspec.solve import ShapeError, solve
 
 
 @functools.cache

@@ -16,10 +16,10 @@ from typing import Any
 
 import einspec
 from einspec.card import load, paths
-from einspec.conformance.judge import VERDICTS, Result
+from einspec.conformance.judge.judge import VERDICTS, Result
+from einspec.conformance.judge.witness import rows
 from einspec.conformance.reports.merge import Column, Merged
 from einspec.conformance.reports.summary import counted, sentence
-from einspec.conformance.witness import rows
 from einspec.dtypes import ALL
 
 

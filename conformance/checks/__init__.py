@@ -1,0 +1,1 @@
+"""How a clause is asked: one module a kind."""

@@ -1,0 +1,158 @@
+"""Routing on a scale at which narrow integers overflow: ids, queues and rows above 2**15 and 2**16, judged at some points."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from einspec.answers.choice import descends
+from einspec.answers.expect import analysed, output_dtype
+from einspec.answers.rules import Difference, Expected
+from einspec.calls.hashed import queues
+from einspec.calls.inputs import filled
+from einspec.calls.space import Case, Space, spaces
+from einspec.card import Op
+from einspec.conformance.checks.trials import free_ties
+from einspec.conformance.judge.session import Trial
+from einspec.dtypes import numpy_dtype
+from einspec.language.linear import OpClass
+from einspec.semantics.points import Points
+from einspec.semantics.traits import traits_of
+
+Array = np.ndarray[Any, Any]
+SIZES = (70_000, 40_000)
+"""Above 2**16 and above 2**15."""
+POINTS = 48
+MOST_ELEMENTS, MOST_ROWS = 600_000, 16
+TERMS = 3e7
+"""How many terms are looked at for one output."""
+
+
+def huge(op: Op) -> list[Trial]:
+    """Return calls on indices with one axis above 2**15 or 2**16, compared with the definition at some coordinates."""
+    found: list[Trial] = []
+    for space in spaces(op, most_rank=1, sizes=(1, 2, 3)):
+        form = space.form
+        exact = form.kind is OpClass.SELECTION or traits_of(form).multilinear
+        if exact and form.values:
+            found += [t for case in _grown(space) for t in _at_points(case)]
+        elif any(not mask for _, mask in form.selects.values()):
+            found += [_selection(case) for case in _grown(space) if _rows(case) <= MOST_ROWS]
+    return found
+
+
+def _rows(case: Case) -> int:
+    """Return how many selections a call makes."""
+    name = next(iter(case.form.selects))
+    return math.prod(case.solution.shape(next(s for s in case.form.signature.outputs if s.name == name))[:-1])
+
+
+def _grown(space: Space) -> Iterator[Case]:
+    """Yield calls in which one variable after the other is huge and the others are as small as tells.
+
+    Never two: right code may hold an element for each pair of a token and an expert.
+    """
+    few = _choices(space)
+    for i, names in enumerate(space.variables):
+        for size in SIZES if not few & set(names) else ():
+            values = [
+                c[min(1, len(c) - 1)] if not n[0].startswith("=") else c[0]
+                for n, c in zip(space.variables, space.candidates, strict=True)
+            ]
+            if names[0].startswith("=") and not isinstance(values[i], int):
+                continue
+            values[i] = size
+            case = space.case(values)
+            outputs = sum(math.prod(case.solution.shape(s)) for s in case.form.signature.outputs) if case else 0
+            if case is not None and case.elements + outputs <= MOST_ELEMENTS:
+                yield case
+                break
+
+
+def _choices(space: Space) -> set[str]:
+    """Return the axes of the choices of a token: nobody makes 70,000."""
+    ids = [name for name, (kind, _) in space.form.values.items() if kind == "id"]
+    indices = [s for s in space.form.signature.inputs if s.name in ids and len(s.index) == 2]
+    return {a for s in indices for a in s.axes(space.ranks)[-1]}
+
+
+def _at_points(case: Case) -> Iterator[Trial]:
+    """Yield the call with what its outputs must hold at some coordinates; not those for which even that is too much work."""
+    rng = np.random.default_rng(3)
+    arrays = _far(case, filled(case, "float32", "small", 3), rng)
+    wants = {}
+    for spec in case.form.signature.outputs:
+        shape, dtype = case.solution.shape(spec), output_dtype(case, spec.name, arrays)
+        if not shape or 0 in shape or dtype == "int":
+            return
+        points = _coordinates(shape, arrays, rng)
+        try:
+            values = Points(case.solution, arrays, TERMS).at(spec.name, points)
+        except OverflowError:
+            points, values = points[:0], np.zeros(0)
+        wants[spec.name] = Expected(np.asarray(values).astype(numpy_dtype(dtype)), "values", at=points, shape=shape)
+    if any(len(w.array) for w in wants.values()):
+        yield Trial(case, arrays, wants, how=f"compared at {POINTS} coordinates")
+
+
+def _far(case: Case, arrays: Mapping[str, Array], rng: np.random.Generator) -> dict[str, Array]:
+    """Return the inputs with some ids and rows near the last, and slots for late tokens: by chance few of either come."""
+    found = dict(arrays)
+    for name, (kind, term) in case.form.values.items():
+        bound = term.value(case.solution.sizes, case.solution.values)
+        if kind in ("id", "row") and bound >= min(SIZES):
+            own = found[name].reshape(-1)[::2]
+            own[: bound // 32] = bound - 1 - rng.permutation(bound // 32)[: len(own)]
+        elif kind == "row" and bound < found[name].size:
+            own, places = found[name].reshape(-1), rng.permutation(bound)
+            own[:] = -1
+            own[: bound // 2], own[bound // 2 - bound :] = places[: bound // 2], places[bound // 2 :]
+        elif kind == "slot" and "index" in found and found["index"].shape == found[name].shape and bound < found[name].size:
+            found[name] = queues(found["index"]).astype(found[name].dtype)
+    return found
+
+
+def _coordinates(shape: tuple[int, ...], arrays: Mapping[str, Array], rng: np.random.Generator) -> Array:
+    """Return coordinates of an output: anywhere, at its far end, where indices point to, and would in fewer bits."""
+    points = np.stack([rng.integers(0, n, POINTS) for n in shape], axis=1)
+    points[:8] = np.array(shape) - 1 - np.minimum(rng.integers(0, 3, (8, len(shape))), np.array(shape) - 1)
+    pointed = [v[(v >= 0) & (v < shape[0])] for v in arrays.values() if v.dtype.kind in "iu"]
+    known = np.concatenate(pointed) if pointed else np.zeros(0, int)
+    if known.size:
+        points[8:32, 0] = rng.choice(known, 24)
+        narrow = np.concatenate([known + shift for shift in (-(2**16), -(2**8), 2**8, 2**16)])
+        narrow = narrow[(narrow >= 0) & (narrow < shape[0])]
+        points[32:, 0] = rng.choice(narrow, POINTS - 32) if narrow.size else points[32:, 0]
+    return points
+
+
+def _selection(case: Case) -> Trial:
+    """Return a call of a selection from very many values, of which each row must be a right one."""
+    name, (source, _) = next(iter(case.form.selects.items()))
+    arrays, lead = filled(case, "float32", "gauss", 3), case.form.lead
+    arrays[lead] = np.round(arrays[lead] / 3)  # so that equal values are among the largest
+    long = np.moveaxis(arrays[lead], int(np.argmax(arrays[lead].shape)), -1)
+    far = long[..., -long.shape[-1] // 32 :]
+    far[:1], far[1:] = far[:1] + 10, far[1:] - 10  # so that far positions are chosen, in one row at least
+    scores = analysed(case, arrays, last=source)[source]
+
+    def check(outputs: Mapping[str, Array]) -> Difference | None:
+        for row in np.ndindex(outputs[name].shape[:-1]):
+            everywhere = np.ones(scores.array.shape[-1], bool)
+            problem = descends(outputs[name][row], scores.array[row], scores.error[row], everywhere, free_ties.get())
+            if problem:
+                return Difference(f"row {list(row)} is {outputs[name][row].tolist()}: {problem}")
+        return None
+
+    first = np.argsort(-scores.array, axis=-1, kind="stable")
+    wants = {}
+    for spec in case.form.signature.outputs:
+        array = np.zeros(case.solution.shape(spec), numpy_dtype(output_dtype(case, spec.name, arrays)))
+        if spec.name == name:
+            count = min(first.shape[-1], array.shape[-1])
+            array[..., :count], array[..., count:] = first[..., :count], -1
+        wants[spec.name] = Expected(array, "bound", np.full(array.shape, np.inf))
+    return Trial(case, arrays, wants, how="each row must be a descending selection", relation=(name, check))

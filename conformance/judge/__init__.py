@@ -1,0 +1,1 @@
+"""From calls, answers and outcomes to verdicts, and failures as somebody reads them."""

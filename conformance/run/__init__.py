@@ -1,0 +1,1 @@
+"""Processes, requests, and what a run says while it goes on."""

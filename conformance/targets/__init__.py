@@ -1,0 +1,1 @@
+"""Who is asked, and what a target says of itself."""

@@ -1,0 +1,1 @@
+"""What a call must give, derived from the definition."""

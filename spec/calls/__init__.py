@@ -1,0 +1,1 @@
+"""Which calls of an op are legal, and which of them are asked."""

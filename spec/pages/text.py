@@ -1,0 +1,275 @@
+"""The page of an op and the catalogue of all, as plain text: what ``einspec show`` and ``einspec ops`` print."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from einspec.calls.space import Case
+from einspec.card import Form, Op, load, paths
+from einspec.language.linear import OpClass
+from einspec.language.tables import KINDS, Param
+from einspec.pages.example import evaluated, example, nested
+from einspec.pages.render import einops_call, latex_definition
+
+WIDTH = 100
+
+
+class Row(NamedTuple):
+    """One line of the catalogue."""
+
+    family: str
+    name: str
+    aliases: tuple[str, ...]
+    kind: str
+    summary: str
+
+
+def catalogue(words: str = "") -> list[Row]:
+    """Return a row for every op that matches, in the order of families and names.
+
+    Args:
+        words: what must all stand in the name, an alias or the summary; case, ``-`` and ``_`` do not matter.
+    """
+    rows = (Row(op.family, op.name, op.card.aliases, _kind(op), op.card.summary) for op in map(load, paths()))
+    wanted = _plain(words).split()
+    return [r for r in rows if all(w in _plain(" ".join((r.name, *r.aliases, r.summary))) for w in wanted)]
+
+
+def _plain(text: str) -> str:
+    return text.lower().replace("-", " ").replace("_", " ")
+
+
+def _kind(op: Op) -> str:
+    """Return the class of an op: of several forms the most general one."""
+    return max((f.kind for f in op.forms.values()), key=list(OpClass).index).value
+
+
+def show(name: str, latex: bool = False) -> str:
+    """Return the page of an op.
+
+    Args:
+        name: its name or an alias.
+        latex: only the definition, as LaTeX for math mode.
+
+    Raises:
+        KeyError: no op has that name or alias.
+    """
+    op = load(name)
+    if latex:
+        forms = {_label(op, f): latex_definition(f) for f in op.forms.values()}
+        return "\n".join(f"% {op.name}{label and f', {label}'}\n{text}" for label, text in forms.items())
+    case = example(op)
+    sections = {
+        "Call": _call(op),
+        "Definition": _definitions(op),
+        "Parameters": [line for n, p in op.card.params.items() for line in _parameter(op, n, p)],
+        "Sizes": _sizes(op),
+        "Dtypes": _dtypes(op),
+        "Example": _worked(op, case),
+        "Laws": _by_form(op, _laws),
+        "To copy, with einops": _einops(op, case),
+        "Same as": _by_form(op, _same_as),
+        "Differs": _differs(op),
+        "Notes": _wrapped(op.card.notes, 2),
+        "References": [line for r in op.card.references for line in _cited(r.title, r.url)],
+    }
+    shown = (f"{title}\n" + "\n".join(lines) for title, lines in sections.items() if lines)
+    return "\n\n".join([_head(op), *shown])
+
+
+def _head(op: Op) -> str:
+    right = f"{op.family} · {_kind(op)} · since {op.card.since}"
+    lines = [f"{op.name}{right:>{WIDTH - len(op.name)}}", *_wrapped(op.card.summary, 0)]
+    return "\n".join(lines + (_wrapped("also called " + ", ".join(op.card.aliases), 0) if op.card.aliases else []))
+
+
+def _wrapped(text: str, indent: int, hang: int = 0) -> list[str]:
+    """Return a text in lines that fit the page; no word is broken."""
+    start, rest = " " * indent, " " * (indent + hang)
+    return textwrap.wrap(
+        " ".join(text.split()), WIDTH, initial_indent=start, subsequent_indent=rest,
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+
+
+def _label(op: Op, form: Form) -> str:
+    """Return what a caller writes to get a form, or nothing where there is but one."""
+    return f'{op.choice}="{form.choice[op.choice]}"' if op.choice else ""
+
+
+def _by_form(op: Op, lines: Callable[[Form], Iterable[str]]) -> list[str]:
+    """Return the lines of all forms; one that not every form has says which do."""
+    found: dict[str, list[str]] = {}
+    for form in op.forms.values():
+        for line in lines(form):
+            found.setdefault(line, []).append(form.choice.get(op.choice, ""))
+    shown = []
+    for line, choices in found.items():
+        where = "" if len(choices) == len(op.forms) else f"   [{op.choice}: {', '.join(choices)}]"
+        shown += _wrapped_keeping(line + where)
+    return shown
+
+
+def _formula(text: str, indent: int) -> list[str]:
+    """Return an equation in lines that fit the page, broken before a factor or a term."""
+    kept = text.replace(" ", "\0")
+    for operator in "*+":
+        kept = kept.replace(f"\0{operator}\0", f" {operator}\0")
+    if len(text) + indent > WIDTH:
+        kept = kept.replace("=\0", "= ", 1).replace("],\0", "], ").replace(",\0", ", ")
+    return [line.replace("\0", " ") for line in _wrapped(kept, indent, 4)]
+
+
+def _cited(title: str, url: str) -> list[str]:
+    """Return a title and its address, on one line where they fit."""
+    line = f"  {title} {url}".rstrip()
+    return [line] if len(line) <= WIDTH else [*_wrapped(title, 2, 4), f"      {url}"]
+
+
+def _wrapped_keeping(line: str) -> list[str]:
+    """Return an entry ``name   text`` in lines that fit, those after the first below the text."""
+    if len(line) <= WIDTH - 2:
+        return [f"  {line}"]
+    name = re.match(r"\w+( {3,}|(?<=^.{14}) )", line)
+    start = name.end() if name else 4
+    return textwrap.wrap(
+        line, WIDTH, initial_indent="  ", subsequent_indent=" " * (start + 2),
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+
+
+def signature_text(op: Op) -> str:
+    """Return how an op is called in Python: ``pixel_shuffle(x, *, upscale_factor)``."""
+    form = next(iter(op.forms.values()))
+    keywords = [n if p.required else f"{n}={p.default!r}" for n, p in op.card.params.items()]
+    inputs = [s.name for s in form.signature.inputs]
+    return f"{op.name}({', '.join([*inputs, *(['*'] if keywords else []), *keywords])})"
+
+
+def _call(op: Op) -> list[str]:
+    signatures = dict.fromkeys(str(f.signature) for f in op.forms.values())
+    listed = any(s.listed for f in op.forms.values() for s in (*f.signature.inputs, *f.signature.outputs))
+    axes = [f"  {s}" for s in signatures] if len(signatures) == 1 else []
+    held = {
+        f"{name} holds {KINDS[kind]}{f': {term.text}' if term.text != '0' else ''}": None
+        for form in op.forms.values()
+        for name, (kind, term) in form.values.items()
+    }
+    more = [*(["[n] is a list or tuple of n tensors"] if listed else []), *held]
+    return [*_wrapped(signature_text(op), 2, 4), *axes, *(line for m in more for line in _wrapped(m, 2, 4))]
+
+
+def _definitions(op: Op) -> list[str]:
+    lines: list[str] = []
+    several = len({str(f.signature) for f in op.forms.values()}) > 1
+    for form in op.forms.values():
+        indent = 4 if op.choice else 2
+        if op.choice:
+            default = " (default)" if form.choice[op.choice] == op.card.params[op.choice].default else ""
+            kind = f"   {form.kind.value}" if len({f.kind for f in op.forms.values()}) > 1 else ""
+            lines.append(f"  {_label(op, form)}{default}{kind}")
+        lines += _wrapped(str(form.signature), indent, 4) if several else []
+        for entry in form.stated:
+            lines += _formula(entry.text, indent)
+    return lines
+
+
+def _parameter(op: Op, name: str, param: Param) -> Iterator[str]:
+    facts = [param.doc, *_limits(op, name, param)]
+    width = max(map(len, op.card.params)) + 3
+    yield from _wrapped_keeping(f"{name:<{width}}{'; '.join(facts)}")
+
+
+def _limits(op: Op, name: str, param: Param) -> Iterator[str]:
+    if param.choices:
+        yield "one of " + ", ".join(param.choices)
+    if isinstance(param.min, int):
+        yield f"at least {param.min}"
+    if param.several:
+        targets = " ".join(param.targets(name))
+        yield f"one integer, or one each for {targets}" if targets != name else "one integer or a tuple"
+    if param.number:
+        yield "an integer or a float"
+    if not param.required:
+        yield f"default {param.default!r}"
+
+
+def _sizes(op: Op) -> list[str]:
+    def lines(form: Form) -> Iterator[str]:
+        yield from (f"{axis} = {term.text}" for axis, term in form.sizes.items())
+        yield from (f"needs {term.text}" for term in form.require.values())
+        yield from (f"{axis} at least {rule.min}" for axis, rule in op.card.axes.items())
+
+    return _by_form(op, lines)
+
+
+def _dtypes(op: Op) -> list[str]:
+    words = {"ordered": "any but complex", "number": "integer, float or complex", "inexact": "float or complex"}
+    words |= {"index": "integer", "int": "a Python integer"}
+    form = next(iter(op.forms.values()))
+    inputs = [f"{s.name}: {words.get(rule := form.dtype[s.name], rule)}" for s in form.signature.inputs]
+    outputs = [f"{s.name}: {form.dtype[s.name]}" for s in form.signature.outputs]
+    lines = _wrapped(f"{', '.join(inputs)} -> {', '.join(outputs)}".strip(), 2, 4)
+    if any(f.kind in (OpClass.LINEAR, OpClass.NONLINEAR) and f.lead for f in op.forms.values()):
+        how = "tensors on the way may be rounded to the dtype" if op.card.stores else "the result is rounded once"
+        lines += _wrapped(f"float16 and bfloat16 are computed in at least float32; {how}", 2, 4)
+    return lines
+
+
+def _laws(form: Form) -> Iterator[str]:
+    laws, first = form.laws, form.signature.inputs[0].name if form.signature.inputs else ""
+    if laws.inverse:
+        yield f"inverse        {laws.inverse} == {first}"
+    if laws.involution:
+        yield f"involution     applied twice with the same parameters, it gives {first} back"
+    if laws.order:
+        yield f"order          applied {laws.order} times, it gives {first} back"
+    if laws.adjoint:
+        yield f"adjoint        the transpose, and so the gradient, is {laws.adjoint}"
+    if laws.equivariant:
+        yield f"equivariant    permuting {_listing(laws.equivariant)} of the input permutes the output likewise"
+    if laws.invariant:
+        yield f"invariant      permuting {_listing(laws.invariant)} of the input changes nothing"
+    if laws.conserves:
+        yield f"conserves      {'every element' if laws.conserves == 'multiset' else 'the sum of all elements'}"
+    if laws.idempotent:
+        yield "idempotent     applied to its own output, it changes nothing"
+    for text in laws.equation.values():
+        yield f"equation       {' '.join(text.split())}"
+
+
+def _listing(axes: str) -> str:
+    return " or ".join(axes.split())
+
+
+def _einops(op: Op, case: Case) -> list[str]:
+    """Return the einops calls; for the ranks of the example where a card leaves the place of an axis open."""
+    lines = _by_form(op, lambda f: filter(None, [einops_call(op.card, f)]))
+    call = einops_call(op.card, case.form, case.solution.ranks)
+    return lines or ([f"  {call}   (for the example above)"] if call else [])
+
+
+def _same_as(form: Form) -> Iterator[str]:
+    for entry in form.same_as:
+        when = f"   where {entry.when}" if entry.when else ""
+        yield f"{entry.package:<14} {' '.join(entry.call.split())}{when}"
+
+
+def _differs(op: Op) -> list[str]:
+    lines: list[str] = []
+    for entry in op.card.differs:
+        lines += _wrapped(f"{entry.who}: {entry.how}", 2, 4)
+        lines += [f"      {entry.see}"] if entry.see else []
+    return lines
+
+
+def _worked(op: Op, case: Case) -> list[str]:
+    inputs, outputs = evaluated(case)
+    given = [*inputs, *(f"{k}={v!r}" for k, v in case.params.items() if v != op.card.params[k].default)]
+    names = ", ".join(outputs)
+    lines = [line for name, array in inputs.items() for line in nested(name, array)]
+    lines.append(f"  {names} = {op.name}({', '.join(given)})")
+    return [*lines, *(line for name, array in outputs.items() for line in nested(name, array))]

@@ -1,0 +1,257 @@
+"""Whole arrays by einsum: the same meaning as :mod:`einspec.semantics.pointwise`, fast enough to judge with.
+
+Runs in NumPy, PyTorch or JAX on whatever device the inputs are on. Brackets become 0/1 tensors over their axes and a sum
+of products becomes one einsum. Integers are summed in int64, floats in the dtype in which they come: give float64 for the
+exact value. A term that holds NaN or infinity is summed by ``where`` instead, because a false bracket annihilates them.
+Where whole arrays would be too much, :mod:`einspec.semantics.points` evaluates some of their elements.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from einspec.language.formula import (
+    Apply,
+    Axis,
+    Binary,
+    Bracket,
+    Equation,
+    Node,
+    Number,
+    Param,
+    Read,
+    Reduce,
+    Size,
+    Tuple,
+    factors,
+)
+from einspec.semantics.elementwise import Array, Elementwise
+from einspec.semantics.pointwise import number
+from einspec.solve import Solution, atoms, expand, rest_axis
+
+STEPS = 20_000
+"""Above this number of multiplications an einsum is broken into pairs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """An array whose axes have names; ``mask`` says that it holds brackets, whose zeros are strong."""
+
+    array: Array
+    axes: tuple[str, ...]
+    mask: bool = False
+    infinite: bool = False
+    """Whether it is an infinite number of the card, which a false bracket annihilates as well."""
+
+
+def evaluate(
+    solution: Solution,
+    inputs: Mapping[str, Array],
+    xp: Any = None,
+    equations: Sequence[Equation] | None = None,
+    device: Any = None,
+    finite: bool = False,
+) -> dict[str, Array]:
+    """Return every tensor that a definition defines.
+
+    Args:
+        solution: the sizes of the call.
+        inputs: the input arrays by name, a listed input as its stack; all of one framework.
+        xp: ``numpy``, ``torch`` or ``jax.numpy``; NumPy when absent.
+        equations: what to evaluate; the definition of the card when absent.
+        device: where PyTorch puts what the oracle makes itself.
+        finite: the inputs hold no NaN or infinity, so that values need not be looked at (under a trace they cannot be).
+
+    Returns:
+        One array a tensor, integers where all that it is made of are integers.
+    """
+    if xp is None:
+        import numpy as xp  # noqa: ICN001  # the framework is an argument
+    machine = Machine(solution, dict(inputs), xp, device, finite)
+    with machine.quiet():
+        for equation in equations or solution.form.equations:
+            machine.define(equation)
+    return {e.tensor: machine.tensors[e.tensor] for e in equations or solution.form.equations}
+
+
+class Machine(Elementwise):
+    """Evaluates the terms of a definition as arrays with named axes."""
+
+    def __init__(self, solution: Solution, tensors: dict[str, Array], xp: Any, device: Any, finite: bool) -> None:
+        super().__init__(xp, device, finite)
+        self.solution, self.tensors = solution, tensors
+
+    def size(self, axis: str) -> int:
+        """Return the size of an axis."""
+        return self.solution.size(axis)
+
+    def define(self, equation: Equation) -> None:
+        """Evaluate an equation and keep its tensor."""
+        dims = expand(equation.index, self.solution.ranks)
+        names = tuple(a for d in dims for a in atoms(d))
+        value = self.spread(self.term(equation.body), names)
+        shape = tuple(math.prod(self.size(a) for a in atoms(d)) for d in dims)
+        self.tensors[equation.tensor] = value.array.reshape(shape)
+
+    def term(self, node: Node) -> Labelled:
+        """Return the value of a term."""
+        if is_constant(node):
+            value = number(self.solution, node)
+            return Labelled(self.constant(value), (), infinite=math.isinf(value))
+        match node:
+            case Axis(name):
+                return Labelled(self.xp.arange(self.size(name), **self.options), (name,))
+            case Read(tensor, index):
+                dims = expand(index, self.solution.ranks)
+                names = tuple(a for d in dims for a in atoms(d))
+                return self.diagonal(self.tensors[tensor].reshape(tuple(self.size(a) for a in names)), names)
+            case Bracket(op, left, right):
+                return self.bracket(op, left, right)
+            case Binary("*"):
+                return self.contract([self.term(f) for f in factors(node)], None)
+            case Binary(op, left, right):
+                (a, b), axes = self.align(self.term(left), self.term(right))
+                return Labelled(self.arithmetic(op, a, b), axes)
+            case Apply(function, argument):
+                inner = self.term(argument)
+                return Labelled(self.function(function, inner.array), inner.axes)
+            case Reduce(kind, names, body):
+                return self.reduce(kind, open_rests(self.solution, names), body)
+        raise AssertionError(node)
+
+    def diagonal(self, array: Array, names: tuple[str, ...]) -> Labelled:
+        """Return an array with its axes, where those that have one name are made one."""
+        once = tuple(dict.fromkeys(names))
+        if once == names:
+            return Labelled(array, names)
+        letters = "".join(chr(ord("a") + once.index(n)) for n in names)
+        return Labelled(self.xp.einsum(f"{letters}->{''.join(dict.fromkeys(letters))}", array), once)
+
+    def reduce(self, kind: str, names: tuple[str, ...], body: Node) -> Labelled:
+        """Return a sum, maximum or minimum over axes."""
+        if kind == "sum":
+            parts = list(factors(body))
+            terms = [self.term(p) for p in parts]
+            have = {a for t in terms for a in t.axes}
+            missing = [a for a in names if a not in have]
+            scale = math.prod(self.size(a) for a in missing)
+            if missing:
+                terms.append(Labelled(self.constant(scale), (), mask=scale == 0))
+            return self.contract(terms, names)
+        inner = self.term(body)
+        missing = [a for a in names if a not in inner.axes]
+        inner = self.spread(inner, (*inner.axes, *missing)) if missing else inner
+        where = tuple(inner.axes.index(a) for a in names)
+        if not math.prod(self.size(a) for a in names):
+            axes = tuple(a for a in inner.axes if a not in names)
+            return self.spread(Labelled(self.constant(-math.inf if kind == "max" else math.inf), ()), axes)
+        best = self.best(kind, inner.array, where)
+        return Labelled(best, tuple(a for a in inner.axes if a not in names))
+
+    def contract(self, terms: list[Labelled], bound: Sequence[str] | None) -> Labelled:
+        """Multiply terms and sum over the bound axes; ``None`` sums over nothing."""
+        axes = tuple(dict.fromkeys(a for t in terms for a in t.axes))
+        kept = tuple(a for a in axes if a not in (bound or ()))
+        mask = all(t.mask for t in terms)
+        if len(terms) == 1 and kept == axes:
+            return terms[0]
+        values = [t for t in terms if not t.mask]
+        if all(self.finite(t.array) and not t.infinite for t in values):
+            return Labelled(self.einsum(terms, kept), kept, mask and not bound)
+        product = functools.reduce(lambda a, b: a * b, self.align(*values)[0])
+        value_axes = self.align(*values)[1]
+        masks = [t for t in terms if t.mask]
+        if masks:
+            own = tuple(dict.fromkeys(a for t in masks for a in t.axes))
+            strong = Labelled(self.einsum(masks, own), own)
+            (product, strong_array), value_axes = self.align(Labelled(product, value_axes), strong)
+            product = self.xp.where(strong_array != 0, product, self.xp.zeros_like(product))
+        where = tuple(i for i, a in enumerate(value_axes) if a in (bound or ()))
+        summed = product.sum(axis=where) if where else product
+        return self.spread(Labelled(summed, tuple(a for a in value_axes if a not in (bound or ()))), kept)
+
+    def einsum(self, terms: list[Labelled], kept: tuple[str, ...]) -> Array:
+        """Return a sum of products of finite arrays."""
+        letters = {
+            a: chr(ord("a") + i) if i < 26 else chr(ord("A") + i - 26)
+            for i, a in enumerate(dict.fromkeys(x for t in terms for x in t.axes))
+        }
+        arrays = self.common([t.array for t in terms])
+        inputs = ",".join("".join(letters[a] for a in t.axes) for t in terms)
+        text = f"{inputs}->{''.join(letters[a] for a in kept)}"
+        if self.torch:
+            return self.xp.einsum(text, *arrays)
+        steps = math.prod(self.size(a) for a in letters)
+        return self.xp.einsum(text, *arrays, optimize=steps > STEPS)
+
+    def common(self, arrays: list[Array]) -> list[Array]:
+        """Return the arrays in one dtype: PyTorch's einsum does not promote, and NumPy's is fast on floats alone."""
+        if not self.torch:
+            floats = [a.dtype for a in arrays if a.dtype.kind in "fc"]
+            narrow = "iub" if floats else "ib"
+            unsigned = any(a.dtype == self.xp.uint64 for a in arrays)
+            wide = floats[0] if floats else self.xp.uint64 if unsigned else self.xp.int64
+            return [a.astype(wide) if a.dtype.kind in narrow or a.dtype.itemsize < 4 else a for a in arrays]
+        dtype = functools.reduce(self.xp.promote_types, (a.dtype for a in arrays))
+        dtype = self.xp.promote_types(dtype, self.xp.int64)
+        return [a.to(dtype) for a in arrays]
+
+    def align(self, *terms: Labelled) -> tuple[list[Array], tuple[str, ...]]:
+        """Return the arrays with the same axes in the same order, size 1 where a term lacks one."""
+        axes = tuple(dict.fromkeys(a for t in terms for a in t.axes))
+        return [self.view(t, axes) for t in terms], axes
+
+    def view(self, term: Labelled, axes: tuple[str, ...]) -> Array:
+        """Return the array of a term with these axes in this order, of size 1 where it lacks one."""
+        order = tuple(term.axes.index(a) for a in axes if a in term.axes)
+        array = self.permute(term.array, order)
+        return array.reshape(tuple(self.size(a) if a in term.axes else 1 for a in axes))
+
+    def permute(self, array: Array, order: tuple[int, ...]) -> Array:
+        """Return the array with its dimensions in another order."""
+        if order == tuple(range(len(order))):
+            return array
+        return array.permute(order) if self.torch else self.xp.transpose(array, order)
+
+    def spread(self, term: Labelled, axes: tuple[str, ...]) -> Labelled:
+        """Return the term with exactly these axes, repeated along those that it lacks."""
+        shape = tuple(self.size(a) for a in axes)
+        return Labelled(self.xp.broadcast_to(self.view(term, axes), shape), axes)
+
+    def bracket(self, op: str, left: Node, right: Node) -> Labelled:
+        """Return 1 where a comparison holds in the total order, else 0."""
+        return self.compare(op, [(self.term(a), self.term(b)) for a, b in zip(operands(left), operands(right), strict=True)])
+
+    def compare(self, op: str, pairs: Sequence[tuple[Labelled, Labelled]]) -> Labelled:
+        """Return 1 where a lexicographic comparison of pairs holds in the total order, else 0."""
+        arrays, axes = self.align(*itertools.chain(*pairs))
+        truth = self.holds(op, list(zip(arrays[::2], arrays[1::2], strict=True)))
+        return Labelled(self.whole(truth), axes, mask=True)
+
+
+def open_rests(solution: Solution, names: Sequence[str]) -> tuple[str, ...]:
+    """Return axes with every rest opened."""
+    ranks = solution.ranks
+    return tuple(itertools.chain(*(([rest_axis(n, i) for i in range(ranks[n])] if n in ranks else [n]) for n in names)))
+
+
+def is_constant(node: Node) -> bool:
+    """Whether a term is made of numbers, sizes and parameters alone."""
+    match node:
+        case Number() | Size() | Param():
+            return True
+        case Binary(_, left, right):
+            return is_constant(left) and is_constant(right)
+        case Apply(_, argument):
+            return is_constant(argument)
+    return False
+
+
+def operands(node: Node) -> tuple[Node, ...]:
+    """Return the parts of a side of a comparison."""
+    return node.parts if isinstance(node, Tuple) else (node,)
