@@ -1,63 +1,56 @@
-"""The clauses of an op: every promise of its card, each with a stable id, and what judges it."""
+"""The clauses of an op: every promise of its card, each with a stable id, the tiers in which it is judged, what asks for it."""
 
 from __future__ import annotations
 
-import traceback
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 
-from einspec.answers.expect import loses_nan
-from einspec.card import Op, load
-from einspec.conformance import OPT_IN, TIERS
-from einspec.conformance.checks.behaviour import LAYOUTS, check_layout, conduct
-from einspec.conformance.checks.definition import check_definition, check_empty
-from einspec.conformance.checks.gradients import check_gradient, gradients_of
-from einspec.conformance.checks.large.judged import check_large
-from einspec.conformance.checks.laws import check_law, laws_of
-from einspec.conformance.checks.misfits import check_error, misfits
-from einspec.conformance.checks.nan import check_nan
-from einspec.conformance.checks.surroundings import changed, check_state, restore, surroundings
-from einspec.conformance.checks.transforms import TRANSFORMS, check_transform
-from einspec.conformance.checks.trials import free_ties
-from einspec.conformance.checks.typed import check_dtype, dtype_clauses
-from einspec.conformance.judge.judge import Context, Result, timed
-from einspec.conformance.judge.known import holding_back
-from einspec.conformance.judge.witness import told
-from einspec.conformance.targets.declared import unknown_devices
-from einspec.conformance.targets.load import Target, TargetError
+from einspec.card import Op
+from einspec.conformance.checks.conduct import CONDUCT, LAYOUTS, ask_conduct, ask_layout
+from einspec.conformance.checks.definition import ask_definition, ask_empty
+from einspec.conformance.checks.gradients import ask_gradient, ask_wide_gradient, gradients_of, wide_gradients_of
+from einspec.conformance.checks.invalid import constraints_of
+from einspec.conformance.checks.laws import ask_law, laws_of
+from einspec.conformance.checks.nan import ask_nan
+from einspec.conformance.checks.scene import Asked, Generator, Scene
+from einspec.conformance.checks.special import VALUES, split
+from einspec.conformance.checks.transforms import TRANSFORMS, ask_transform
+from einspec.conformance.checks.typed import ask_dtype, ask_index, dtype_clauses
+from einspec.conformance.judge.block import Block, block_of
+from einspec.conformance.tiers import OPT_IN, TIERS
 
-CONDUCT = ("pure", "repeat", "device")
-Check = Callable[[Context, str, str], Iterable[Result]]
-"""Takes the context, the part of the clause id behind its kind, and the tier."""
-CHECKS: dict[str, Check] = {
-    "def": lambda context, _, tier: check_large(context) if tier == "large" else check_definition(context, tier),
-    "empty": lambda context, *_: check_empty(context),
-    "dtype": lambda context, name, _: check_dtype(context, f"dtype.{name}"),
-    "index": lambda context, name, _: check_dtype(context, f"index.{name}"),
-    "nan": lambda context, *_: check_nan(context),
-    **{name: lambda context, *_, name=name: [conduct(context)[context.id(name)]] for name in CONDUCT},
-    "layout": lambda context, layout, _: check_layout(context, layout),
-    "err": lambda context, constraint, _: check_error(context, constraint),
-    "law": lambda context, law, _: check_law(context, law),
-    "grad": lambda context, wrt, _: check_gradient(context, wrt),
-    "transform": lambda context, name, _: check_transform(context, name),
-    "state": lambda context, *_: check_state(context),
+GENERATORS: dict[str, Generator] = {
+    "empty": ask_empty,
+    "dtype": ask_dtype,
+    "index": ask_index,
+    "nan": ask_nan,
+    "conduct": ask_conduct,
+    "layout": ask_layout,
+    "law": ask_law,
+    "grad": ask_gradient,
+    "grad64": ask_wide_gradient,
+    "transform": ask_transform,
 }
-"""What judges a clause, by the kind that its id begins with."""
+"""What asks for a clause, by the kind that its id begins with."""
+OF_DEFINITION = ("def", *VALUES)
+"""The clauses that are asked together, by the values of the calls."""
 
 
 def clauses(op: Op) -> list[str]:
     """Return the ids of the clauses of an op within it, such as ``def`` and ``law.inverse``; the same for every backend."""
+    inputs = any(f.data for f in op.forms.values())
     return [
         "def",
+        *(VALUES if inputs else ()),
         "empty",
+        "result.dtype",
         *dtype_clauses(op),
         "nan",
         *CONDUCT,
         *(f"layout.{layout}" for layout in LAYOUTS),
-        *(f"err.{constraint}" for constraint in misfits(op)),
+        *(f"err.{constraint}" for constraint in constraints_of(op)),
         *(f"law.{law}" for law in laws_of(op)),
         *(f"grad.{name}" for name in gradients_of(op)),
+        *(f"grad64.{name}" for name in wide_gradients_of(op)),
         *(f"transform.{name}" for name in TRANSFORMS),
         "state",
     ]
@@ -67,74 +60,40 @@ def tiers_of(clause: str) -> tuple[str, ...]:
     """Return the tiers in which a clause is judged."""
     if clause == "def":
         return (*(t for t in TIERS if t != "transform"), *OPT_IN)
-    return ("transform",) if clause.startswith(("grad.", "transform.")) else ("scope",)
+    if clause in VALUES:
+        return tuple(t for t in TIERS if t != "transform")
+    late = clause.startswith(("grad.", "grad64.", "transform."))
+    return ("transform",) if late else ("scope",)
 
 
 def units(op: Op, tiers: Sequence[str]) -> list[tuple[str, str]]:
-    """Return what is judged one after the other: each clause of an op in each of these tiers that it belongs to."""
-    return [(clause, tier) for clause in clauses(op) for tier in tiers_of(clause) if tier in tiers]
+    """Return what is judged one after the other: each clause of an op in each of these tiers that it belongs to.
 
-
-def judge(context: Context, only: Iterable[str] | None = None) -> Iterator[Result]:
-    """Yield the results of every clause of an op, or of those named, in order, with the time that each took."""
-    wanted = None if only is None else list(only)
-    for clause, tier in units(context.op, context.tiers):
-        if wanted is None or clause in wanted:
-            yield from judge_unit(context, clause, tier)
-
-
-def judge_unit(context: Context, clause: str, tier: str) -> list[Result]:
-    """Return what becomes of a clause in a tier; what it changes in the process around it is put right again."""
-    excuse = context.session.target.excuse(context.op.name, clause, context.session.device)
-    if excuse:
-        return [Result(context.id(clause), tier, "unsupported", 0, excuse)]
-    adapter = context.session.adapter
-    before = surroundings(adapter)
-    token = free_ties.set(context.ties == "any")
-    lossy = loses_nan.set(context.bare and getattr(adapter, "loses_nan_in_maxima", False))
-    try:
-        return list(timed(holding_back(context, clause, tier, lambda: _guarded(context, clause, tier))))
-    finally:
-        free_ties.reset(token)
-        loses_nan.reset(lossy)
-        for change in changed(before, surroundings(adapter)):
-            context.changes.setdefault(change, f"{clause} ({tier})")
-        restore(adapter, before)
-
-
-def _guarded(context: Context, clause: str, tier: str) -> Iterator[Result]:
-    """Yield results; what the judge or the adapter raises is one, and the warnings that a framework gives are no news."""
-    kind, _, detail = clause.partition(".")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield from list(CHECKS[kind](context, detail, tier))
-    except (Exception, SystemExit) as error:
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        reason = f"{told(error)} ({place.filename.rsplit('/', 1)[-1]}, line {place.lineno})"
-        yield Result(context.id(clause), tier, "errored", 0, reason[:500])
-
-
-def check_declared(target: Target) -> None:
-    """Check that what a target says of itself names clauses and devices that there are, each failure once.
-
-    Raises:
-        TargetError: an id or a device is unknown, or two entries are about the same failure; the message gives what there is.
+    What makes the rest worthless if it fails comes first, what is seen in all calls comes last.
     """
-    for problem in unknown_devices(target.unsupported, target.adapter):
-        raise TargetError(f"{target.name}: {problem}")
-    for i, known_failure in enumerate(target.known):
-        same = next((k for k in target.known[:i] if k.overlaps(known_failure) and k.where != known_failure.where), None)
-        if same:
-            raise TargetError(f"{target.name}: {same.where} and {known_failure.where} are about the same failure: delete one")
-        op, _, clause = known_failure.clause.partition("/")
-        if clause in clauses(load(op)) and known_failure.tier not in tiers_of(clause):
-            tiers = ", ".join(tiers_of(clause))
-            raise TargetError(
-                f"{target.name}: {known_failure.where}: {known_failure.clause} is judged in {tiers}, no other tier"
-            )
-    for what, where in target.declared:
-        op, slash, clause = what.partition("/")
-        if slash and clause not in (known := clauses(load(op))):
-            near = [c for c in known if c.startswith(clause.partition(".")[0])]
-            raise TargetError(f"{target.name}: {where}: no clause {what}; {op} has {', '.join(near or known)}")
+    found = [(clause, tier) for clause in clauses(op) for tier in tiers_of(clause) if tier in tiers]
+    last = [unit for unit in found if unit[0] in ("result.dtype", "state")]
+    return [*(unit for unit in found if unit not in last), *last]
+
+
+def uses_bank(clause: str) -> bool:
+    """Whether the calls of a clause are those of distinct sizes, of which a file may take only some."""
+    return clause.partition(".")[0] not in ("def", "values", "empty")
+
+
+def build(scene: Scene, clause: str, tier: str) -> dict[tuple[str, str], Block]:
+    """Return the calls of a clause in a tier with their answers, and those of the clauses that are asked with it."""
+    kind, _, detail = clause.partition(".")
+    if clause in OF_DEFINITION:
+        asked = ask_definition(scene, "", tier)
+        if asked.not_run:
+            return {(name, tier): Block(scene.op.name, not_run=asked.not_run) for name in OF_DEFINITION}
+        return {(name, tier): _block(scene, part) for name, part in split(asked).items()}
+    asked = GENERATORS[kind](scene, detail, tier)
+    return {(clause, tier): _block(scene, asked)}
+
+
+def _block(scene: Scene, asked: Asked) -> Block:
+    if asked.not_run or not asked.trials:
+        return Block(scene.op.name, not_run=asked.not_run or "no call can show it")
+    return block_of(scene.op.name, asked.trials, asked.reason, asked.instances)

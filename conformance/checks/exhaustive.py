@@ -17,7 +17,7 @@ from einspec.calls.space import Case, make_case, spaces
 from einspec.calls.values import flushed, specials
 from einspec.card import Form, Op
 from einspec.conformance.checks.trials import plain_trial
-from einspec.conformance.judge.session import Trial
+from einspec.conformance.trial import Trial
 from einspec.dtypes import numpy_dtype
 from einspec.language.formula import Axis, Equation, Read, transform
 from einspec.language.linear import OpClass

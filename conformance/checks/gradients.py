@@ -2,98 +2,98 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from einspec.answers.expect import gradient, output_dtype, summands
+from einspec.answers.expect import expected_gradient, output_dtype
 from einspec.answers.rules import Expected
 from einspec.calls.inputs import own_dtype
 from einspec.calls.space import Case
 from einspec.calls.values import fill
-from einspec.card import Form
+from einspec.card import Form, Op
 from einspec.conformance.checks.nan import unread
+from einspec.conformance.checks.scene import Asked, Scene
 from einspec.conformance.checks.trials import shuffled
-from einspec.conformance.judge.judge import Context, Result
-from einspec.conformance.judge.session import Trial
+from einspec.conformance.protocol import Way
+from einspec.conformance.trial import Trial
 from einspec.dtypes import COMPLEX, FLOAT8, FLOATS, GROUPS, WIDE
 from einspec.language.linear import OpClass
-from einspec.semantics import oracle
-from einspec.semantics.traits import moves, traits_of
 
 Array = np.ndarray[Any, Any]
-NAMESPACES = {"torch": "torch", "jax": "jax.numpy"}
+GRADIENT = "gradient"
+"""The name under which a gradient is compared."""
+COTANGENT = "cotangent of "
+"""What goes before the name of an output whose cotangent must be left alone."""
 WIDER = 2.0**30 + 1
 """What cotangents of float64 are multiplied by, so that float32 does not hold them, and their sums are exact all the same."""
 CALLS, WAYS = 24, 4
 """On how many calls gradients are judged where none costs a compilation, and on how many of them in every way."""
 
 
-def check_gradient(context: Context, wrt: str) -> Iterator[Result]:
-    """Judge ``grad.<input>``: the transpose derived from the definition, or the differentiated oracle."""
-    clause = f"grad.{wrt}"
-    if "vjp" not in getattr(context.session.adapter, "transforms", {}):
-        yield context.not_run(clause, "transform", f"{context.session.target.framework} has no gradients")
-        return
-    able = sorted((c for c in context.bank if wrt in c.form.data), key=lambda c: len(c.options))
-    chosen = list({id(c): c for c in (*able[:1], *able[-1:])}.values()) if context.session.compiles else able[:CALLS]
-    plain = [Gradient(context, case, wrt, shuffled(case)) for case in chosen]
-    result = context.trials(clause, "transform", [g.trial() for g in plain], refusable=context.bare)
-    if result.verdict == "holds":
-        ways = context.trials(clause, "transform", [t for g in plain[:WAYS] for t in _ways(g)])
-        ways.instances += result.instances
-        result = ways if ways.verdict == "wrong" else result
-        result.instances = ways.instances
-    yield result
+def ask_gradient(scene: Scene, wrt: str, _: str) -> Asked:
+    """Ask for ``grad.<input>``: the gradient that follows from the definition."""
+    able = sorted((c for c in scene.bank if wrt in c.form.data), key=lambda c: len(c.options))
+    chosen = able[:CALLS]
+    if scene.compiles:
+        chosen = list({id(c): c for c in (*able[:1], *able[-1:])}.values())
+    plain = [gradient(scene, case, wrt, shuffled(case)) for case in chosen]
+    found = [g.trial() for g in plain]
+    for each in plain[:WAYS]:
+        found += _ways(each)
+    return Asked(found, not_run="" if found else "no call of the bank can show it")
+
+
+def ask_wide_gradient(scene: Scene, wrt: str, _: str) -> Asked:
+    """Ask for ``grad64.<input>``: the same in float64."""
+    able = sorted((c for c in scene.bank if wrt in c.form.data), key=lambda c: len(c.options))
+    wide = [c for c in able if all(own_dtype(c, n, "float64") == "float64" for n in c.form.data)]
+    found = []
+    for case in wide[: 1 if scene.compiles else WAYS]:
+        arrays = shuffled(case)
+        for name in case.form.data:
+            arrays[name] = arrays[name].astype(np.float64)
+        found.append(gradient(scene, case, wrt, arrays).trial("in float64"))
+    return Asked(found, not_run="" if found else "no call of the bank is in float64 throughout")
 
 
 def _ways(plain: Gradient) -> Iterator[Trial]:
     """Yield the gradient with NaN in what is not read, and asked for in all the ways that a caller may."""
-    context, case, wrt, arrays = plain.context, plain.case, plain.wrt, plain.arrays
-    adapter = context.session.adapter
+    scene, case, arrays = plain.scene, plain.case, plain.arrays
     if case.form.values or len(case.form.data) < len(case.form.signature.inputs):
         spoiled = {k: v.copy() for k, v in arrays.items()}
         for name in case.form.data:
             spoiled[name].reshape(-1)[unread(case, spoiled, name)] = np.nan
         if any(np.isnan(spoiled[n]).any() for n in case.form.data):
             yield plain.trial("with NaN in every place that the definition does not read", arrays=spoiled)
-    if context.session.compiles:
+    if scene.compiles:
         return
     if len(case.form.data) > 1:
         yield plain.trial("no other one asked for", alone=True)
-    if hasattr(adapter, "layouts"):
-        yield plain.trial("those transposed in memory", memory=lambda x: adapter.layouts(x).get("transposed", x))
-        flat = Gradient(context, case, wrt, arrays, expanded=True)
-        yield flat.trial("those expanded", memory=lambda x: adapter.expanded(x, x.ndim - 1, x.shape[-1]) if x.ndim else x)
-    if "float64" in context.dtypes and all(own_dtype(case, n, "float64") == "float64" for n in case.form.data):
-        wide = {k: v.astype(np.float64) if k in case.form.data else v for k, v in arrays.items()}
-        yield Gradient(context, case, wrt, wide).trial("in float64")
+    yield plain.trial("those transposed in memory", memory="transposed")
+    flat = gradient(scene, case, plain.wrt, arrays, expanded=True)
+    yield flat.trial("those expanded", memory="expanded")
 
 
+@dataclass(frozen=True)
 class Gradient:
     """The gradient of one input of a call, given those of the outputs."""
 
-    def __init__(self, context: Context, case: Case, wrt: str, arrays: Mapping[str, Array], expanded: bool = False) -> None:
-        """Take whether the cotangents are to be the same along the last axis."""
-        self.context, self.case, self.wrt, self.arrays = context, case, wrt, dict(arrays)
-        rng = np.random.default_rng(4)
-        dtypes = {s: output_dtype(case, s.name, arrays) for s in case.form.signature.outputs}
-        self.valued = [s for s, dtype in dtypes.items() if differentiable(dtype)]
-        self.outer = {s.name: fill(case.solution.shape(s), dtypes[s], "small", rng) for s in self.valued}
-        if arrays[wrt].dtype == np.float64:
-            self.outer = {k: np.asarray(v * WIDER) for k, v in self.outer.items()}
-        if expanded:
-            self.outer = {k: np.repeat(v[..., :1], v.shape[-1], -1) if v.ndim else v for k, v in self.outer.items()}
-        found = gradient(case, arrays, self.outer, wrt)
-        self.wanted = self.differentiated() if found is None else found
+    scene: Scene
+    case: Case
+    wrt: str
+    arrays: Mapping[str, Array]
+    outer: Mapping[str, Array]
+    """The cotangents of the outputs that have one."""
+    wanted: Expected
 
     def trial(
         self,
         how: str = "",
         alone: bool = False,
-        memory: Callable[[Any], Any] = lambda x: x,
+        memory: str = "",
         arrays: Mapping[str, Array] | None = None,
     ) -> Trial:
         """Return the call that asks for it.
@@ -101,57 +101,50 @@ class Gradient:
         Args:
             how: what is special about it, in words.
             alone: no other input is differentiated.
-            memory: lays out a cotangent.
+            memory: the layout of cotangents.
             arrays: inputs that differ in nothing that is read.
         """
-        adapter, session = self.context.session.adapter, self.context.session
-        case, signature, outer = self.case, self.case.form.signature, self.outer
-        plain = session.plain(case)
-        asked = [self.wrt] if alone else list(case.form.data)
-        places = [signature.outputs.index(s) for s in self.valued]
-        kept = [] if session.compiles else [s.name for s in self.valued if not s.listed]
-
-        def call(*args: Any) -> Any:
-            named = dict(zip((s.name for s in signature.inputs), args, strict=True))
-            flat, rebuild = _flattened([named[name] for name in asked])
-            leaves = [a for s in self.valued for a in (outer[s.name] if s.listed else [outer[s.name]])]
-            cotangents = [memory(adapter.asarray(np.asarray(a), session.device)) for a in leaves]
-
-            def values(*parts: Any) -> Any:
-                given = {**named, **dict(zip(asked, rebuild(parts), strict=True))}
-                result = plain(*given.values())
-                return _unlisted(result) if len(signature.outputs) == len(places) else _picked(result, places)
-
-            found = rebuild(adapter.transforms["vjp"](values, flat, cotangents))[asked.index(self.wrt)]
-            return (found, *cotangents) if kept else found
-
-        dtype = self.arrays[self.wrt].dtype
-        exact = moves(case.solution, self.arrays)
-        bound = None if exact else _bound(case, self.wanted, outer, dtype)
-        want = Expected(self.wanted.astype(dtype), "values") if exact else Expected(self.wanted, "bound", bound, dtype.name)
-        wants = {"gradient": want, **{f"cotangent of {name}": Expected(outer[name]) for name in kept}}
+        signature = self.case.form.signature
+        asked = (self.wrt,) if alone else tuple(self.case.form.data)
+        places = tuple(i for i, s in enumerate(signature.outputs) if s.name in self.outer)
+        listed = {s.name for s in signature.outputs if s.listed}
+        kept = [] if self.scene.compiles else [n for n in self.outer if n not in listed]
+        wants = {GRADIENT: self.wanted}
+        wants |= {f"{COTANGENT}{name}": Expected(self.outer[name]) for name in kept}
+        way = Way(
+            "vjp",
+            wrt=self.wrt,
+            asked=asked,
+            places=places,
+            outputs=len(signature.outputs),
+            memory=memory,
+        )
         text = f"the gradient of {self.wrt}, given those of the outputs" + f", {how}" * bool(how)
-        return Trial(case, arrays or self.arrays, wants, call, direct=True, how=text)
+        return Trial(self.case, arrays or self.arrays, wants, way, text, extra=self.outer)
 
-    def differentiated(self) -> Array:
-        """Return the gradient of the oracle itself, computed by the framework in float64."""
-        adapter, session, arrays = self.context.session.adapter, self.context.session, self.arrays
-        xp = importlib.import_module(NAMESPACES[session.target.framework])
-        names = list(self.case.form.data)
-        fixed = {k: v.astype(np.int64) for k, v in arrays.items() if k not in names}
 
-        def run(*leaves: Any) -> Any:
-            device = session.device if session.target.framework == "torch" else None
-            given = dict(zip(names, leaves, strict=True))
-            constants = {k: adapter.asarray(v, session.device) for k, v in fixed.items()}
-            found = oracle.evaluate(self.case.solution, {**constants, **given}, xp, device=device, finite=True)
-            return tuple(found[o] for o in self.outer) if len(self.outer) > 1 else found[next(iter(self.outer))]
+def gradient(scene: Scene, case: Case, wrt: str, arrays: Mapping[str, Array], expanded: bool = False) -> Gradient:
+    """Return the gradient of an input on cotangents that are made up.
 
-        with session.holding({"float64"}):
-            leaves = [adapter.asarray(arrays[n].astype(np.float64), session.device) for n in names]
-            cotangents = [adapter.asarray(array.astype(np.float64), session.device) for array in self.outer.values()]
-            grads = adapter.transforms["vjp"](run, leaves, cotangents)
-            return np.asarray(adapter.to_numpy(grads[names.index(self.wrt)]))
+    Args:
+        scene: what is judged.
+        case: the call.
+        wrt: the input.
+        arrays: the inputs.
+        expanded: whether the cotangents are the same along the last axis.
+    """
+    rng = np.random.default_rng(4)
+    outer = {}
+    for spec in case.form.signature.outputs:
+        dtype = output_dtype(case, spec.name, arrays)
+        if differentiable(dtype):
+            outer[spec.name] = fill(case.solution.shape(spec), dtype, "small", rng)
+    if arrays[wrt].dtype == np.float64:
+        outer = {k: np.asarray(v * WIDER) for k, v in outer.items()}
+    if expanded:
+        outer = {k: np.repeat(v[..., :1], v.shape[-1], -1) if v.ndim else v for k, v in outer.items()}
+    wanted = expected_gradient(case, arrays, outer, wrt)
+    return Gradient(scene, case, wrt, arrays, outer, replace(wanted, dtype=arrays[wrt].dtype.name))
 
 
 def differentiable(dtype: str) -> bool:
@@ -159,48 +152,7 @@ def differentiable(dtype: str) -> bool:
     return dtype in (*FLOATS, *FLOAT8, *COMPLEX)
 
 
-def _picked(result: Any, places: list[int]) -> Any:
-    """Return the outputs that have a gradient: one by itself, several as a tuple."""
-    found = tuple(result[i] for i in places)
-    return found if len(found) > 1 else found[0]
-
-
-def _unlisted(result: Any) -> Any:
-    return tuple(result) if isinstance(result, tuple | list) else result
-
-
-def _flattened(args: Any) -> tuple[list[Any], Callable[[Any], list[Any]]]:
-    """Return the leaves of the arguments, lists opened, and the function that puts leaves back."""
-    sizes = [len(a) if isinstance(a, list) else None for a in args]
-    flat = [leaf for a in args for leaf in (a if isinstance(a, list) else [a])]
-
-    def rebuild(leaves: Any) -> list[Any]:
-        rest, out = list(leaves), []
-        for size in sizes:
-            taken, rest = rest[: size if size is not None else 1], rest[size if size is not None else 1 :]
-            out.append(taken if size is not None else taken[0])
-        return out
-
-    return flat, rebuild
-
-
-def _bound(case: Case, wanted: Array, outer: Mapping[str, Array], dtype: np.dtype[Any]) -> Array:
-    """Return how far a gradient may be off: one rounding of the largest number in it for each operation of the definition.
-
-    What is exactly zero because nothing reaches it must be so. What is compared with is itself rounded to float64, and says
-    nothing where it is NaN on ordinary values: the definition passes there through a function without a slope, as log at 0.
-    """
-    eps = float(np.finfo(dtype).eps + np.finfo(np.float64).eps)
-    operations = traits_of(case.form).operations + summands(case)
-    sizes = (np.abs(a[~np.isnan(a)]) for a in (wanted, *outer.values()))
-    largest = max((float(np.max(a, initial=0)) for a in sizes), default=0.0)
-    bound = np.full(wanted.shape, operations * eps * largest)
-    if traits_of(case.form).multilinear:
-        return np.where(wanted == 0, 0.0, bound)
-    return np.where(np.isnan(wanted), np.inf, bound)
-
-
-def gradients_of(op: Any) -> list[str]:
+def gradients_of(op: Op) -> list[str]:
     """Return the inputs of an op that have a gradient."""
     forms = [f for f in op.forms.values() if f.kind is not OpClass.SELECTION and _has_values(f)]
     names = dict.fromkeys(name for f in forms for name in f.data)
@@ -211,3 +163,11 @@ def _has_values(form: Form) -> bool:
     """Whether some output has a gradient."""
     rules = [form.dtype[s.name].removeprefix(WIDE).removeprefix("same as ") for s in form.signature.outputs]
     return any(rule in form.data or differentiable(rule) for rule in rules)
+
+
+def wide_gradients_of(op: Op) -> list[str]:
+    """Return the inputs of an op that have a gradient in float64."""
+    forms = [f for f in op.forms.values() if f.kind is not OpClass.SELECTION and _has_values(f)]
+    wide = [f for f in forms if f.data and all("float64" in GROUPS[f.group(n)] for n in f.data)]
+    able = {name for f in wide for name in f.data}
+    return [name for name in gradients_of(op) if name in able]

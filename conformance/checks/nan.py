@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,46 +11,53 @@ from einspec.answers.expect import index_maps, widen
 from einspec.calls.inputs import filled, makes_up
 from einspec.calls.space import Case
 from einspec.conformance.checks.batches import fixed_maps
+from einspec.conformance.checks.scene import Asked, Scene
 from einspec.conformance.checks.scope import ROUNDS
 from einspec.conformance.checks.trials import ordinary, plain_trial
-from einspec.conformance.judge.judge import Context, Result
 from einspec.language.linear import OpClass
 from einspec.semantics.oracle import evaluate
 
 Array = np.ndarray[Any, Any]
-
 MOST_PLACES = 96
 """How many elements of an input are asked one by one whether they are read."""
 
 
-def check_nan(context: Context) -> Iterator[Result]:
-    """Judge ``nan``: a NaN comes out exactly where the definition reads it, and nowhere else."""
-    lossy = getattr(context.session.adapter, "loses_nan_in_maxima", False)
-    if context.bare and lossy and any(f.kind is OpClass.NONLINEAR for f in context.op.forms.values()):
-        yield context.not_run("nan", "scope", f"maxima of {context.session.target.framework} may lose NaN by themselves")
-        return
-    floats = [c for c in context.bank[:3] if c.form.data][: 2 if context.session.compiles else 3]
+def ask_nan(scene: Scene, _: str, tier: str) -> Asked:
+    """Ask for ``nan``: a NaN comes out exactly where the definition reads it, and nowhere else."""
+    if scene.profile.loses_nan and any(f.kind is OpClass.NONLINEAR for f in scene.op.forms.values()):
+        return Asked([], not_run="maxima of the framework may lose NaN by themselves")
+    floats = [c for c in scene.bank[:3] if c.form.data][: 2 if scene.compiles else 3]
+    given = [(c, ordinary(c)) for c in floats]
+    if not scene.compiles:
+        for case in floats:
+            if makes_up(case):
+                given += [(case, filled(case, "float32", "small", i)) for i in range(ROUNDS)]
     trials = []
-    made_up = [(c, filled(c, "float32", "small", i)) for c in floats if makes_up(c) for i in range(ROUNDS)]
-    for case, arrays in [*((c, ordinary(c)) for c in floats), *(made_up if not context.session.compiles else [])]:
+    for case, arrays in given:
         for name in case.form.data:
-            size = arrays[name].size
-            places = {f"flat position {p} of {name}": [p] for p in sorted({0, size // 2}) if p < size}
-            hidden = unread(case, arrays, name)
-            if hidden:
-                places[f"every place of {name} that the definition does not read"] = hidden
-            for where, flat in places.items():
+            for where, flat in _places(case, arrays, name).items():
                 spoiled = {k: v.copy() for k, v in arrays.items()}
                 spoiled[name].reshape(-1)[flat] = np.nan
                 trials.append(plain_trial(case, spoiled, how=f"with NaN at {where}"))
-    yield (context.trials("nan", "scope", trials) if trials else context.not_run("nan", "scope", "the op takes no values"))
+    return Asked(trials, not_run="" if trials else "the op takes no values")
+
+
+def _places(case: Case, arrays: Mapping[str, Array], name: str) -> dict[str, list[int]]:
+    """Return where a NaN is planted in an input, in words and as flat positions."""
+    size = arrays[name].size
+    places = {f"flat position {p} of {name}": [p] for p in sorted({0, size // 2}) if p < size}
+    hidden = unread(case, arrays, name)
+    if hidden:
+        places[f"every place of {name} that the definition does not read"] = hidden
+    return places
 
 
 def unread(case: Case, arrays: Mapping[str, Array], name: str) -> list[int]:
     """Return the flat positions of an input at which a NaN does not come out by the definition."""
     form, size = case.form, arrays[name].size
     if fixed_maps(case) is not None and len(form.data) == 1:
-        used = np.unique(np.concatenate([m.index.reshape(-1) for m in index_maps(case, arrays).values()]))
+        maps = index_maps(case, arrays).values()
+        used = np.unique(np.concatenate([m.index.reshape(-1) for m in maps]))
         return [int(i) for i in np.setdiff1d(np.arange(1, size + 1), used) - 1]
     if len(form.data) == len(form.signature.inputs):
         return []
@@ -60,6 +67,7 @@ def unread(case: Case, arrays: Mapping[str, Array], name: str) -> list[int]:
         spoiled[name] = spoiled[name].copy()
         spoiled[name].reshape(-1)[place] = np.nan
         found = evaluate(case.solution, spoiled)
-        if not any(np.isnan(found[s.name]).any() for s in case.form.signature.outputs if found[s.name].dtype.kind == "f"):
+        outputs = [found[s.name] for s in case.form.signature.outputs]
+        if not any(np.isnan(o).any() for o in outputs if o.dtype.kind == "f"):
             hidden.append(place)
     return hidden

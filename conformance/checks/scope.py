@@ -7,16 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from einspec.calls import cases
-from einspec.calls import contended as crowds
+from einspec.calls import cases, contended
 from einspec.calls.inputs import filled, makes_up, ramps, strata
 from einspec.calls.space import Case
 from einspec.card import Op
-from einspec.conformance.checks.batches import single
 from einspec.conformance.checks.exhaustive import Block, assignments, levels, rankings
+from einspec.conformance.checks.scene import Asked, Scene
 from einspec.conformance.checks.trials import plain_trial
-from einspec.conformance.judge.judge import Context, Result
-from einspec.conformance.judge.session import Trial
+from einspec.conformance.protocol import Way
+from einspec.conformance.trial import Trial
 from einspec.language.linear import OpClass
 from einspec.semantics.traits import traits_of
 
@@ -42,34 +41,31 @@ COMPILED_ASSIGNMENTS, COMPILED_BLOCKS = 1024, 4
 """The same for a framework that compiles, and of how many sizes."""
 
 
-def scope_result(context: Context, clause: str, empty: bool) -> Result:
-    """Return the verdict over the scope's cases, those with an empty axis or those without."""
-    chosen, sampled = scope_cases(context, empty)
+def scope(scene: Scene, empty: bool) -> Asked:
+    """Ask for the scope's calls, those with an empty axis or those without."""
+    chosen, sampled = scope_cases(scene, empty)
     if not chosen:
-        return context.not_run(clause, "scope", "the card allows no such sizes")
-    result = context.trials(clause, "scope", [scope_trial(c, i, context.subnormals) for i, c in enumerate(chosen)])
-    if result.verdict == "holds":
-        result.reason = sampled
-    return routed_result(context, result) if clause == "def" and result.verdict in ("holds", "refused") else result
+        return Asked([], not_run="the card allows no such sizes")
+    return Asked([scope_trial(c, i, scene.subnormals) for i, c in enumerate(chosen)], sampled)
 
 
-def scope_cases(context: Context, empty: bool) -> tuple[list[Case], str]:
+def scope_cases(scene: Scene, empty: bool) -> tuple[list[Case], str]:
     """Return the scope's cases, those with an empty axis or those without, and what is to be said where they are a sample."""
     limit = cases.SCOPE_LIMIT
-    if any(f.kind is OpClass.NONLINEAR for f in context.op.forms.values()):
-        each = max(ROUNDED_LEAST, ROUNDED_WORK // max(traits_of(f).nodes for f in context.op.forms.values()))
-        limit = each * len(context.op.forms)
-    if not any(f.signature.inputs for f in context.op.forms.values()):
+    if any(f.kind is OpClass.NONLINEAR for f in scene.op.forms.values()):
+        each = max(ROUNDED_LEAST, ROUNDED_WORK // max(traits_of(f).nodes for f in scene.op.forms.values()))
+        limit = each * len(scene.op.forms)
+    if not any(f.signature.inputs for f in scene.op.forms.values()):
         limit = NUMBERS_LIMIT
-    found, total = cases.scope(context.op, COMPILED_LIMIT if context.session.compiles else limit)
+    found, total = cases.scope(scene.op, COMPILED_LIMIT if scene.compiles else limit)
     chosen = [c for c in found if c.empty == empty]
     legal = len(chosen)
     if not empty:
-        chosen += spread(cases.telling(context.op), limit)
-    if context.session.compiles:
-        chosen = compiled_scope(context.op, chosen, empty)
+        chosen += spread(cases.telling(scene.op), limit)
+    if scene.compiles:
+        chosen = compiled_scope(scene.op, chosen, empty)
     elif not empty:
-        chosen += [c for c in cases.bank(context.op) for _ in range(ROUNDS)]
+        chosen += [c for c in cases.bank(scene.op) for _ in range(ROUNDS)]
         chosen += [c for c in chosen if makes_up(c)] * min(ROUNDS, MADE_UP // max(len(chosen), 1))
     partial = len(chosen) < legal or total > limit
     return chosen, f"{len(chosen)} of the calls of the scope ({total} assignments of sizes and parameters)" if partial else ""
@@ -88,46 +84,33 @@ def telling_values(case: Case, number: int, subnormals: bool = True) -> dict[str
     return filled(case, "float32", "small", number) if makes_up(case) and number % 2 else ramps(case)
 
 
-def routed_result(context: Context, result: Result) -> Result:
-    """Return the verdict over every assignment of a few tokens to experts and every ranking of special values as well."""
-    found, instances, sampled = routed_trials(context)
-    if not found:
-        return result
-    routed = context.trials("def", "scope", found, narrow=single)
-    if routed.verdict not in ("holds", result.verdict):
-        return routed
-    result.instances += instances
-    if result.verdict == "refused":
-        return result
-    result.reason = "; ".join(filter(None, (result.reason, sampled)))
-    return result
-
-
-def routed_trials(context: Context) -> tuple[list[Trial], int, str]:
-    """Return the calls on assignments, rankings and ties, how many they count for, and what is to be said of a sample."""
-    session = context.session
-    limit, most = (COMPILED_ASSIGNMENTS, COMPILED_BLOCKS) if session.compiles else (ASSIGNMENTS, ASSIGNMENTS)
-    blocks, count, total = assignments(context.op, limit, most)
-    found = rankings(context.op, context.subnormals)
-    found += levels(context.op, context.subnormals, not getattr(session.adapter, "loses_nan_in_maxima", False))
+def routed(scene: Scene) -> Asked:
+    """Ask for every assignment of a few tokens to experts, every ranking of special values, and many that compete."""
+    limit, most = (ASSIGNMENTS, ASSIGNMENTS)
+    if scene.compiles:
+        limit, most = COMPILED_ASSIGNMENTS, COMPILED_BLOCKS
+    blocks, count, total = assignments(scene.op, limit, most)
+    found = rankings(scene.op, scene.subnormals)
+    found += levels(scene.op, scene.subnormals, scene.profile.keeps_nan)
     instances = len(found) + count
-    if not session.compiles:
-        tied = [c for c in crowds.wide(context.op) if c.form.kind is OpClass.NONLINEAR]
+    if not scene.compiles:
+        tied = [c for c in contended.wide(scene.op) if c.form.kind is OpClass.NONLINEAR]
         for i, case in enumerate(tied):
             for stratum in ("small", "gauss", "special"):
-                found.append(plain_trial(case, filled(case, "float32", stratum, i, context.subnormals)))
-                instances += crowds.WIDE
-        competing = [plain_trial(case, arrays) for case, arrays in crowds.crowded(context.op, context.subnormals)]
-        found, instances = [*found, *competing], instances + len(competing)
+                found.append(plain_trial(case, filled(case, "float32", stratum, i, scene.subnormals)))
+                instances += contended.WIDE
+        competing = contended.crowded(scene.op, scene.subnormals)
+        found += (more := [plain_trial(case, arrays) for case, arrays in competing])
+        instances += len(more)
     for block in blocks:
-        found += [under_vmap(context, block)] if session.compiles else block.trials()
-    return found, instances, f"{count} of {total} assignments of up to 4 tokens" if count < total else ""
+        found += [mapped(block)] if scene.compiles else block.trials()
+    sampled = f"{count} of {total} assignments of up to 4 tokens" if count < total else ""
+    return Asked(found, sampled, instances)
 
 
-def under_vmap(context: Context, block: Block) -> Trial:
-    """Return the calls of a block as one, mapped over its first axis."""
-    call = context.session.adapter.transforms["vmap"](context.session.plain(block.case))
-    return Trial(block.case, block.inputs, block.outputs, call, how="on a batch of inputs under vmap", direct=True)
+def mapped(block: Block) -> Trial:
+    """Return the calls of a block as one, along its first axis."""
+    return Trial(block.case, block.inputs, block.outputs, Way("rows"), "on a batch of inputs")
 
 
 def compiled_scope(op: Op, chosen: Sequence[Case], empty: bool) -> list[Case]:

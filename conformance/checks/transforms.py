@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
+from typing import Literal
 
 from einspec.calls.inputs import filled
 from einspec.calls.space import Case
+from einspec.card import Op
 from einspec.conformance.checks.batches import batched, fixed_maps, several
-from einspec.conformance.checks.trials import ordinary, plain_trial
-from einspec.conformance.judge.judge import Context, Result
-from einspec.conformance.judge.session import Trial
+from einspec.conformance.checks.scene import Asked, Scene
+from einspec.conformance.checks.trials import EAGER, ordinary, plain_trial
+from einspec.conformance.protocol import Way
+from einspec.conformance.trial import Trial
 
 SEEDS = 12
 """How many inputs that hold special values a compiled or mapped function is given, where that costs no compilation."""
 TRANSFORMS = ("jit", "eager", "compile", "vmap")
 
 
-def check_transform(context: Context, name: str) -> Iterator[Result]:
-    """Judge ``transform.<name>``: the transformed function gives what the plain one gives."""
-    clause = f"transform.{name}"
-    reason = unavailable(context, name)
-    if reason:
-        yield context.not_run(clause, "transform", reason)
-        return
-    few = [c for c in context.bank if not c.options][:2] or sorted(context.bank, key=_axes)[-2:]
-    yield context.trials(clause, "transform", list(_transformed(context, name, few)), refusable=context.bare)
+def ask_transform(scene: Scene, name: str, _: str) -> Asked:
+    """Ask for ``transform.<name>``: the transformed function gives what the plain one gives."""
+    few = [c for c in scene.bank if not c.options][:2] or sorted(scene.bank, key=_axes)[-2:]
+    return Asked(list(_transformed(scene, name, few)))
 
 
 def _axes(case: Case) -> int:
@@ -33,36 +30,45 @@ def _axes(case: Case) -> int:
     return sum(map(len, case.shapes))
 
 
-def unavailable(context: Context, name: str) -> str:
-    """Return why a transform cannot be judged here, or nothing."""
-    adapter, framework = context.session.adapter, context.session.target.framework
+def impossible(op: Op, name: str) -> str:
+    """Return why no target can be asked for a transform of an op, or nothing."""
     if name == "eager":
-        return "" if context.session.compiles else f"{framework} runs every call eagerly"
-    if name not in getattr(adapter, "transforms", {}):
-        return f"{framework} has no {name}"
-    if "int" in {f.dtype[s.name] for f in context.op.forms.values() for s in f.signature.outputs}:
+        return ""
+    if "int" in {f.dtype[s.name] for f in op.forms.values() for s in f.signature.outputs}:
         return "the op gives a Python number"
-    if name == "vmap" and not any(f.signature.inputs for f in context.op.forms.values()):
+    if name == "vmap" and not any(f.signature.inputs for f in op.forms.values()):
         return "the op takes no tensors"
     return ""
 
 
-def _transformed(context: Context, name: str, few: list[Case]) -> Iterator[Trial]:
-    session = context.session
+def _transformed(scene: Scene, name: str, few: list[Case]) -> Iterator[Trial]:
     if name == "eager":
         case = min(few, key=lambda c: c.elements)
-        yield plain_trial(case, ordinary(case), call=session.plain(case), direct=True, how="without jit")
+        yield plain_trial(case, ordinary(case), EAGER, "without jit")
         return
-    change: Callable[..., Any] = session.adapter.transforms[name]
-    special = () if session.compiles else range(SEEDS)
-    for case in few[:1] if name == "compile" or session.compiles else few:
-        call = change(session.plain(case))
+    special = 0 if scene.compiles else SEEDS
+    for case in few[:1] if name == "compile" or scene.compiles else few:
         if name == "vmap":
-            yield batched(case, several(case, 3, "small", 2), fixed_maps(case), call)
-            if special:
-                yield batched(case, several(case, len(special), "special", 2, context.subnormals), fixed_maps(case), call)
-            continue
-        yield plain_trial(case, ordinary(case), call=call, direct=True, how=f"under {name}")
-        for seed in special:
-            arrays = filled(case, "float32", "special", seed, context.subnormals)
-            yield plain_trial(case, arrays, call=call, direct=True, how=f"under {name}")
+            yield from _mapped(scene, case, special)
+        else:
+            yield from _compiled(scene, case, "jit" if name == "jit" else "compile", special)
+
+
+def _mapped(scene: Scene, case: Case, special: int) -> Iterator[Trial]:
+    maps = fixed_maps(case)
+    found = [batched(case, several(case, 3, "small", 2), maps, "vmap")]
+    if special:
+        rows = several(case, special, "special", 2, scene.subnormals)
+        found.append(batched(case, rows, maps, "vmap"))
+    for trial in found:
+        if trial is not None:
+            trial.how = "on a batch of inputs under vmap"
+            yield trial
+
+
+def _compiled(scene: Scene, case: Case, kind: Literal["jit", "compile"], special: int) -> Iterator[Trial]:
+    way = Way(kind)
+    yield plain_trial(case, ordinary(case), way, f"under {kind}")
+    for seed in range(special):
+        arrays = filled(case, "float32", "special", seed, scene.subnormals)
+        yield plain_trial(case, arrays, way, f"under {kind}")

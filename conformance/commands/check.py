@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from einspec.card import resolve
-from einspec.conformance import OPT_IN, TIERS
+from einspec.conformance.tiers import OPT_IN, TIERS
 from einspec.conformance.commands import UsageError
 from einspec.conformance.run.request import TIMEOUT, Request
 

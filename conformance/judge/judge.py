@@ -11,10 +11,10 @@ from einspec.calls import cases
 from einspec.calls.inputs import ramps
 from einspec.calls.space import Case
 from einspec.card import Op
-from einspec.conformance import TIERS
 from einspec.conformance.checks.trials import plain_trial
 from einspec.conformance.judge.session import Outcome, Session, Trial, WrongKind
 from einspec.conformance.judge.witness import told, witness
+from einspec.conformance.tiers import TIERS
 
 Verdict = Literal["holds", "wrong", "refused", "unsupported", "known", "errored", "not run"]
 VERDICTS: tuple[Verdict, ...] = ("holds", "wrong", "refused", "unsupported", "known", "errored", "not run")

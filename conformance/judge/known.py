@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from einspec.conformance.judge.judge import Context, Result
+from einspec.conformance.judge.context import Context, error_line
 from einspec.conformance.judge.replay import NotReplayableError, rebuild
-from einspec.conformance.judge.witness import told
+from einspec.conformance.judge.verdict import Result, Verdict
+from einspec.conformance.judge.wrongness import wrongness
 from einspec.conformance.targets.declared import Known
+from einspec.conformance.targets.process import LostError
 
 NOT_REPLAYED = "could not be replayed"
 """What the reason of a result says where the stored witness of a known failure is of no use any more."""
@@ -19,8 +21,8 @@ def entry(result: Result, reason: str, url: str) -> dict[str, Any]:
     line: dict[str, Any] = {"clause": result.clause, "tier": result.tier, "backend": result.backend}
     line |= {"device": result.device.partition(":")[0], "reason": reason, **({"url": url} if url else {})}
     witness = result.witness or {}
-    stored = {"witness": {"call": witness.get("call", ""), "replay": witness["replay"]}} if witness.get("replay") else {}
-    return {**line, **stored}
+    stored = {"call": witness.get("call", ""), "replay": witness.get("replay")}
+    return {**line, "witness": stored} if stored["replay"] else line
 
 
 def entries(results: Iterable[Result], reason: str, url: str) -> list[dict[str, Any]]:
@@ -37,43 +39,66 @@ def entries(results: Iterable[Result], reason: str, url: str) -> list[dict[str, 
 def known_here(context: Context, clause: str, tier: str) -> Known | None:
     """Return the entry by which a clause is known to fail here, if any."""
     session = context.session
-    entries = session.target.known
-    return next((k for k in entries if k.covers(context.id(clause), tier, session.target.name, session.device)), None)
+    where = context.id(clause), tier, session.target.name, session.device
+    return next((k for k in session.known if k.covers(*where)), None)
 
 
-def holding_back(context: Context, clause: str, tier: str, judge: Callable[[], Iterable[Result]]) -> Iterator[Result]:
+def holding_back(
+    context: Context, clause: str, tier: str, judge: Callable[[], Iterable[Result]]
+) -> Iterator[Result]:
     """Yield the results of a clause, a failure that is known as ``known``.
 
-    The stored witness is tried first, and nothing else where it still fails. Where it cannot be replayed, which is said, or
-    there is none, the clause is judged without shrinking what is found. A result that holds says which line is to be deleted,
-    and where the witness passes and the clause does not, that is another failure, which is not known.
+    The stored witness is tried first, and nothing else where it still fails. Where it cannot be
+    replayed, which is said, or there is none, the clause is judged without shrinking what is found.
+    A result that holds says which line is to be deleted, and where the witness passes and the
+    clause does not, that is another failure, which is not known.
     """
     entry = known_here(context, clause, tier)
     if entry is None:
         yield from judge()
         return
     because = f"{entry.reason} {entry.url}".strip()
-    problem, lost = _replayed(context, entry)
+    try:
+        problem, lost = _replayed(context, entry)
+    except LostError as error:
+        problem, lost = error.reason, ""
     if problem:
-        yield Result(context.id(clause), tier, "known", 1, f"{because} (the stored witness: {problem})")
+        text = f"{because} (the stored witness: {problem})"
+        yield context.result(clause, tier, Verdict.KNOWN, 1, text)
         return
     passes = entry.replay is not None and not lost
     context.shrinks = passes
     try:
-        for result in judge():
-            if result.verdict in ("wrong", "errored") and passes:
-                note = f"not the known failure, whose stored witness passes: delete {entry.where}"
-                result.reason = "; ".join(filter(None, (result.reason, note)))
-            elif result.verdict in ("wrong", "errored"):
-                result.verdict, result.reason = "known", f"{because} ({result.reason})"
-            elif result.verdict == "holds":
-                result.stale = entry.where
-            if lost:
-                note = f"the witness stored in {entry.where} {NOT_REPLAYED}, the clause was judged as usual: {lost}"
-                result.reason = "; ".join(filter(None, (result.reason, note)))
-            yield result
+        for result in _tried(context, clause, tier, judge, because):
+            yield _told(result, entry, passes, lost, because)
     finally:
         context.shrinks = True
+
+
+def _tried(
+    context: Context, clause: str, tier: str, judge: Callable[[], Iterable[Result]], because: str
+) -> Iterator[Result]:
+    """Yield the results of a clause; a process that is lost over it is the failure."""
+    try:
+        yield from judge()
+    except LostError as error:
+        yield context.result(clause, tier, Verdict.ERRORED, 0, error.reason)
+
+
+def _told(result: Result, entry: Known, passes: bool, lost: str, because: str) -> Result:
+    """Return the result of a clause that is known to fail, with what is to be done about the entry."""
+    notes = [result.reason]
+    if result.verdict.fails and passes:
+        notes.append(f"not the known failure, whose stored witness passes: delete {entry.where}")
+    elif result.verdict.fails:
+        result.verdict, notes = Verdict.KNOWN, [f"{because} ({result.reason})"]
+    elif result.verdict is Verdict.HOLDS:
+        result.stale = entry.where
+    if lost:
+        where = f"the witness stored in {entry.where} {NOT_REPLAYED}"
+        notes.append(f"{where}, the clause was judged as usual: {lost}")
+    result.reason = "; ".join(filter(None, notes))
+    return result
 
 
 def _replayed(context: Context, entry: Known) -> tuple[str, str]:
@@ -82,13 +107,13 @@ def _replayed(context: Context, entry: Known) -> tuple[str, str]:
         return "", ""
     try:
         trial = rebuild(context.op, entry.replay)
-        lacking = sorted(trial.dtypes - set(context.session.adapter.dtypes))
-        if lacking:
-            return "", f"{context.session.target.name} does not hold {', '.join(lacking)}"
-        outcome = context.session.one(trial)
-        failed = outcome.error is not None or outcome.difference(trial) is not None
-        return context.summary(trial, outcome) if failed else "", ""
     except NotReplayableError as error:
         return "", str(error)
-    except Exception as error:
-        return "", f"raised {told(error)}".splitlines()[0]
+    lacking = sorted(trial.dtypes - set(context.session.target.dtypes))
+    if lacking:
+        return "", f"{context.session.target.name} does not hold {', '.join(lacking)}"
+    outcome = context.session.one(trial)
+    if outcome.error is not None:
+        return error_line(outcome.error), ""
+    found = wrongness(context, trial, outcome)
+    return (f"{found[0]}: {found[1].problem}" if found else ""), ""

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from einspec.conformance import OPT_IN, TIERS
+from einspec.conformance.tiers import OPT_IN, TIERS
 from einspec.conformance.judge.judge import Result
 
 SCHEMA_VERSION = 1

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from einspec.conformance import OPT_IN, TIERS
+from einspec.conformance.tiers import OPT_IN, TIERS
 from einspec.conformance.commands import UsageError
 from einspec.conformance.judge.judge import Result
 from einspec.conformance.reports.lines import Backend

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from einspec.conformance import TIERS
+from einspec.conformance.judge.policy import Policy
+from einspec.conformance.tiers import TIERS
 
 TIMEOUT = 120.0
-"""Seconds that a clause may take in a tier, unless asked otherwise."""
+"""Seconds that a call may compute, or wait, unless asked otherwise."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +29,24 @@ class Request:
     """GiB that a process may hold; 0 for nine tenths of what is available when the run starts."""
     known: tuple[str, ...] = ()
     """Files of known failures, besides those that backends name."""
+    everything: bool = False
+    """An op that is wrong is judged to its end."""
+    examples: int = 0
+    """How many calls are drawn for each op; 0 for as many as usual."""
+    seed: int | None = None
+    """Where drawn calls come from; the same every time when absent."""
+    shard: tuple[int, int] = (1, 1)
+    """Which of how many parts of the ops."""
+    allow_einspec: bool = False
+    """A file may compute with einspec itself."""
+
+    @property
+    def policy(self) -> Policy:
+        """How strictly is judged, and how much."""
+        return Policy(self.strict, self.ties, self.everything, self.examples, self.seed, self.tiers)
 
 
 def cache_directory() -> Path:
-    """Return where compiled code is kept between runs."""
+    """Return where sheets and compiled code are kept between runs."""
     root = os.environ.get("EINSPEC_CACHE") or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(root) / "einspec"

@@ -1,228 +1,211 @@
-"""What runs in the process of a backend: it judges its share of the ops, unit by unit, and says so through a pipe."""
+"""What a process of a run does: it judges ops of names, one after the other, each candidate in a process of its own."""
 
 from __future__ import annotations
 
 import contextlib
-import faulthandler
-import importlib.metadata
 import os
-import platform
 import signal
-import sys
-import traceback
-from collections.abc import Iterable, Iterator
+import time
+from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from einspec.card import load, paths
 from einspec.conformance.checks.agreement import sample
-from einspec.conformance.judge.judge import Context, Result
-from einspec.conformance.judge.known import known_here
-from einspec.conformance.judge.session import Session
-from einspec.conformance.judge.witness import told
-from einspec.conformance.run.pool import begin
+from einspec.conformance.clauses import units
+from einspec.conformance.judge.context import Context
+from einspec.conformance.judge.declarations import check_declared
+from einspec.conformance.judge.judging import STOPS, judge_unit
+from einspec.conformance.judge.verdict import Result, Verdict
+from einspec.conformance.protocol import Target
+from einspec.conformance.run import events
+from einspec.conformance.run.events import (
+    Began,
+    Described,
+    Event,
+    Finished,
+    Idle,
+    Judged,
+    Printed,
+    Problem,
+)
 from einspec.conformance.run.request import Request, cache_directory
-from einspec.conformance.targets.declared import DeclarationError, read_known
-from einspec.conformance.targets.load import Target, TargetError, find
+from einspec.conformance.run.sheets import store
+from einspec.conformance.targets.declared import DeclarationError, Known, read_known
+from einspec.conformance.targets.names import TargetError
+from einspec.conformance.targets.process import Limits, LostError
+from einspec.conformance.targets.session import Host, Session
 
-Message = tuple[str, Any]
-VERSIONS = ("numpy", "torch", "jax", "jaxlib", "einops", "ml_dtypes", "hypothesis")
-
-
-@dataclass(frozen=True)
-class Unit:
-    """A clause in a tier on a device that is about to be judged: what is lost if the process dies now."""
-
-    number: int
-    backend: str
-    device: str
-    op: str
-    clause: str
-    tier: str
-    known: str
-    """Why it is known to fail, or nothing."""
-    accepted: frozenset[frozenset[str]]
-    """What the target has been seen to take so far."""
+MOST_LOST, MOST_LATE = 20, 3
+"""How many processes an op may cost on a device, and how many times the whole of --timeout, before the rest is left out."""
+PATIENCE = 10
+"""How many times --timeout a call may take in a tier that runs only when it is asked for."""
+Say = Callable[[Event], None]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Job:
-    """What a process is to do: some ops of a name, from the unit on at which the process before it was lost."""
+    """What a process is to do next."""
 
     name: str
-    request: Request
-    ops: tuple[str, ...]
-    prints: Path
-    """Where what is printed goes: a folder of its own."""
-    first: int = 0
-    accepted: frozenset[frozenset[str]] = frozenset()
-    untried: tuple[str, ...] = ()
-    """Ops that are not called to learn which framework they are for."""
-    given_up: tuple[tuple[str, str], ...] = ()
-    """Ops, each with a device, that have ended the process too often."""
+    op: str
 
 
-def work(job: Job, out: Connection) -> None:
-    """Judge one name in a process of its own; everything said goes through the pipe."""
-    _detach(job.prints)
-    try:
-        _work(job, out)
-        end_children(psutil.Process())
-    except Exception as error:
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        out.send(("problem", f"{job.name}: {told(error)} ({place.filename}, line {place.lineno})"))
+class Worker:
+    """Judges ops; a candidate that was imported is kept for the next of its ops."""
 
+    def __init__(self, request: Request, memory: float, say: Say) -> None:
+        self.request, self.say = request, say
+        slow = "large" in request.tiers
+        self.limits = Limits(request.timeout * (PATIENCE if slow else 1), memory)
+        self.sheets = store()
+        self.host: Host | None = None
+        self.sessions: list[Session] = []
+        self.spent: defaultdict[tuple[str, str, str], Fraction] = defaultdict(Fraction)
+        self.failed: set[str] = set()
+        """Names of which nothing can be judged."""
 
-def end_children(parent: psutil.Process) -> None:
-    """End what a process has started, in whatever session that is."""
-    with contextlib.suppress(psutil.Error):
-        for child in parent.children(recursive=True):
-            with contextlib.suppress(psutil.Error):
-                child.kill()
+    def do(self, job: Job) -> None:
+        """Judge an op of a name on every device."""
+        if job.name in self.failed or not self.opened(job.name):
+            return
+        for session in self.sessions:
+            excuse = session.excuse(job.op, "def")
+            if job.op in session.functions:
+                self.judge(session, job.op)
+            elif excuse:
+                where = session.target.name, session.device
+                text = Result(f"{job.op}/def", "scope", Verdict.UNSUPPORTED, 0, excuse, None, *where)
+                self.say(Judged(text))
 
+    def opened(self, name: str) -> bool:
+        """Import what a name stands for, unless it is there; false where nothing can be judged."""
+        if self.host is not None and self.host.name == name:
+            return True
+        self.close()
+        self.host = Host(name, self.limits, str(cache_directory()))
+        self.sessions = []
+        try:
+            known = [entry for path in self.request.known for entry in read_known(Path(path))]
+            for target in self.host.open():
+                self.sessions += self._sessions(target, known)
+        except (TargetError, DeclarationError) as error:
+            self.say(Problem(str(error)))
+            self.failed.add(name)
+            self.close()
+            return False
+        return True
 
-def _work(job: Job, out: Connection) -> None:
-    os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(cache_directory() / "hypothesis"))  # not beside the user's files
-    from einspec.conformance.clauses import check_declared
+    def _sessions(self, target: Target, known: list[Known]) -> list[Session]:
+        """Return a target on every device that is asked for."""
+        wanted = set(self.request.devices)
+        chosen = [d for d in target.devices if not wanted or {d, d.partition(":")[0]} & wanted]
+        sessions = [Session(self.host, target, device, known) for device in chosen]
+        probe = sessions[0] if sessions else Session(self.host, target, target.devices[0], known)
+        check_declared(probe)
+        self.say(Described(described(target, chosen)))
+        return sessions
 
-    try:
-
-        def probe(op: str) -> bool:
-            out.send(("probe", op))
-            return op not in job.untried
-
-        targets = find(job.name, probe)
-        for target in targets:
-            target.known += [entry for path in job.request.known for entry in read_known(Path(path))]
-            check_declared(target)
-    except (TargetError, DeclarationError) as error:
-        out.send(("problem", str(error)))
-        return
-    number = 0
-    for target in targets:
-        number = _judge(target, job, number, out)
-    out.send(("done", job.name))
-
-
-def _detach(prints: Path) -> None:
-    """Lead a process group of its own, send what is printed to files, and leave a trace when the process is lost."""
-    if hasattr(os, "setsid"):
-        os.setsid()
-    begin()
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # what an op sends to itself reaches it
-    for name, descriptor in (("out", 1), ("err", 2)):
-        with (prints / name).open("ab") as file:
-            os.dup2(file.fileno(), descriptor)
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(Exception):
-            stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    faulthandler.enable()
-    if hasattr(faulthandler, "register"):
-        faulthandler.register(signal.SIGUSR1, all_threads=False)
-
-
-def _judge(target: Target, job: Job, number: int, out: Connection) -> int:
-    """Judge a share of the ops of a target on every device that is asked for, and return the number of the next unit."""
-    from einspec.conformance.clauses import judge_unit, units
-
-    request = job.request
-    if hasattr(target.adapter, "start"):
-        target.adapter.start(cache_directory())
-    available = list(target.adapter.devices())
-    chosen = [d for d in available if not request.devices or {d, d.partition(":")[0]} & set(request.devices)]
-    ops = [op for op in job.ops if op in target.functions]
-    out.send(("backend", describe(target, available, chosen, ops)))
-    for device in chosen:
-        session = Session(target, device)
-        for result in _absent(target, device, job.ops) if number >= job.first else ():
-            out.send(("result", result))
-        for op in ops:
-            context = Context(session, load(op), request.strict, request.tiers, request.ties)
-            last = number + len(units(context.op, request.tiers))
-            if last <= job.first:
-                number = last
+    def judge(self, session: Session, op: str) -> None:
+        """Judge every clause of an op, unless it is wrong by its definition already."""
+        started = time.perf_counter()
+        context = Context(session, load(op), self.sheets, self.request.policy)
+        key = (session.target.name, session.device, op)
+        stopped = ""
+        for clause, tier in units(context.op, self.request.tiers):
+            if stopped or self.spent[key] >= 1:
+                reason = stopped or "not tried any more: this op has ended the process too often"
+                self.say(Judged(context.not_run(clause, tier, reason)))
                 continue
-            if number < job.first:
-                context.accepted, context.careful = set(job.accepted), True
-            for clause, tier in units(context.op, request.tiers):
-                number += 1
-                if number <= job.first:
-                    continue
-                if (device, op) in job.given_up:
-                    reason = "not tried any more: this op has ended the process too often"
-                    results = [Result(context.id(clause), tier, "not run", 0, reason)]
-                else:
-                    known = known_here(context, clause, tier)
-                    because = f"{known.reason} {known.url}".strip() if known else ""
-                    _announce(context, number, clause, tier, because, out)
-                    try:
-                        results = judge_unit(context, clause, tier)
-                    except BaseException as error:
-                        results = [_raised(context, clause, tier, error)]
-                _tell(context, results, out)
-            if device == chosen[0] and (device, op) not in job.given_up:
-                _agree(context, number, out)
-            out.send(("finished", op))
-    return number
+            self.say(Began(session.target.name, op, clause))
+            for result in self.unit(context, clause, tier, key):
+                self.say(Judged(result))
+                if result.verdict is Verdict.WRONG and clause in STOPS and not self.request.everything:
+                    stopped = f"{op}/{clause} is wrong; --all judges the rest"
+        if not stopped and self.spent[key] < 1:
+            found = sample(context)
+            if found is not None:
+                self.say(found)
+        self._independence(session, op)
+        self._printed(session, op)
+        self.say(Finished(session.target.name, op, round(time.perf_counter() - started, 3)))
+
+    def unit(self, context: Context, clause: str, tier: str, key: tuple[str, str, str]) -> list[Result]:
+        """Return the results of a clause; a process that is lost costs the clause, and a new one goes on behind it."""
+        try:
+            return judge_unit(context, clause, tier)
+        except LostError as error:
+            context.careful = True
+            self.spent[key] += Fraction(1, MOST_LATE if error.late else MOST_LOST)
+            return [lost(context, clause, tier, error)]
+
+    def _independence(self, session: Session, op: str) -> None:
+        """Say where a file computes with einspec itself."""
+        if session.uses and session.target.independent and not self.request.allow_einspec:
+            uses = ", ".join(list(session.uses)[:3])
+            self.say(Problem(f"{session.target.name} is not independent: it uses {uses}; --allow-einspec judges it all the same"))
+
+    def _printed(self, session: Session, op: str) -> None:
+        if self.host is not None and self.host.running is not None:
+            size, text = self.host.running.printed()
+            if size:
+                self.say(Printed(session.target.name, op, size, text))
+
+    def close(self) -> None:
+        """End the process of the candidate."""
+        if self.host is not None:
+            self.host.close()
+            self.host = None
 
 
-def _announce(context: Context, number: int, clause: str, tier: str, known: str, out: Connection) -> None:
-    """Say what is about to be judged."""
-    where = context.session.target.name, context.session.device, context.op.name
-    out.send(("unit", Unit(number, *where, clause, tier, known, frozenset(context.accepted))))
+def lost(context: Context, clause: str, tier: str, error: LostError) -> Result:
+    """Return the result of a clause over which a process was lost: of what it should have judged nothing is known."""
+    data: dict[str, Any] = {
+        "summary": context.op.card.summary,
+        "call": f"any call of {context.op.name} in this clause",
+        "difference": error.reason,
+    }
+    return context.result(clause, tier, Verdict.ERRORED, 0, error.reason, data)
 
 
-def _tell(context: Context, results: Iterable[Result], out: Connection) -> None:
-    """Send results."""
-    for result in results:
-        result.backend, result.device = context.session.target.name, context.session.device
-        out.send(("result", result))
-
-
-def _raised(context: Context, clause: str, tier: str, error: BaseException) -> Result:
-    """Return the result of a clause from which an exception came through: KeyboardInterrupt and the like, of the backend."""
-    return Result(context.id(clause), tier, "errored", 0, f"raised {told(error)}")
-
-
-def _agree(context: Context, number: int, out: Connection) -> None:
-    """Send what other backends must agree with; it is announced like a clause, because it may call the op."""
-    _announce(context, number, "agree", "scope", "", out)
-    try:
-        found = sample(context)
-    except BaseException as error:
-        _tell(context, [_raised(context, "agree", "scope", error)], out)
-        return
-    if found is not None:
-        where = {"op": context.op.name, "backend": context.session.target.name, "device": context.session.device}
-        out.send(("sample", {**found, **where}))
-
-
-def _absent(target: Target, device: str, ops: Iterable[str]) -> Iterator[Result]:
-    """Yield a result for every op that the target has no function for and says why."""
-    for op in ops:
-        reason = target.excuse(op, "def", device)
-        if op not in target.functions and reason:
-            yield Result(f"{op}/def", "scope", "unsupported", 0, reason, None, target.name, device)
-
-
-def describe(target: Target, available: list[str], chosen: list[str], ops: list[str]) -> dict[str, Any]:
+def described(target: Target, devices: list[str]) -> dict[str, Any]:
     """Return what a report says of a backend before its results."""
-    loaded = [p for p in VERSIONS if p in sys.modules]
-    known = [d for d in getattr(target.adapter, "known_devices", ()) if not any(a.partition(":")[0] == d for a in available)]
+    there = {d.partition(":")[0] for d in target.devices}
+    ops = [f.op for f in target.functions]
     return {
         "name": target.name,
         "framework": target.framework,
         "bare": target.bare,
-        "versions": {p: importlib.metadata.version(p) for p in loaded},
-        "available": available,
-        "devices": chosen,
-        "absent": known,
+        "versions": target.versions,
+        "available": list(target.devices),
+        "devices": devices,
+        "absent": [d for d in target.known_devices if d not in there],
         "ops": ops,
-        "missing": [] if target.bare else [op for op in paths() if op not in target.functions],
-        "python": platform.python_version(),
-        "platform": platform.platform(),
+        "missing": [] if target.bare else [op for op in paths() if op not in ops],
+        "python": target.python,
+        "platform": target.platform,
     }
+
+
+def work(request: Request, memory: float, jobs: Connection, out: Connection) -> None:
+    """Judge what comes until nothing more does; everything said goes through the pipe."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that waits for this one
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(1))
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(cache_directory() / "hypothesis"))
+    worker = Worker(request, memory, lambda event: out.send_bytes(events.encode(event)))
+    signal.signal(signal.SIGTERM, lambda *_: (worker.close(), os._exit(1)))
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            name, _, op = jobs.recv_bytes().decode().rpartition("\0")
+            try:
+                worker.do(Job(name, op))
+            except Exception as error:
+                worker.say(Problem(f"{name}: {op}: {type(error).__name__}: {error}"))
+            worker.say(Idle())
+    worker.close()

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from einspec.impls import torch as _framework
+from einspec.impls.adapters import torch as _framework
 from einspec.impls.einops.patterns import attribute
 
 

@@ -1,12 +1,17 @@
 """The NumPy backend: its adapter, and every op under its card's name."""
 
-from __future__ import annotations
-
-from typing import Any
-
-import numpy as np
-
-from einspec.dtypes import ALL
+from einspec.impls.adapters.numpy import (  # noqa: F401  # what the judge looks for in a backend
+    asarray,
+    device_of,
+    devices,
+    dtypes,
+    expanded,
+    framework,
+    is_array,
+    known_devices,
+    layouts,
+    to_numpy,
+)
 from einspec.impls.numpy.assignment import *  # noqa: F403  # a backend is the sum of its families
 from einspec.impls.numpy.attention import *  # noqa: F403
 from einspec.impls.numpy.axes import *  # noqa: F403
@@ -22,65 +27,3 @@ from einspec.impls.numpy.sequences import *  # noqa: F403
 from einspec.impls.numpy.slots import *  # noqa: F403
 from einspec.impls.numpy.soft import *  # noqa: F403
 from einspec.impls.numpy.windows import *  # noqa: F403
-
-framework = "numpy"
-dtypes = ALL
-known_devices = ("cpu",)
-
-Array = np.ndarray[Any, Any]
-
-
-def devices() -> list[str]:
-    """Return every device that is usable here."""
-    return ["cpu"]
-
-
-def asarray(x: Array, device: str) -> Array:
-    """Return the array itself: NumPy has one device."""
-    return x
-
-
-def to_numpy(x: Array) -> Array:
-    """Return the array itself."""
-    return x
-
-
-def is_array(x: object) -> bool:
-    """Whether an op returned one of this framework's arrays."""
-    return isinstance(x, np.ndarray | np.generic)
-
-
-def device_of(x: Array) -> str:
-    """Return the device that an array is on."""
-    return "cpu"
-
-
-def layouts(x: Array) -> dict[str, Array]:
-    """Return the same values in other memory: what an op must not depend on."""
-    reverse = tuple(range(x.ndim))[::-1]
-    wide = np.repeat(x, 2, axis=-1) if x.ndim else x
-    pitched = np.concatenate([x, x[..., :1]], axis=-1) if x.ndim else x
-    padded = np.empty(x.size + 3, x.dtype)
-    padded[3:] = x.reshape(-1)
-    frozen = x.copy()
-    frozen.flags.writeable = False
-    return {
-        "transposed": np.ascontiguousarray(x.transpose(reverse)).transpose(reverse),
-        "permuted": np.ascontiguousarray(x.transpose(_rotated(x.ndim))).transpose(np.argsort(_rotated(x.ndim)).tolist()),
-        "strided": wide[..., ::2] if x.ndim else x,
-        "padded": pitched[..., : x.shape[-1]] if x.ndim else x,
-        "reversed": np.ascontiguousarray(x[::-1])[::-1] if x.ndim else x,
-        "offset": padded[3:].reshape(x.shape),
-        "read_only": frozen,
-    }
-
-
-def _rotated(rank: int) -> tuple[int, ...]:
-    """Return the order of axes in which the last comes first: neither row-major nor column-major."""
-    return (*range(1, rank), 0) if rank else ()
-
-
-def expanded(x: Array, axis: int, size: int) -> Array:
-    """Return the first slice along an axis, repeated without memory of its own (stride 0)."""
-    first = x[(slice(None),) * axis + (slice(0, 1),)]
-    return np.broadcast_to(first, (*x.shape[:axis], size, *x.shape[axis + 1 :]))

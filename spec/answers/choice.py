@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from einspec.calls.space import Case
 from einspec.semantics.bounds import Tensor
 
 Array = np.ndarray[Any, Any]
+free_ties: ContextVar[bool] = ContextVar("free_ties", default=False)
+"""Whether what is judged promises any valid choice among equal values, not the first."""
 
 
 class Choice:

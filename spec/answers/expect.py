@@ -12,11 +12,13 @@ import numpy as np
 
 from einspec.answers.rules import Expected, is_nan
 from einspec.calls.space import Case
+from einspec.card import Form
 from einspec.dtypes import COMPLEX, WIDE, finfo, numpy_dtype
+from einspec.language.formula import Bracket, walk
 from einspec.language.linear import EXACT, OpClass, transpose
 from einspec.semantics import oracle
 from einspec.semantics.bounds import Tensor, storing
-from einspec.semantics.rounding import analyse
+from einspec.semantics.rounding import analyse, breaks_tie
 from einspec.semantics.traits import moves, traits_of
 
 Array = np.ndarray[Any, Any]
@@ -127,17 +129,27 @@ def bounded(case: Case, inputs: Mapping[str, Array], found: Mapping[str, Tensor]
 
 
 def analysed(
-    case: Case, inputs: Mapping[str, Array], given: Mapping[str, Array] | None = None, last: str = ""
+    case: Case,
+    inputs: Mapping[str, Array],
+    given: Mapping[str, Array] | None = None,
+    last: str = "",
+    free_ties: bool = False,
 ) -> dict[str, Tensor]:
     """Return every tensor of the definition with its errors, in the precision in which an op computes these inputs.
 
-    See :func:`einspec.semantics.rounding.analyse` for ``given`` and ``last``.
+    See :func:`einspec.semantics.rounding.analyse` for ``given``, ``last`` and ``free_ties``.
     """
     lead = inputs[case.form.lead].dtype.name if case.form.lead else "float32"
     double, complex_ = lead in ("float64", "complex128"), lead in COMPLEX
     working = ("complex128" if double else "complex64") if complex_ else "float64" if double else "float32"
     stored = lead if case.op.card.stores else ""
-    return analyse(case.solution, {k: widen(v) for k, v in inputs.items()}, working, stored, given, last)
+    return analyse(case.solution, {k: widen(v) for k, v in inputs.items()}, working, stored, given, last, free_ties)
+
+
+def breaks_ties(form: Form) -> bool:
+    """Whether a definition orders equal values by their coordinates."""
+    nodes = (n for e in form.equations for n in walk(e.body))
+    return any(isinstance(n, Bracket) and (breaks_tie(n.left) or breaks_tie(n.right)) for n in nodes)
 
 
 def output_dtype(case: Case, output: str, inputs: Mapping[str, Array]) -> str:
@@ -234,3 +246,18 @@ def gradient(case: Case, inputs: Mapping[str, Array], cotangents: Mapping[str, A
     found = oracle.evaluate(case.solution, {**wide, **known, **outer}, equations=equations)
     result: Array = found[wrt]
     return result
+
+
+def expected_gradient(case: Case, inputs: Mapping[str, Array], cotangents: Mapping[str, Array], wrt: str) -> Expected:
+    """Return what the gradient of an input must be."""
+    found = gradient(case, inputs, cotangents, wrt)
+    shape = inputs[wrt].shape
+    if found is None:
+        return Expected(np.zeros(shape), "bound", np.full(shape, np.inf))
+    if moves(case.solution, inputs):
+        return Expected(found.astype(inputs[wrt].dtype), "values")
+    sizes = [np.abs(a) for a in (found, *cotangents.values())]
+    largest = max((float(np.max(a, initial=0)) for a in sizes), default=0.0)
+    eps = float(np.finfo(inputs[wrt].dtype).eps)
+    steps = traits_of(case.form).operations + summands(case)
+    return Expected(found, "bound", np.where(found == 0, 0.0, steps * eps * largest))

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from einspec.dtypes import numpy_dtype
+
 Array = np.ndarray[Any, Any]
 
 
@@ -49,7 +51,9 @@ def difference(got: Array, expected: Expected) -> Difference | None:
     if got.shape != shape:
         return Difference(f"shape {list(got.shape)} instead of {list(shape)}")
     if got.dtype.name != expected.dtype_name and expected.dtype_name != "int":
-        return Difference(f"dtype {got.dtype.name} instead of {expected.dtype_name}")
+        if not same_kind(got.dtype.name, expected.dtype_name):
+            return Difference(f"dtype {got.dtype.name} instead of {expected.dtype_name}")
+        got = in_dtype(got, expected.dtype_name)
     if expected.at is not None:
         got = got[tuple(expected.at.T)]
     if expected.how == "bound":
@@ -64,7 +68,31 @@ def difference(got: Array, expected: Expected) -> Difference | None:
         return None
     position = tuple(int(i) for i in np.argwhere(wrong)[0])
     count = int(np.count_nonzero(wrong))
-    return Difference(f"{count} of {wrong.size} elements differ", position, count)
+    what = "differ"
+    if expected.how == "bits" and not (wrong & (got != want)).any():
+        what = "are a zero of the other sign"
+    return Difference(f"{count} of {wrong.size} elements {what}", position, count)
+
+
+KINDS = ("iu", "fV", "c", "b")
+"""The kinds of dtypes within which a value is the same number; those of ml_dtypes are of kind V."""
+
+
+def same_kind(one: str, other: str) -> bool:
+    """Whether two dtypes hold numbers of one kind, so that values can be compared whatever their width."""
+    kinds = [numpy_dtype(name).kind for name in (one, other)]
+    return any(all(k in group for k in kinds) for group in KINDS)
+
+
+def in_dtype(array: Array, dtype: str) -> Array:
+    """Return an array in another dtype of its kind; a number that this does not hold becomes another one, so that it differs."""
+    target = numpy_dtype(dtype)
+    with np.errstate(all="ignore"):
+        found = array.astype(target)
+        lost = (found.astype(array.dtype) != array) & ~is_nan(array)
+    if target.kind in "iu" and lost.any():
+        found = np.where(lost, np.iinfo(target).max, found).astype(target)
+    return found
 
 
 def _bytes(array: Array) -> Array:

@@ -76,6 +76,21 @@ class Case:
         axes = first.axes(self.solution.ranks)[first.listed :] if first else ()
         return axes[0][0] if axes and axes[0] else ""
 
+    @property
+    def features(self) -> frozenset[str]:
+        """What of a call somebody may not offer: the value of each parameter, a number of axes, each empty axis."""
+        found = {f"no {axis}" for axis, size in self.solution.sizes.items() if size == 0}
+        for name, param in self.op.card.params.items():
+            value = self.params.get(name, param.default)
+            if param.axis and isinstance(value, int) and value < 0:
+                found.add(f"negative {name}")
+            elif not param.sizes:
+                found.add(f"{name}={value}")
+        if self.solution.ranks:
+            pairs = zip(self.form.signature.inputs, self.shapes, strict=True)
+            found.update(f"{s.name} of {len(n) - s.listed} axes" for s, n in pairs)
+        return frozenset(found)
+
     def __str__(self) -> str:
         inputs = (f"{s.name}{list(shape)}" for s, shape in zip(self.form.signature.inputs, self.shapes, strict=True))
         return ", ".join([*inputs, *(f"{k}={v!r}" for k, v in self.params.items())])
@@ -158,7 +173,8 @@ def _parameters(op: Op, draft: Solution, variant: int) -> dict[str, Any]:
         elif param.axis:
             params[name] = _axis(draft, param.axis, negative=variant % 2 == 1)
         elif param.rational:
-            params[name] = Fraction(*(int(draft.values[t]) for t in param.targets(name)))
+            exact = Fraction(*(int(draft.values[t]) for t in param.targets(name)))
+            params[name] = int(exact) if exact.denominator == 1 else exact
         else:
             numbers = tuple(draft.values[t] for t in param.targets(name))
             params[name] = numbers if param.several and len(set(numbers)) > 1 else numbers[0]

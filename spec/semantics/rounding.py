@@ -47,6 +47,7 @@ def analyse(
     stored: str = "",
     given: Mapping[str, Array] | None = None,
     last: str = "",
+    free_ties: bool = False,
 ) -> dict[str, Tensor]:
     """Return every tensor of a definition with the error that computing it may have.
 
@@ -57,8 +58,9 @@ def analyse(
         stored: the dtype to which tensors on the way may be rounded, if any.
         given: tensors that are taken as they are, not by their equations.
         last: the tensor after which no more are looked at.
+        free_ties: whether equal values may come in any order, so that a coordinate decides nothing.
     """
-    run = _Analysis(solution, inputs, working, stored, given or {})
+    run = _Analysis(solution, inputs, working, stored, given or {}, free_ties)
     with np.errstate(all="ignore"):
         for equation in solution.form.equations if last not in inputs else ():
             run.define(equation)
@@ -69,9 +71,15 @@ def analyse(
 
 class _Analysis:
     def __init__(
-        self, solution: Solution, inputs: Mapping[str, Array], working: str, stored: str, given: Mapping[str, Array]
+        self,
+        solution: Solution,
+        inputs: Mapping[str, Array],
+        working: str,
+        stored: str,
+        given: Mapping[str, Array],
+        free_ties: bool,
     ) -> None:
-        self.solution, self.given = solution, given
+        self.solution, self.given, self.free_ties = solution, given, free_ties
         self.machine = Machine(solution, {}, np, None, False)
         self.tensors = {name: Tensor(array, np.zeros(array.shape), all_whole(array)) for name, array in inputs.items()}
         self.limits = np.finfo(working)
@@ -173,7 +181,8 @@ class _Analysis:
         """Return the truth of a comparison; its error is infinite where the errors of its sides could turn it round."""
         pairs = [(self.term(a), self.term(b)) for a, b in zip(operands(left), operands(right), strict=True)]
         value = self.machine.compare(op, [(a.value, b.value) for a, b in pairs])
-        if not any(q.error.any() for pair in pairs for q in pair):
+        loose = self.free_ties and breaks_tie(left)
+        if not loose and not any(q.error.any() for pair in pairs for q in pair):
             return self.exact(value)
         doubt, open_tie = np.zeros((), bool), np.ones((), bool)
         axes: tuple[str, ...] = ()
@@ -183,6 +192,8 @@ class _Analysis:
             chance = np.zeros((), bool) if a.whole and b.whole else self.by_chance(x == y, errors, terms, own)
             counted = x.dtype.kind in "iub" and y.dtype.kind in "iub"  # counts are off by chance alone
             near = (errors > 0) & (np.abs(x - y) <= errors) & ((x != y) | np.isinf(errors) | chance | counted)
+            if loose and isinstance(terms[0], Axis):
+                near = near | (x != y)
             same = (x == y) | (np.isnan(x) & np.isnan(y)) if x.dtype.kind == "f" or y.dtype.kind == "f" else x == y
             (d, o, n, s), axes = self.machine.align(
                 Labelled(doubt, axes), Labelled(open_tie, axes), Labelled(near, own), Labelled(np.asarray(same), own)
@@ -346,6 +357,12 @@ class _Analysis:
             return self.exact(Labelled(nothing, kept))
         value = Labelled(self.machine.best(kind, body.value.array, where), kept)
         return Quantity(value, body.error.max(axis=where))
+
+
+def breaks_tie(side: Node) -> bool:
+    """Whether a side of a comparison is a value and, where values are equal, a coordinate."""
+    parts = operands(side)
+    return any(isinstance(p, Read) for p in parts) and any(isinstance(p, Axis) for p in parts)
 
 
 OPPOSITE = {"<": ">=", ">=": "<", ">": "<=", "<=": ">", "==": "!=", "!=": "=="}

@@ -19,7 +19,6 @@ from einspec.calls.hashed import Hashed
 from einspec.calls.inputs import filled
 from einspec.calls.space import Case, make_case
 from einspec.card import Form, Op
-from einspec.conformance import OPT_IN
 from einspec.conformance.checks.large import sized
 from einspec.conformance.checks.large.places import coordinates, dimension, rows_of
 from einspec.conformance.checks.large.reading import called, no_room, whole
@@ -28,6 +27,7 @@ from einspec.conformance.checks.trials import plain_trial
 from einspec.conformance.judge.judge import Context, Result
 from einspec.conformance.judge.session import Session, Trial, WrongKind
 from einspec.conformance.judge.witness import witness
+from einspec.conformance.tiers import OPT_IN
 from einspec.dtypes import GROUPS, finfo, numpy_dtype
 from einspec.language.linear import EXACT, OpClass
 from einspec.semantics.points import Points

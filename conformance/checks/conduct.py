@@ -1,0 +1,59 @@
+"""How an op treats its arguments: inputs left alone, results repeatable, device kept, any memory layout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from einspec.calls.inputs import filled
+from einspec.calls.space import Case
+from einspec.conformance.checks.scene import Asked, Scene
+from einspec.conformance.checks.trials import ordinary, plain_trial
+from einspec.conformance.protocol import Way
+from einspec.conformance.trial import Trial
+
+LAYOUTS = ("transposed", "permuted", "strided", "padded", "reversed", "offset", "read_only", "expanded")
+"""Memory in which the same values may come."""
+CONDUCT = ("pure", "repeat", "device")
+"""What is seen by calling twice and looking at the inputs afterwards."""
+
+
+def ask_conduct(scene: Scene, _: str, tier: str) -> Asked:
+    """Ask for ``pure``, ``repeat`` and ``device``: the same call again, after one on other values."""
+    case = scene.bank[0]
+    arrays = filled(case, "float32", "gauss", 7)
+    plain = plain_trial(case, arrays)
+    others = filled(case, "float32", "gauss", 8)
+    return Asked([Trial(case, arrays, plain.expected, Way("twice"), relation=plain.relation, extra=others)])
+
+
+def ask_layout(scene: Scene, layout: str, _: str) -> Asked:
+    """Ask for ``layout.<name>``: the same values in other memory."""
+    few = [c for c in scene.bank[:3] if c.shapes and min(_ranks(c)) > 0]
+    if not few:
+        return Asked([], not_run="the op takes no tensors")
+    if layout == "expanded":
+        trials = [t for c in few for t in _expanded(c)]
+        return Asked(trials, not_run="" if trials else "no call can show it")
+    way = Way(layout=layout)
+    return Asked([plain_trial(c, ordinary(c), way, f"{layout} input") for c in few])
+
+
+def _ranks(case: Case) -> list[int]:
+    """Return the number of axes of every input tensor."""
+    pairs = zip(case.form.signature.inputs, case.shapes, strict=True)
+    return [len(shape) - spec.listed for spec, shape in pairs]
+
+
+def _expanded(case: Case) -> Iterator[Trial]:
+    """Yield calls whose input is one slice repeated with stride 0 along an axis."""
+    if any(s.listed for s in case.form.signature.inputs):
+        return
+    for axis in sorted({0, len(case.shapes[0]) - 1}):
+        arrays = ordinary(case)
+        for name, array in arrays.items():
+            along = min(axis, array.ndim - 1)
+            first = np.take(array, [0], axis=along)
+            arrays[name] = np.repeat(first, array.shape[along], axis=along)
+        yield plain_trial(case, arrays, Way(expand=axis), "expanded input")

@@ -1,0 +1,99 @@
+"""Calls apart by the values that they hold: finite ones, signed zeros, infinities, NaN."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from einspec.answers.rules import Expected, is_nan
+from einspec.calls.cases import batch_axis
+from einspec.calls.space import make_case
+from einspec.conformance.checks.scene import Asked
+from einspec.conformance.trial import Trial
+
+Array = np.ndarray[Any, Any]
+VALUES = ("values.signed_zero", "values.infinity", "values.nan")
+"""The clauses about calls that hold special values, the least special first."""
+NAMES = ("def", *VALUES)
+
+
+def split(asked: Asked) -> dict[str, Asked]:
+    """Return the calls of a definition by the clause that they belong to: ``def`` has those of finite values."""
+    parts: dict[str, list[Trial]] = {name: [] for name in NAMES}
+    for trial in asked.trials:
+        for name, part in _apart(trial):
+            parts[name].append(part)
+    more = (asked.instances or len(asked.trials)) - len(asked.trials)
+    found = {name: Asked(trials, asked.reason if name == "def" else "") for name, trials in parts.items()}
+    found["def"].instances = len(parts["def"]) + max(more, 0)
+    return found
+
+
+def _apart(trial: Trial) -> Iterator[tuple[str, Trial]]:
+    """Yield a call, or its independent rows, under the names of clauses."""
+    axis = batch_axis(trial.case.form, trial.case.solution.ranks)
+    rows = _row_ranks(trial, axis) if axis is not None and trial.way.kind == "plain" else None
+    if rows is None or len(set(rows.tolist())) < 2:
+        yield NAMES[_rank(trial)], trial
+        return
+    assert axis is not None
+    for rank in sorted(set(rows.tolist())):
+        part = _taken(trial, axis, np.flatnonzero(rows == rank))
+        yield NAMES[rank], part if part is not None else trial
+
+
+def _rank(trial: Trial) -> int:
+    return max((int(ranks(a).max(initial=0)) for a in trial.arrays.values()), default=0)
+
+
+def ranks(array: Array) -> Array:
+    """Return how special each number is: 0 finite, 1 a negative zero, 2 infinite, 3 NaN."""
+    if array.dtype.kind in "iub":
+        return np.zeros(array.shape, np.int8)
+    parts = array.view(array.real.dtype).reshape(*array.shape, 2) if array.dtype.kind == "c" else array[..., None]
+    wide = parts.astype(np.float64)
+    zero = (wide == 0) & np.signbit(wide)
+    infinite = np.isinf(wide)
+    found = np.where(is_nan(parts), 3, np.where(infinite, 2, np.where(zero, 1, 0)))
+    return np.asarray(found.max(-1))
+
+
+def _row_ranks(trial: Trial, axis: str) -> Array | None:
+    """Return how special each independent row of a call is; None where an input has no such axis."""
+    total: Array | None = None
+    for spec in trial.case.form.signature.inputs:
+        axes = spec.axes(trial.case.solution.ranks)
+        if (axis,) not in axes:
+            return None
+        place = axes.index((axis,))
+        found = np.moveaxis(ranks(trial.arrays[spec.name]), place, 0)
+        own = found.reshape(len(found), -1).max(1, initial=0)
+        total = own if total is None else np.maximum(total, own)
+    return total
+
+
+def _taken(trial: Trial, axis: str, rows: Array) -> Trial | None:
+    """Return a call on some of its independent rows."""
+    case = trial.case
+    arrays = {}
+    for spec in case.form.signature.inputs:
+        place = spec.axes(case.solution.ranks).index((axis,))
+        arrays[spec.name] = np.take(trial.arrays[spec.name], rows, place)
+    smaller = make_case(case.op, case.params, [a.shape for a in arrays.values()])
+    if smaller is None:
+        return None
+    wants = {}
+    for spec in case.form.signature.outputs:
+        place = spec.axes(case.solution.ranks).index((axis,))
+        wants[spec.name] = _part(trial.expected[spec.name], place, rows)
+    return replace(trial, case=smaller, arrays=arrays, expected=wants)
+
+
+def _part(want: Expected, place: int, rows: Array) -> Expected:
+    bound = want.bound
+    if bound is not None:
+        bound = np.take(np.broadcast_to(bound, want.array.shape), rows, place)
+    return replace(want, array=np.take(want.array, rows, place), bound=bound)

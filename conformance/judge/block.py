@@ -1,0 +1,188 @@
+"""Calls with their answers as they are kept: the calls as they go over the wall, the answers apart from them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from einspec.answers.rules import Expected
+from einspec.calls.space import Case
+from einspec.card import load
+from einspec.conformance import protocol
+from einspec.conformance.protocol import Call, Item, parameters
+from einspec.conformance.trial import Law, RelationKind, Trial, arrays_of
+from einspec.dtypes import numpy_dtype
+from einspec.solve import solve
+
+Array = np.ndarray[Any, Any]
+
+
+class Answer(msgspec.Struct, array_like=True, frozen=True):
+    """One output that a call must give: :class:`einspec.answers.rules.Expected` as bytes."""
+
+    rule: str
+    dtype: str
+    carrier: str
+    """The dtype of the bytes."""
+    shape: tuple[int, ...]
+    data: bytes
+    bound: bytes = b""
+    at: bytes = b""
+    full: tuple[int, ...] = ()
+    """The shape of the output where it is known at some coordinates alone."""
+
+    def expected(self) -> Expected:
+        """Return the answer as arrays."""
+        array = np.frombuffer(self.data, numpy_dtype(self.carrier)).reshape(self.shape)
+        bound = np.frombuffer(self.bound).reshape(self.shape) if self.bound else None
+        if not self.at:
+            return Expected(array, self.rule, bound, self.dtype)
+        at = np.frombuffer(self.at, np.int64).reshape(-1, len(self.full))
+        return Expected(array, self.rule, bound, self.dtype, at, self.full)
+
+
+def answer(want: Expected) -> Answer:
+    """Return what an output must be as bytes."""
+    array = np.asarray(want.array)
+    bound = b""
+    if want.bound is not None:
+        bound = np.broadcast_to(want.bound, array.shape).astype(np.float64).tobytes()
+    at = want.at.astype(np.int64).tobytes() if want.at is not None else b""
+    return Answer(
+        want.how, want.dtype_name, array.dtype.name, array.shape, array.tobytes(), bound, at, tuple(want.shape)
+    )
+
+
+class Fact(msgspec.Struct, array_like=True, frozen=True):
+    """What is known of a call besides what goes over the wall."""
+
+    answers: dict[str, Answer]
+    how: str = ""
+    features: tuple[str, ...] = ()
+    """What of the call somebody may not offer."""
+    unusual: bool = False
+    """Whether it is in dtypes that a target may refuse."""
+    dtypes: tuple[str, ...] = ()
+    relation: tuple[RelationKind, str] | None = None
+    law: Law | None = None
+
+    def agrees(self, result: Item) -> bool:
+        """Whether what came is byte for byte what must come; false says nothing."""
+        answers = list(self.answers.values())
+        parts = (result,) if len(answers) == 1 else result.parts
+        if len(parts) != len(answers):
+            return False
+        return all(_same(want, part) for want, part in zip(answers, parts, strict=True))
+
+
+def _same(want: Answer, part: Item) -> bool:
+    found = part.tensor
+    return (
+        found is not None
+        and part.kind == "array"
+        and want.rule != "bound"
+        and not want.at
+        and found.data == want.data
+        and found.shape == want.shape
+        and found.dtype == want.dtype == want.carrier
+    )
+
+
+class Block(msgspec.Struct, array_like=True):
+    """Calls of an op that are asked together for a clause, with their answers."""
+
+    op: str
+    count: int = 0
+    calls: bytes = b"\x90"
+    """A list of :class:`einspec.conformance.protocol.Call`."""
+    told: bytes = b"\x90"
+    """A list of :class:`Fact`."""
+    instances: int = 0
+    """How many inputs are judged by them, more than there are calls where a call has many rows."""
+    reason: str = ""
+    """What is to be said where they hold."""
+    not_run: str = ""
+    """Why there are none."""
+
+    def facts(self) -> list[Fact]:
+        """Return what is known of the calls."""
+        return _facts.decode(self.told)
+
+    def decoded(self) -> list[Call]:
+        """Return the calls."""
+        return protocol.calls.decode(self.calls)
+
+    def trials(self) -> list[Trial]:
+        """Return the calls with their answers as arrays."""
+        pairs = zip(self.decoded(), self.facts(), strict=True)
+        return [trial_of(self.op, call, fact) for call, fact in pairs]
+
+    def only(self, wanted: Sequence[int]) -> Block:
+        """Return some of the calls."""
+        if len(wanted) == self.count:
+            return self
+        calls, facts = self.decoded(), self.facts()
+        return msgspec.structs.replace(
+            self,
+            count=len(wanted),
+            calls=protocol.encode([calls[i] for i in wanted]),
+            told=msgspec.msgpack.encode([facts[i] for i in wanted]),
+            instances=len(wanted),
+        )
+
+
+_facts = msgspec.msgpack.Decoder(list[Fact])
+
+
+def block_of(op: str, trials: Sequence[Trial], reason: str = "", instances: int | None = None) -> Block:
+    """Return trials as they are kept."""
+    calls = protocol.encode([t.call() for t in trials])
+    facts = msgspec.msgpack.encode([fact_of(t) for t in trials])
+    return Block(op, len(trials), calls, facts, len(trials) if instances is None else instances, reason)
+
+
+def fact_of(trial: Trial) -> Fact:
+    """Return what is known of a trial besides the call."""
+    return Fact(
+        {name: answer(want) for name, want in trial.expected.items()},
+        trial.how,
+        tuple(sorted(trial.case.features)),
+        bool(trial.unusual),
+        tuple(sorted(trial.dtypes)),
+        trial.relation,
+        trial.law,
+    )
+
+
+def trial_of(op: str, call: Call, fact: Fact) -> Trial:
+    """Return a call that was kept as a trial."""
+    params = parameters(call)
+    shapes = {
+        g.name: (len(g.parts), *(g.parts[0].shape if g.parts else ())) if g.listed else g.parts[0].shape
+        for g in call.inputs
+    }
+    mapped = call.way.kind in ("vmap", "rows")
+    own = {name: _row_shape(shape, call, name) if mapped else shape for name, shape in shapes.items()}
+    case = _case(op, tuple(sorted(params.items(), key=lambda item: item[0])), tuple(own.values()))
+    expected = {name: a.expected() for name, a in fact.answers.items()}
+    extra = arrays_of(call.extra, {})
+    arrays = arrays_of(call.inputs, shapes)
+    return Trial(case, arrays, expected, call.way, fact.how, fact.relation, extra, fact.law)
+
+
+def _row_shape(shape: tuple[int, ...], call: Call, name: str) -> tuple[int, ...]:
+    """Return the shape of one row of an input that holds several calls; in a list each tensor has the rows first."""
+    listed = next(g.listed for g in call.inputs if g.name == name)
+    return (shape[0], *shape[2:]) if listed else shape[1:]
+
+
+@functools.lru_cache(maxsize=256)
+def _case(op: str, params: tuple[tuple[str, Any], ...], shapes: tuple[tuple[int, ...], ...]) -> Case:
+    found = load(op)
+    given = dict(params)
+    return Case(found, given, shapes, solve(found, shapes, given))
+

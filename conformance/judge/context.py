@@ -1,0 +1,152 @@
+"""One op of a target being judged on one device: what it has been seen to do so far."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from einspec.calls import cases
+from einspec.calls.space import Case
+from einspec.card import Op
+from einspec.conformance import protocol
+from einspec.conformance.checks.scene import Profile, Scene
+from einspec.conformance.judge.block import Block
+from einspec.conformance.judge.policy import Policy
+from einspec.conformance.judge.verdict import Result, Verdict
+from einspec.conformance.protocol import Raised
+from einspec.conformance.targets.session import Session
+from einspec.conformance.trial import Outcome, Trial
+
+BUGS = ("ZeroDivisionError", "IndexError", "AttributeError", "UnboundLocalError")
+"""Exceptions that are no refusal of an ordinary call, which the function takes otherwise: it has a bug."""
+
+
+class Sheets(Protocol):
+    """Where calls and answers come from."""
+
+    def block(self, scene: Scene, clause: str, tier: str) -> Block:
+        """Return the calls of a clause in a tier."""
+
+
+@dataclass
+class Context:
+    """One op of a target being judged on one device."""
+
+    session: Session
+    op: Op
+    sheets: Sheets
+    policy: Policy = Policy()
+    accepted: set[frozenset[str]] = field(default_factory=set)
+    """The features of calls that the target has been seen to take: it may not refuse these elsewhere."""
+    refused: set[frozenset[str]] = field(default_factory=set)
+    """The features of calls that it has refused."""
+    outcomes: dict[str, list[protocol.Outcome]] = field(default_factory=dict)
+    """What came of clauses that were asked together with others."""
+    changes: dict[str, str] = field(default_factory=dict)
+    """What calls have changed around them, and the clause in which it was seen first."""
+    dtypes: dict[str, tuple[Trial, Outcome, str]] = field(default_factory=dict)
+    """Outputs that came in another dtype than the card's, each with the first call that shows it."""
+    conduct: dict[str, Result] = field(default_factory=dict)
+    sample: dict[str, Any] | None = None
+    """The outputs on one fixed input, by which backends are compared with each other."""
+    careful: bool = False
+    """Whether this op has ended its process already, so that no two clauses share a call."""
+    shrinks: bool = True
+    """Whether a failure that was drawn is made smaller."""
+    taken: tuple[int, ...] | None = None
+    """Which calls of the bank a file takes, once that was looked at; all where this is absent."""
+    looked: bool = False
+
+    @property
+    def bare(self) -> bool:
+        """Whether the target is a file of functions that promises no more than to compute what the cards say."""
+        return self.session.bare
+
+    @property
+    def profile(self) -> Profile:
+        """How the framework runs."""
+        target = self.session.target
+        lossy = self.bare and target.loses_nan
+        subnormals = not target.flushes_subnormals
+        return Profile(self.session.compiles, subnormals, not target.loses_nan, lossy, self.policy.ties)
+
+    @property
+    def scene(self) -> Scene:
+        """What calls depend on, where they do not depend on which of the bank are taken."""
+        return Scene(self.op, self.profile)
+
+    def own_scene(self) -> Scene:
+        """Return what calls depend on, with those of the bank that the target takes."""
+        if not self.looked:
+            self.looked = True
+            self.taken = self._taken() if self.bare else None
+        return Scene(self.op, self.profile, self.taken)
+
+    def _taken(self) -> tuple[int, ...] | None:
+        """Return which calls of the bank the target takes; None if it is all, or none."""
+        bank: Sequence[Case] = cases.bank(self.op)
+        taken = self.session.takes(bank)
+        return None if all(taken) or not any(taken) else tuple(i for i, t in enumerate(taken) if t)
+
+    def id(self, clause: str) -> str:
+        """Return the full id of a clause of this op."""
+        return f"{self.op.name}/{clause}"
+
+    def result(
+        self, clause: str, tier: str, verdict: Verdict, instances: int = 0, reason: str = "", witness: Any = None
+    ) -> Result:
+        """Return the result of a clause."""
+        where = self.session.target.name, self.session.device
+        return Result(self.id(clause), tier, verdict, instances, reason, witness, *where)
+
+    def not_run(self, clause: str, tier: str, reason: str) -> Result:
+        """Return the result of a clause that was not judged."""
+        return self.result(clause, tier, Verdict.NOT_RUN, 0, reason)
+
+    def may_refuse(self, features: frozenset[str], unusual: bool, error: Raised) -> bool:
+        """Whether an exception may be a refusal: of a dtype other than float32, or of what a file need not offer."""
+        if error.broken or not (unusual or (self.bare and features)):
+            return False
+        return error.name not in BUGS or not self._ordinary(features)
+
+    def _ordinary(self, features: frozenset[str]) -> bool:
+        """Whether a call has nothing that the target has not been seen to take, each by itself."""
+        seen = frozenset[str]().union(*self.accepted)
+        return bool(self.accepted) and features <= seen and not any(f.startswith("no ") for f in features)
+
+    def refuses(self, features: frozenset[str], unusual: bool, error: Raised) -> bool:
+        """Whether an exception is a refusal, given what the target has been seen to take so far."""
+        if not self.may_refuse(features, unusual, error):
+            return False
+        return unusual or (bool(self.accepted) and features not in self.accepted)
+
+    def offered(self) -> str:
+        """Return how much of the choices of the op was judged, in words, where some were refused."""
+        name = self.op.choice
+        if not name or not self.accepted:
+            return ""
+        values = list(self.op.forms)
+        taken = [v for v in values if any(f"{name}={v}" in features for features in self.accepted)]
+        if len(taken) == len(values):
+            return ""
+        return f"{len(taken)} of {len(values)} values of {name} judged: {', '.join(taken)}"
+
+    def note_changes(self, where: str) -> None:
+        """Note what calls have changed around them since this was asked last."""
+        for change in self.session.changes:
+            self.changes.setdefault(change, where)
+        self.session.changes.clear()
+
+    def summary(self, trial: Trial, outcome: Outcome, difference: str = "") -> str:
+        """Return in one line what went wrong."""
+        if outcome.error is not None:
+            return error_line(outcome.error)
+        return difference
+
+
+def error_line(error: Raised) -> str:
+    """Return an exception in one line."""
+    text = error.text if error.name in ("WrongKind", "LackingError") else f"raised {error.name}: {error.text}"
+    return (text.splitlines() or [""])[0].rstrip(": ")[:300]
+

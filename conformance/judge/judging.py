@@ -1,0 +1,414 @@
+"""From calls, answers and outcomes to results: the one place where a verdict is made."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from einspec.answers.choice import free_ties
+from einspec.answers.expect import loses_nan
+from einspec.answers.rules import Difference
+from einspec.card import load
+from einspec.conformance.checks import drawn, laws
+from einspec.conformance.checks.conduct import CONDUCT
+from einspec.conformance.checks.invalid import optional_for_files, waits_for
+from einspec.conformance.checks.scene import Asked
+from einspec.conformance.checks.special import split
+from einspec.conformance.checks.transforms import impossible
+from einspec.conformance.clauses import units, uses_bank
+from einspec.conformance.judge.block import Block, Fact, trial_of
+from einspec.conformance.judge.conduct import judge_conduct
+from einspec.conformance.judge.context import Context, error_line
+from einspec.conformance.judge.known import holding_back
+from einspec.conformance.judge.narrow import narrowed, single
+from einspec.conformance.judge.verdict import Result, Verdict
+from einspec.conformance.judge.witness import witness, witness_of_invalid
+from einspec.conformance.judge.wrongness import wrongness
+from einspec.conformance.protocol import Outcome as Came
+from einspec.conformance.targets.process import LostError
+from einspec.conformance.trial import Outcome, Trial
+
+Array = np.ndarray[Any, Any]
+STOPS = ("def", "values.signed_zero", "values.infinity", "values.nan")
+"""Clauses after which the rest of an op is no news where they are wrong."""
+
+
+def judge(context: Context, only: Iterable[str] | None = None) -> Iterator[Result]:
+    """Yield the results of every clause of an op, or of those named, in order, with the time that each took."""
+    wanted = None if only is None else set(only)
+    for clause, tier in units(context.op, context.policy.tiers):
+        if wanted is None or clause in wanted:
+            yield from judge_unit(context, clause, tier)
+
+
+def judge_unit(context: Context, clause: str, tier: str) -> list[Result]:
+    """Return what becomes of a clause in a tier.
+
+    Raises:
+        LostError: the process of the candidate was lost over it.
+    """
+    started = time.perf_counter()
+    excuse = context.session.excuse(context.op.name, clause)
+    if excuse:
+        return [context.result(clause, tier, Verdict.UNSUPPORTED, 0, excuse)]
+    with assumptions(context):
+        results = list(holding_back(context, clause, tier, lambda: _guarded(context, clause, tier)))
+    context.note_changes(f"{clause} ({tier})")
+    for result in results:
+        result.seconds = round(time.perf_counter() - started, 4)
+    return results
+
+
+@contextmanager
+def assumptions(context: Context) -> Iterator[None]:
+    """Let answers be what may be expected of the target: any order of ties, NaN that a framework loses by itself."""
+    tokens = free_ties.set(context.policy.ties == "any"), loses_nan.set(context.profile.loses_nan)
+    try:
+        yield
+    finally:
+        free_ties.reset(tokens[0])
+        loses_nan.reset(tokens[1])
+
+
+def _guarded(context: Context, clause: str, tier: str) -> Iterator[Result]:
+    """Yield results; what the judge itself raises is one."""
+    try:
+        with np.errstate(all="ignore"):
+            yield from _judged(context, clause, tier)
+    except LostError:
+        raise
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        text = f"{type(error).__name__}: {error} ({place.filename.rsplit('/', 1)[-1]}, line {place.lineno})"
+        yield context.result(clause, tier, Verdict.ERRORED, 0, text[:500])
+
+
+def _judged(context: Context, clause: str, tier: str) -> Iterator[Result]:
+    """Yield the results of a clause by its kind."""
+    kind, _, detail = clause.partition(".")
+    reason = unavailable(context, kind, detail)
+    if reason:
+        verdict = Verdict.UNSUPPORTED if kind in ("dtype", "index") and "has no" in reason else Verdict.NOT_RUN
+        yield context.result(clause, tier, verdict, 0, reason)
+    elif kind == "state":
+        yield _state(context)
+    elif clause == "result.dtype":
+        yield _result_dtype(context)
+    elif clause in CONDUCT:
+        yield _conduct(context)[clause]
+    elif kind == "err":
+        yield _invalid(context, clause, detail)
+    elif kind == "law":
+        yield _law(context, clause, detail)
+    elif tier == "large":
+        from einspec.conformance.checks.large.judged import check_large
+
+        yield check_large(context)
+    elif tier == "property" and context.policy.draws_afresh:
+        yield _drawn_afresh(context, clause)
+    else:
+        block = block_for(context, clause, tier)
+        yield judge_block(context, clause, tier, block, refusable=_refusable(context, kind))
+
+
+def _refusable(context: Context, kind: str) -> bool:
+    """Whether an exception in a clause of a kind is a refusal: of what files need not offer."""
+    return context.bare and kind in ("grad", "grad64", "transform", "layout")
+
+
+def unavailable(context: Context, kind: str, detail: str) -> str:
+    """Return why a clause cannot be judged here, or nothing."""
+    session, target = context.session, context.session.target
+    if kind in ("dtype", "index"):
+        if detail not in target.dtypes:
+            return f"{target.framework} has no {detail}"
+        if not session.holds_dtype(detail, context.policy.strict):
+            return "NumPy has this dtype from ml_dtypes only; --strict asks for it"
+    if kind in ("grad", "grad64") and "vjp" not in target.transforms:
+        return f"{target.framework} has no gradients"
+    if kind == "grad64" and "float64" not in target.dtypes:
+        return f"{target.framework} has no float64"
+    if kind == "layout" and "layouts" not in target.offers:
+        return f"arrays of {target.framework} have no memory layout"
+    if kind == "layout" and detail not in (*target.layouts, "expanded"):
+        return f"{target.framework} has no {detail} arrays"
+    if kind == "transform":
+        if detail == "eager":
+            return "" if session.compiles else f"{target.framework} runs every call eagerly"
+        return impossible(context.op, detail) if detail in target.transforms else f"{target.framework} has no {detail}"
+    return ""
+
+
+def block_for(context: Context, clause: str, tier: str) -> Block:
+    """Return the calls of a clause that the target can be asked: those in dtypes that it has."""
+    scene = context.own_scene() if uses_bank(clause) else context.scene
+    block = context.sheets.block(scene, clause, tier)
+    if block.not_run:
+        return block
+    strict = context.policy.strict
+    held = [
+        i
+        for i, fact in enumerate(block.facts())
+        if all(context.session.holds_dtype(d, strict) for d in fact.dtypes)
+    ]
+    return block.only(held)
+
+
+def asked(context: Context, clause: str, block: Block) -> Iterator[Came]:
+    """Yield what comes of the calls of a block."""
+    if clause in context.outcomes:
+        return iter(context.outcomes.pop(clause))
+    return context.session.stream(context.op.name, block.calls, context.careful)
+
+
+def judge_block(context: Context, clause: str, tier: str, block: Block, refusable: bool = False) -> Result:
+    """Return the verdict over calls, smallest first: the first wrong one is the witness.
+
+    Args:
+        context: what is judged.
+        clause: the id of the clause within its op.
+        tier: the tier.
+        block: the calls and their answers.
+        refusable: an exception is a refusal, not a wrong result.
+    """
+    if block.not_run or not block.count:
+        return context.not_run(clause, tier, block.not_run or "no call can show it")
+    facts = block.facts()
+    refused: list[tuple[int, Came]] = []
+    failed: tuple[int, Came] | None = None
+    for number, came in enumerate(asked(context, clause, block)):
+        if failed is not None:
+            continue
+        fact = facts[number]
+        features = frozenset(fact.features)
+        if came.error is not None and (refusable or context.may_refuse(features, fact.unusual, came.error)):
+            refused.append((number, came))
+        elif came.error is not None or not _right(context, block, number, fact, came):
+            failed = number, came
+            context.session.stop()
+        elif not fact.unusual:
+            context.accepted.add(features)
+    if failed is None and not refusable:
+        failed = next((r for r in refused if not _founded(context, facts[r[0]], r[1])), None)
+    if failed is not None:
+        return _wrong(context, clause, tier, block, *failed)
+    if refused:
+        return _refused(context, clause, tier, block, facts, refused)
+    return context.result(clause, tier, Verdict.HOLDS, block.instances, block.reason)
+
+
+def _founded(context: Context, fact: Fact, came: Came) -> bool:
+    """Whether an exception is a refusal, given all that the target takes."""
+    assert came.error is not None
+    return context.refuses(frozenset(fact.features), fact.unusual, came.error)
+
+
+def _right(context: Context, block: Block, number: int, fact: Fact, came: Came) -> bool:
+    """Whether what came is right: byte for byte as a rule, else by its rule, else by what it must be besides."""
+    if came.result is not None and fact.agrees(came.result) and fact.relation is None and not came.runs:
+        return True
+    trial = trial_of(block.op, block.decoded()[number], fact)
+    return wrongness(context, trial, context.session.outcome(trial, came)) is None
+
+
+def _wrong(context: Context, clause: str, tier: str, block: Block, number: int, came: Came) -> Result:
+    """Return the result of a clause that a call fails, on the smallest call that shows it."""
+    trial = trial_of(block.op, block.decoded()[number], block.facts()[number])
+    outcome = context.session.outcome(trial, came)
+    trial, outcome = narrowed(context, clause, tier, trial, outcome)
+    found = wrongness(context, trial, outcome)
+    reason = _reason(found)
+    data = witness(context, clause, trial, outcome, found)
+    return context.result(clause, tier, Verdict.WRONG, number + 1, reason, data)
+
+
+def _reason(found: tuple[str, Difference] | None) -> str:
+    if found is None:
+        return "it was wrong once, and right when it was tried again"
+    name, how = found
+    return f"{name}: {how.problem}" if name else how.problem
+
+
+def _refused(
+    context: Context, clause: str, tier: str, block: Block, facts: list[Fact], refused: list[tuple[int, Came]]
+) -> Result:
+    """Return the result of a clause of which some calls were refused."""
+    number, came = refused[0]
+    assert came.error is not None
+    trial = trial_of(block.op, block.decoded()[number], facts[number])
+    for place, _ in refused:
+        context.refused.add(frozenset(facts[place].features))
+    parts = [f"{error_line(came.error)}, for {trial.case}"]
+    parts += [f"{len(refused)} of {block.count} calls refused"] if len(refused) < block.count else []
+    parts += [context.offered()]
+    return context.result(clause, tier, Verdict.REFUSED, block.count, "; ".join(filter(None, parts)))
+
+
+def _state(context: Context) -> Result:
+    """Judge ``state``: no call changes what a process shares, in this clause or in those before it."""
+    if not context.conduct:
+        _conduct(context)
+    context.note_changes("state")
+    if not context.changes:
+        return context.result("state", "scope", Verdict.HOLDS, 1)
+    change, where = next(iter(context.changes.items()))
+    data = {
+        "summary": context.op.card.summary,
+        "call": f"the calls of {where}",
+        "difference": f"a call changed {change}",
+    }
+    return context.result("state", "scope", Verdict.WRONG, 1, f"a call changed {change}; seen in {where}", data)
+
+
+def _result_dtype(context: Context) -> Result:
+    """Judge ``result.dtype``: outputs are of the dtypes that the card names, in all calls that were made."""
+    if not context.conduct and not context.dtypes:
+        _conduct(context)
+    if not context.dtypes:
+        return context.result("result.dtype", "scope", Verdict.HOLDS, 1)
+    text, (trial, outcome, name) = next(iter(context.dtypes.items()))
+    want = trial.expected[name].dtype_name
+    habit = want.startswith(("int", "uint")) and outcome.outputs[name].dtype.kind in "iu"
+    if context.bare and not context.policy.strict and habit:
+        reason = f"{text}: a framework's habit that a file may have; the values are judged whatever integer holds them"
+        return context.result("result.dtype", "scope", Verdict.REFUSED, 1, reason)
+    data = witness(context, "result.dtype", trial, outcome, (name, Difference(f"dtype {text.partition(': ')[2]}")))
+    return context.result("result.dtype", "scope", Verdict.WRONG, 1, text, data)
+
+
+def _conduct(context: Context) -> dict[str, Result]:
+    """Return the results of ``pure``, ``repeat`` and ``device`` by clause, judged together and once."""
+    if not context.conduct:
+        block = block_for(context, "conduct", "scope")
+        trial = trial_of(block.op, block.decoded()[0], block.facts()[0])
+        came = next(iter(list(asked(context, "conduct", block))))
+        context.conduct = judge_conduct(context, trial, came)
+    return context.conduct
+
+
+def _invalid(context: Context, clause: str, constraint: str) -> Result:
+    """Judge ``err.<constraint>``: a call that violates it raises, whatever the class of the exception."""
+    if context.bare and not context.policy.strict and optional_for_files(context.op, constraint):
+        reason = "a file of functions may accept more than the card; --strict asks for this too"
+        return context.not_run(clause, "scope", reason)
+    block = context.sheets.block(context.scene, clause, "scope")
+    if block.not_run:
+        return context.not_run(clause, "scope", block.not_run)
+    fact = block.facts()[0]
+    lacking = [d for d in fact.dtypes if d not in context.session.target.dtypes]
+    if lacking:
+        return context.not_run(clause, "scope", f"{context.session.framework} has no {lacking[0]}")
+    if context.bare:
+        near = waits_for(context.op, constraint)
+        if near is not None and not all(context.session.takes([near])):
+            what = ", ".join(sorted(near.options)) or "the call that it is made from"
+            return context.not_run(clause, "scope", f"the function refuses {what}")
+    (came,) = list(asked(context, clause, block))
+    if came.error is not None and came.error.name != "LackingError":
+        return context.result(clause, "scope", Verdict.HOLDS, 1)
+    if came.error is not None:
+        return context.not_run(clause, "scope", came.error.text)
+    problem, data = witness_of_invalid(context, constraint, came)
+    return context.result(clause, "scope", Verdict.WRONG, 1, problem, data)
+
+
+def _law(context: Context, clause: str, law: str) -> Result:
+    """Judge ``law.<law>`` by calls of the target's own functions."""
+    others = laws.needed(context.op, law)
+    lacking = sorted(others - set(context.session.functions))
+    if lacking:
+        return context.not_run(clause, "scope", f"the law needs {', '.join(lacking)} as well")
+    block = block_for(context, clause, "scope")
+    if block.not_run or not block.count:
+        return context.not_run(clause, "scope", block.not_run or "no call can show it")
+    if all(f.law is None for f in block.facts()):
+        return _told_of_law(context, judge_block(context, clause, "scope", block, refusable=context.bare), others)
+    for number, trial in enumerate(block.trials()):
+        trial, outcome = laws.evaluate(context.session, trial)
+        if outcome.error is not None and context.bare and not outcome.error.broken:
+            reason = f"a call of the law is refused: {error_line(outcome.error)}, for {trial.case}"
+            return context.not_run(clause, "scope", reason)
+        found = wrongness(context, trial, outcome)
+        if found is not None:
+            data = witness(context, clause, trial, outcome, found)
+            result = context.result(clause, "scope", Verdict.WRONG, number + 1, _reason(found), data)
+            return _told_of_law(context, result, others)
+    return context.result(clause, "scope", Verdict.HOLDS, block.instances, block.reason)
+
+
+def _told_of_law(context: Context, result: Result, others: set[str]) -> Result:
+    """Return the result of a law, unless another op is guilty, so that a law with it tells nothing of this one."""
+    clause = result.clause.partition("/")[2]
+    if result.verdict is Verdict.REFUSED:
+        return context.not_run(clause, "scope", f"a call of the law is refused: {result.reason}")
+    guilty = sorted(op for op in others if _fails(context, op)) if result.verdict is Verdict.WRONG else []
+    if guilty:
+        return context.not_run(clause, "scope", f"{', '.join(guilty)} does not compute what its card says")
+    return result
+
+
+def _fails(context: Context, op: str) -> bool:
+    """Whether another op of the target is wrong by its own definition."""
+    other = Context(context.session, load(op), context.sheets, context.policy)
+    block = block_for(other, "def", "scope")
+    return judge_block(other, "def", "scope", block).verdict is Verdict.WRONG
+
+
+def _drawn_afresh(context: Context, clause: str) -> Result:
+    """Judge drawn calls that nobody could know before, each as it is drawn."""
+    count = context.policy.examples or (drawn.COMPILED_EXAMPLES if context.session.compiles else drawn.EXAMPLES)
+    found = _Fresh(context, clause)
+    scene = context.own_scene() if context.session.compiles else context.scene
+    if not any(f.signature.inputs for f in context.op.forms.values()):
+        return context.not_run(clause, "property", "the op takes no tensors: the scope tier draws its parameters")
+    drawn.search(scene, found.look, count, context.policy.seed, shrink=context.shrinks)
+    if found.failure is not None:
+        trial, outcome = found.failure
+        single_one = single(trial, wrongness(context, trial, outcome))
+        if single_one is not None and wrongness(context, single_one, again := context.session.one(single_one)):
+            trial, outcome = single_one, again
+        how = wrongness(context, trial, outcome)
+        data = witness(context, clause, trial, outcome, how)
+        return context.result(clause, "property", Verdict.WRONG, found.instances, _reason(how), data)
+    if not found.instances:
+        if found.refused:
+            return context.result(clause, "property", Verdict.REFUSED, 0, "every drawn call was refused")
+        return context.not_run(clause, "property", "no drawn call holds such values")
+    return context.result(clause, "property", Verdict.HOLDS, found.instances)
+
+
+class _Fresh:
+    """Looks at drawn calls, those of one clause by the values that they hold."""
+
+    def __init__(self, context: Context, clause: str) -> None:
+        self.context, self.clause = context, clause
+        self.instances = self.refused = 0
+        self.failure: tuple[Trial, Outcome] | None = None
+
+    def look(self, example: drawn.Example) -> None:
+        """Judge one drawn call.
+
+        Raises:
+            FoundError: it is wrong.
+        """
+        trial, count = example
+        context, strict = self.context, self.context.policy.strict
+        if not all(context.session.holds_dtype(d, strict) for d in trial.dtypes):
+            return
+        for part in split(Asked([trial]))[self.clause].trials:
+            outcome = context.session.one(part)
+            features = frozenset(part.case.features)
+            error = outcome.error
+            if error is not None and context.refuses(features, bool(part.unusual), error):
+                self.refused += 1
+                continue
+            self.instances += count
+            if wrongness(context, part, outcome) is not None:
+                self.failure = part, outcome
+                raise drawn.FoundError
+

@@ -1,0 +1,264 @@
+"""A script that shows a failure with the framework and the function alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from einspec.answers.rules import Expected
+from einspec.card import Op, load
+from einspec.conformance.judge.context import Context
+from einspec.conformance.judge.literals import LITERAL_LIMIT, NARROW, literal
+from einspec.conformance.protocol import Call, parameters
+from einspec.conformance.targets.session import Session
+from einspec.conformance.targets.spelling import arguments, in_order
+from einspec.conformance.trial import Trial
+
+Array = np.ndarray[Any, Any]
+WIDE = ("int64", "uint64", "float64", "complex128")
+IMPORTS = {"numpy": [], "torch": ["import torch"], "jax": ["import jax", "import jax.numpy as jnp"]}
+MAKE = {"numpy": "{}", "torch": "torch.as_tensor({})", "jax": "jnp.asarray({})"}
+BACK = {
+    "numpy": "np.asarray({})",
+    "torch": "{}.detach().resolve_conj().numpy()",
+    "jax": "np.asarray({})",
+}
+LAYOUTS = {
+    "numpy": {
+        "transposed": "np.asfortranarray({x})",
+        "permuted": "np.moveaxis(np.ascontiguousarray(np.moveaxis({x}, 0, -1)), -1, 0)",
+        "strided": "np.repeat({x}, 2, axis=-1)[..., ::2]",
+        "padded": "np.concatenate([{x}, {x}[..., :1]], axis=-1)[..., :-1]",
+        "reversed": "np.ascontiguousarray({x}[::-1])[::-1]",
+        "offset": "np.concatenate([np.zeros(3, {x}.dtype), {x}.reshape(-1)])[3:].reshape({x}.shape)",
+        "read_only": "np.frombuffer({x}.tobytes(), {x}.dtype).reshape({x}.shape)",
+        "expanded": "np.broadcast_to({x}.take([0], {axis}), {x}.shape)",
+    },
+    "torch": {
+        "transposed": "{x}.permute(*range({x}.ndim)[::-1]).contiguous().permute(*range({x}.ndim)[::-1])",
+        "permuted": "{x}.movedim(0, -1).contiguous().movedim(-1, 0)",
+        "strided": "torch.stack([{x}, {x}], -1)[..., 0]",
+        "padded": "torch.cat([{x}, {x}[..., :1]], -1)[..., :-1]",
+        "offset": "torch.cat([torch.zeros(3, dtype={x}.dtype), {x}.reshape(-1)])[3:].view({x}.shape)",
+        "expanded": "{x}.narrow({axis}, 0, 1).expand({x}.shape)",
+    },
+}
+"""The same values in other memory, as an expression."""
+
+
+class Writer:
+    """Writes the script of one call."""
+
+    def __init__(self, context: Context, trial: Trial) -> None:
+        self.context, self.trial = context, trial
+        self.session: Session = context.session
+        self.framework = self.session.framework
+        self.op = trial.case.op
+        self.listed = {s.name for s in (*trial.case.form.signature.inputs, *trial.case.form.signature.outputs) if s.listed}
+
+    def text(self, clause: str) -> str:
+        """Return the script, nothing where none can be written."""
+        if not self.possible():
+            return ""
+        way = self.trial.way
+        lines = [*self.head(), *self.inputs()]
+        if clause in ("pure", "repeat"):
+            lines += self.conduct(clause)
+        elif way.kind == "vjp":
+            lines += self.gradient()
+        elif way.kind == "twice":
+            return ""
+        else:
+            lines += [f"got = {self.called(self.names())}", *self.assertions(self.trial.expected)]
+        return "\n".join(lines)
+
+    def possible(self) -> bool:
+        """Whether the call can be written as a script."""
+        trial = self.trial
+        arrays = [*trial.arrays.values(), *trial.extra.values(), *(e.array for e in trial.expected.values())]
+        known = trial.law is None and trial.relation is None and not trial.way.at
+        known = known and not any(e.at is not None for e in trial.expected.values())
+        if self.framework not in MAKE or not known or self.trial.way.kind == "rows":
+            return False
+        if max((np.asarray(a).size for a in arrays), default=0) > LITERAL_LIMIT:
+            return False
+        return self.framework != "torch" or not self.used(arrays) & set(NARROW)
+
+    def used(self, arrays: Iterable[Any]) -> set[str]:
+        """Return the dtypes of arrays."""
+        return {np.asarray(a).dtype.name for a in arrays}
+
+    def head(self) -> list[str]:
+        """Return the imports, and what defines the functions."""
+        trial = self.trial
+        arrays = [*trial.arrays.values(), *(e.array for e in trial.expected.values())]
+        used = self.used(arrays)
+        lines = ["import numpy as np", *(["import ml_dtypes"] if used & set(NARROW) else [])]
+        lines += [*IMPORTS[self.framework], *self.session.target.load.splitlines()]
+        given = {a.dtype.name for a in trial.arrays.values()}
+        if self.framework == "jax" and given & set(WIDE):
+            lines.append('jax.config.update("jax_enable_x64", True)')
+        return lines
+
+    def inputs(self) -> Iterator[str]:
+        """Yield a line for each input."""
+        for name, array in self.trial.arrays.items():
+            yield f"{name} = {self.made(array)}"
+            layout = "expanded" if self.trial.way.expand >= 0 else self.trial.way.layout
+            if layout:
+                axis = min(max(self.trial.way.expand, 0), array.ndim - 1)
+                text = LAYOUTS[self.framework][layout].format(x="{x}", axis=axis)
+                yield f"{name} = " + (
+                    f"[{text.replace('{x}', 'part')} for part in {name}]"
+                    if name in self.listed
+                    else text.replace("{x}", name)
+                )
+
+    def made(self, array: Array) -> str:
+        """Return an array of the framework as an expression."""
+        return MAKE[self.framework].format(literal(array).partition("  #")[0])
+
+    def names(self, rename: Mapping[str, str] | None = None) -> list[str]:
+        """Return the tensors as they are handed over."""
+        found = []
+        for spec in self.trial.case.form.signature.inputs:
+            name = (rename or {}).get(spec.name, spec.name)
+            found.append(f"list({name})" if spec.listed else name)
+        return found
+
+    def called(self, names: Sequence[str]) -> str:
+        """Return the call, under the transform that is judged."""
+        kind = self.trial.way.kind
+        plain = f"{self.op.name}({', '.join([*self.names(), *self.parameters()])})"
+        signature = ", ".join(s.name for s in self.trial.case.form.signature.inputs)
+        wrapped = f"lambda {signature}: {self.op.name}({', '.join([*signature.split(', '), *self.parameters()])})"
+        if kind == "vmap":
+            vmap = "torch.func.vmap" if self.framework == "torch" else "jax.vmap"
+            return f"{vmap}({wrapped})({', '.join(names)})"
+        if kind == "compile":
+            return f'torch.compile({wrapped}, fullgraph=True, backend="aot_eager")({", ".join(names)})'
+        traced = self.session.compiles and self.op.name not in self.session.not_traceable
+        if self.framework == "jax" and (kind == "jit" or (kind == "plain" and traced)):
+            return f"jax.jit({wrapped})({', '.join(names)})"
+        return plain
+
+    def parameters(self) -> list[str]:
+        """Return the parameters of a call as the function takes them."""
+        return spelled(self.session, self.op, self.trial.case.params)
+
+    def assertions(self, expected: Mapping[str, Expected]) -> list[str]:
+        """Return what must hold of what came."""
+        lines: list[str] = []
+        for i, (name, want) in enumerate(expected.items()):
+            got = "got" if len(expected) == 1 else f"got[{i}]"
+            back = BACK[self.framework]
+            found = f"np.stack([{back.format('y')} for y in {got}])" if name in self.listed else back.format(got)
+            lines += _compared(got, found, want)
+        return lines
+
+    def gradient(self) -> list[str]:
+        """Return the lines that ask for a gradient, given the cotangents of the outputs."""
+        trial, way = self.trial, self.trial.way
+        lines = [f"cotangent_{n} = {self.made(a)}" for n, a in trial.extra.items()]
+        if self.listed:
+            return ["raise SystemExit('a gradient of lists is not written as a script')"]
+        inputs = ", ".join(s.name for s in trial.case.form.signature.inputs)
+        call = f"{self.op.name}({', '.join([inputs, *self.parameters()])})"
+        outer = [f"cotangent_{n}" for n in trial.extra]
+        asked = ", ".join(way.asked)
+        if self.framework == "torch":
+            lines += [f"{n} = {n}.requires_grad_()" for n in way.asked]
+            picked = "y" if way.outputs == 1 else f"[y[i] for i in {list(way.places)}]"
+            lines += [f"y = {call}", f"outputs = {picked}" if way.outputs > 1 else "outputs = [y]"]
+            lines.append(f"gradients = torch.autograd.grad(outputs, [{asked}], [{', '.join(outer)}], allow_unused=True)")
+            place = way.asked.index(way.wrt)
+            lines.append(f"got = gradients[{place}] if gradients[{place}] is not None else torch.zeros_like({way.wrt})")
+        else:
+            picked = call if way.outputs == len(way.places) else f"tuple(({call})[i] for i in {list(way.places)})"
+            picked = picked if len(way.places) > 1 or way.outputs == len(way.places) else f"({picked})[0]"
+            cotangents = outer[0] if len(outer) == 1 else f"({', '.join(outer)})"
+            lines.append(f"_, pull = jax.vjp(lambda {asked}: {picked}, {asked})")
+            lines.append(f"got = pull({cotangents})[{way.asked.index(way.wrt)}]")
+        return [*lines, *self.assertions({"gradient": trial.expected["gradient"]})]
+
+    def conduct(self, clause: str) -> list[str]:
+        """Return the lines that call twice, and look at inputs and at earlier results."""
+        trial, back = self.trial, BACK[self.framework]
+        plain = f"{self.op.name}({', '.join([*self.names(), *self.parameters()])})"
+        inputs = [s for s in trial.case.form.signature.inputs if not s.listed]
+        if clause == "pure":
+            lines = [f"{s.name}_before = np.array({back.format(s.name)})" for s in inputs]
+            lines.append(plain)
+            return lines + [f"assert {back.format(s.name)}.tobytes() == {s.name}_before.tobytes()" for s in inputs]
+        rename = {s.name: f"{s.name}_other" for s in trial.case.form.signature.inputs}
+        lines = [f"{n}_other = {self.made(a)}" for n, a in trial.extra.items()]
+        other = f"{self.op.name}({', '.join([*self.names(rename), *self.parameters()])})"
+        several = len(trial.case.form.signature.outputs) > 1 or bool(self.listed)
+        read = "b''.join({y}.tobytes() for y in {v})" if several else "{y}.tobytes()"
+        shown = {v: read.format(y=back.format("y" if several else v), v=v) for v in ("got", "again", "others")}
+        lines += [f"got = {plain}", f"first = {shown['got']}", f"others = {other}"]
+        lines.append(f"assert {shown['got']} == first, 'a later call changed an earlier result'")
+        lines += [f"again = {plain}", f"assert {shown['again']} == first, 'the same call gave other bits'"]
+        return [*lines, f"assert {shown['others']} != first, 'another call gave the result of an earlier one'"]
+
+
+def _compared(got: str, found: str, want: Expected) -> list[str]:
+    """Return the lines that compare an output with what it must be."""
+    lines = [f"expected = {literal(np.asarray(want.array)).partition('  #')[0]}"]
+    lines.append(f'print("expected", expected, "got", {got}, sep="\\n")')
+    if want.how == "bound":
+        bound = np.broadcast_to(np.asarray(want.bound), np.shape(want.array))
+        lines.append(f"bound = {literal(bound).partition('  #')[0]}")
+        lines.append(f"found = {found}.astype(expected.dtype)")
+        lines.append("same = (found == expected) | (np.isnan(found) & np.isnan(expected))")
+        lines.append("assert np.all(same | np.isinf(bound) | (np.abs(found - expected) <= bound))")
+        return lines
+    lines.append(f"assert {found}.dtype == expected.dtype and {found}.shape == expected.shape")
+    if want.how == "bits" and (want.array == want.array).all():
+        lines.append(f"assert {found}.tobytes() == expected.tobytes()")
+    else:
+        lines.append(f"assert np.array_equal({found}, expected, equal_nan=True)")
+    return lines
+
+
+def spelled(session: Session, op: Op, params: Mapping[str, Any]) -> list[str]:
+    """Return the parameters of a call as a function takes them."""
+    function = session.functions[op.name]
+    if op.name in session.positional:
+        return list(map(repr, in_order(op, params)))
+    try:
+        positional, named = arguments(function.slots, op, params) if session.bare else ([], dict(params))
+    except TypeError:
+        positional, named = [], dict(params)
+    return [*map(repr, positional), *(f"{k}={v!r}" for k, v in named.items())]
+
+
+def script_of_invalid(session: Session, op: str, call: Call) -> str:
+    """Return a script of a call that must raise, nothing where none can be written."""
+    framework = session.framework
+    parts = [t for g in call.inputs for t in g.parts]
+    if framework not in MAKE or any(np.prod(t.shape) > LITERAL_LIMIT for t in parts):
+        return ""
+    if framework == "torch" and {t.dtype for t in parts} & set(NARROW):
+        return ""
+    narrow = {t.dtype for t in parts} & set(NARROW)
+    lines = ["import numpy as np", *(["import ml_dtypes"] if narrow else [])]
+    lines += [*IMPORTS[framework], *session.target.load.splitlines()]
+    names = []
+    for given in call.inputs:
+        made = [MAKE[framework].format(literal(t.array()).partition("  #")[0]) for t in given.parts]
+        lines.append(f"{given.name} = " + (f"[{', '.join(made)}]" if given.listed else made[0]))
+        names.append(given.name)
+    given_params = spelled(session, load(op), parameters(call))
+    lines += [
+        "try:",
+        f"    got = {op}({', '.join([*names, *given_params])})",
+        "except Exception:",
+        "    pass",
+        "else:",
+        '    raise AssertionError(f"accepted, and gave {got}")',
+    ]
+    return "\n".join(lines)
+

@@ -1,0 +1,312 @@
+"""What goes over the wall between the judge and the process that runs a candidate.
+
+Calls go one way, outcomes the other: msgspec structs in MessagePack and the raw bytes of arrays,
+never a pickle. What comes back is read with the type that it must have, so that nothing but an
+outcome can come, and an outcome can be no verdict.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+
+from einspec.dtypes import ALL, numpy_dtype
+
+Array = np.ndarray[Any, Any]
+FRACTION = 1
+"""The MessagePack extension that holds a fraction, as text."""
+LENGTH = struct.Struct("<Q")
+"""The length of a message, which goes before it."""
+MOST_BYTES = 1 << 34
+"""How long a message may be: one call of the tiers that are judged by default is far smaller."""
+WayKind = Literal["plain", "eager", "jit", "compile", "vmap", "rows", "vjp", "twice"]
+"""The ways in which an op is called: a closed list, of which only the runner knows how a framework
+does each.
+
+``plain``: as a caller does; compiled where the framework compiles. ``eager``: never compiled.
+``jit``, ``compile``, ``vmap``: under the transform; for ``vmap`` every array has one axis more.
+``rows``: independent calls along a new first axis, mapped where the function can be, else one by
+one. ``vjp``: the gradient of an input. ``twice``: again, with another call between.
+"""
+
+
+class Tensor(msgspec.Struct, array_like=True, frozen=True):
+    """An array, as its bytes in row-major order or as the recipe that makes it."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    data: bytes
+    recipe: tuple[int, bool] | None = None
+    """Where a large array starts and whether it is fine: see :class:`einspec.calls.hashed.Hashed`."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the bytes are those of an array of this dtype and shape."""
+        known = self.dtype in ALL and all(n >= 0 for n in self.shape)
+        return known and len(self.data) == math.prod(self.shape) * numpy_dtype(self.dtype).itemsize
+
+    def array(self) -> Array:
+        """Return the array, read-only."""
+        return np.frombuffer(self.data, numpy_dtype(self.dtype)).reshape(self.shape)
+
+
+def tensor(array: Array) -> Tensor:
+    """Return an array as it goes over the wall."""
+    return Tensor(array.dtype.name, array.shape, array.tobytes())
+
+
+class Way(msgspec.Struct, array_like=True, frozen=True):
+    """In what way an op is called."""
+
+    kind: WayKind = "plain"
+    layout: str = ""
+    """In what memory the inputs come: the name of a layout of the adapter."""
+    expand: int = -1
+    """The axis along which every input is one slice repeated with stride 0, if not negative."""
+    wrt: str = ""
+    """The input whose gradient is asked for."""
+    asked: tuple[str, ...] = ()
+    """The inputs that are differentiated together."""
+    places: tuple[int, ...] = ()
+    """The outputs that have cotangents, by their place."""
+    outputs: int = 1
+    """How many outputs the op has."""
+    memory: str = ""
+    """In what memory cotangents come: a layout, or ``expanded``."""
+    at: tuple[tuple[bytes, ...], ...] = ()
+    """For every output the coordinates (int64, one entry a dimension) at which alone it is looked at."""
+
+
+PLAIN = Way()
+
+
+class Input(msgspec.Struct, array_like=True, frozen=True):
+    """One argument of a call: a tensor, or a list of them."""
+
+    name: str
+    parts: tuple[Tensor, ...]
+    listed: bool = False
+
+
+class Call(msgspec.Struct, array_like=True, frozen=True):
+    """One call of an op, as data."""
+
+    params: dict[str, Any]
+    inputs: tuple[Input, ...]
+    way: Way = PLAIN
+    extra: tuple[Input, ...] = ()
+    """Cotangents of a gradient; the inputs of the call between for ``twice``."""
+
+    @property
+    def dtypes(self) -> set[str]:
+        """The dtypes of the inputs."""
+        return {part.dtype for given in self.inputs for part in given.parts}
+
+
+class Item(msgspec.Struct, array_like=True, frozen=True):
+    """What a function returned: an array, a list, a Python integer, or something else by its name."""
+
+    kind: Literal["array", "list", "int", "other"]
+    tensor: Tensor | None = None
+    parts: tuple[Item, ...] = ()
+    value: int = 0
+    text: str = ""
+
+
+class Raised(msgspec.Struct, array_like=True, frozen=True):
+    """An exception, as text."""
+
+    name: str
+    """The class."""
+    text: str
+    place: str = ""
+    """The innermost frame of the candidate."""
+    broken: bool = False
+    """Whether no function refuses a call with an exception of this kind: it is a bug, or the end."""
+    memory: bool = False
+    """Whether it says that there is not enough memory."""
+
+
+class Outcome(msgspec.Struct, array_like=True, frozen=True):
+    """What came of a call."""
+
+    number: int
+    result: Item | None = None
+    error: Raised | None = None
+    eager: bool = False
+    """The framework compiles, and the function could not be compiled."""
+    runs: dict[str, Item] = {}
+    """``twice``: the first result when it came, after the other call, and that of each repetition;
+    the inputs afterwards. ``vjp``: the cotangents afterwards."""
+    devices: tuple[str, ...] = ()
+    """Where the arrays of the result are."""
+
+
+class Slot(msgspec.Struct, array_like=True, frozen=True):
+    """One parameter of a function after its tensors."""
+
+    name: str
+    keyword_only: bool = False
+    required: bool = True
+
+
+class Function(msgspec.Struct, frozen=True):
+    """A function that stands for an op."""
+
+    op: str
+    label: str
+    slots: tuple[Slot, ...] | None = None
+    """What it takes besides tensors; None where it takes any name."""
+    tensors: tuple[str, ...] = ()
+    """The names of its first parameters."""
+    frameworks: tuple[str, ...] = ()
+    """Whose arrays it may take, where its annotations and imports leave that open."""
+
+
+class Target(msgspec.Struct, kw_only=True):
+    """What is judged, as the process that runs it describes it."""
+
+    name: str
+    framework: str
+    bare: bool = False
+    """A file of functions, which promises less than a backend."""
+    load: str = ""
+    """Python that defines the functions in a stand-alone script."""
+    functions: tuple[Function, ...] = ()
+    devices: tuple[str, ...] = ("cpu",)
+    known_devices: tuple[str, ...] = ()
+    dtypes: tuple[str, ...] = ()
+    offers: tuple[str, ...] = ()
+    """The optional names that the adapter has."""
+    transforms: tuple[str, ...] = ()
+    layouts: tuple[str, ...] = ()
+    flushes_subnormals: bool = False
+    loses_nan: bool = False
+    unsupported: tuple[tuple[str, ...], ...] = ()
+    known_failures: str = ""
+    """The path of the file in which failures are declared."""
+    independent: bool = True
+    """Whether it is einspec itself that is judged, so that it may use itself."""
+    versions: dict[str, str] = {}
+    python: str = ""
+    platform: str = ""
+
+
+# From the judge to the runner.
+
+
+class Load(msgspec.Struct, tag=True):
+    """Import what a name stands for and describe it."""
+
+    name: str
+    prints: str
+    """The folder for what is printed."""
+    progress: str
+    """The file that holds the number of the call at hand, and whether the rest is wanted."""
+    cache: str = ""
+    """The folder for compiled code."""
+    frameworks: dict[str, str] = {}
+    """By op, whose arrays the functions take of which that was open."""
+    path: tuple[str, ...] = ()
+    """Where modules are looked for."""
+
+
+class Ask(msgspec.Struct, tag=True):
+    """Make calls of an op, one after the other."""
+
+    target: str
+    device: str
+    op: str
+    calls: msgspec.Raw
+    """A list of :class:`Call`."""
+    first: int = 0
+    careful: bool = False
+    """Say what came of each call before the next one is begun."""
+    ticket: int = 0
+    """What the answers must carry."""
+
+
+class Try(msgspec.Struct, tag=True):
+    """Say which framework's arrays a function takes, by one call."""
+
+    op: str
+    framework: str
+    call: Call
+
+
+class Memory(msgspec.Struct, tag=True):
+    """Say how many bytes are free on a device."""
+
+    target: str
+    device: str
+
+
+# From the runner to the judge.
+
+
+class Loaded(msgspec.Struct, tag=True):
+    """What was found; nothing where it cannot be judged."""
+
+    targets: tuple[Target, ...] = ()
+    problem: str = ""
+
+
+class Came(msgspec.Struct, tag=True):
+    """What came of some calls, in order."""
+
+    ticket: int
+    outcomes: tuple[Outcome, ...]
+
+
+class Settled(msgspec.Struct, tag=True):
+    """The calls that were asked are done."""
+
+    ticket: int
+    changes: tuple[str, ...] = ()
+    """What the calls have changed around them."""
+    positional: bool = False
+    """The function takes its parameters by position, whatever its signature says."""
+    uses: tuple[str, ...] = ()
+    """What of einspec the candidate has loaded or read."""
+
+
+class Said(msgspec.Struct, tag=True):
+    """An answer to what was asked besides calls."""
+
+    value: int
+
+
+Request = Load | Ask | Try | Memory
+Reply = Loaded | Came | Settled | Said
+
+
+def _encode_hook(value: Any) -> Any:
+    if isinstance(value, Fraction):
+        return msgspec.msgpack.Ext(FRACTION, str(value).encode())
+    if isinstance(value, np.integer | np.floating):
+        return value.item()
+    raise NotImplementedError(f"no message holds {type(value).__name__}")
+
+
+def _ext_hook(code: int, data: memoryview) -> Any:
+    if code != FRACTION:
+        raise ValueError(f"no extension {code}")
+    return Fraction(bytes(data).decode())
+
+
+encoder = msgspec.msgpack.Encoder(enc_hook=_encode_hook)
+encode: Callable[[Any], bytes] = encoder.encode
+requests = msgspec.msgpack.Decoder(Request, ext_hook=_ext_hook)
+replies = msgspec.msgpack.Decoder(Reply)
+calls = msgspec.msgpack.Decoder(list[Call], ext_hook=_ext_hook)
+
+
+def parameters(call: Call) -> dict[str, Any]:
+    """Return the parameters of a call as a caller gives them: what MessagePack makes a list is a tuple."""
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in call.params.items()}

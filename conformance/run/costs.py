@@ -1,0 +1,26 @@
+"""What judging an op costs, so that work is dealt out evenly: measured, and the same on every machine."""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+
+from einspec.card import load, paths
+
+TABLE = Path(__file__).parent / "costs.json"
+PER_LETTER = 1 / 800
+"""Seconds for each letter of a definition, where nothing was measured: an op that was just written."""
+
+
+@functools.cache
+def costs() -> dict[str, float]:
+    """Return about how many seconds each op takes; ``python bench costs`` writes the table."""
+    table: dict[str, float] = json.loads(TABLE.read_text(encoding="utf-8")) if TABLE.exists() else {}
+    return {op: table.get(op) or guess(op) for op in paths()}
+
+
+def guess(op: str) -> float:
+    """Return about what an op costs by the length of its definition."""
+    letters = sum(len(e.text) for form in load(op).forms.values() for e in form.equations)
+    return 0.2 + PER_LETTER * letters

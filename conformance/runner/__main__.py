@@ -1,0 +1,201 @@
+"""The process of a candidate: ``python -m einspec.conformance.runner``, spoken to through its standard streams."""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import mmap
+import os
+import signal
+import sys
+import warnings
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from einspec.card import load
+from einspec.conformance import protocol
+from einspec.conformance.protocol import (
+    LENGTH,
+    Ask,
+    Came,
+    Load,
+    Loaded,
+    Memory,
+    Reply,
+    Said,
+    Settled,
+    Target,
+    Try,
+    parameters,
+)
+from einspec.conformance.runner.independence import Watch
+from einspec.conformance.runner.loading import Candidate, Module, adapter_of, works_on
+from einspec.conformance.runner.state import changes, process_state, restore
+from einspec.conformance.runner.ways import Calls, whole
+from einspec.conformance.targets.names import TargetError
+
+FLUSH = 1 << 16
+"""Bytes of results after which these are said, so that they are judged while the next are made."""
+MOST_HELD = 128
+"""Outcomes after which they are said, if they are small."""
+
+
+class Runner:
+    """One candidate, and what it has been asked."""
+
+    def __init__(self, requests: BinaryIO, replies: BinaryIO) -> None:
+        self.requests, self.replies = requests, replies
+        self.module: Module | None = None
+        self.candidates: dict[str, Candidate] = {}
+        self.calls: dict[tuple[str, str], Calls] = {}
+        self.state: dict[str, Any] = {}
+        self.watch = Watch()
+        self.progress: mmap.mmap | bytearray = bytearray(16)
+
+    def serve(self) -> None:
+        """Answer until there is nothing more to answer."""
+        while len(head := self.requests.read(LENGTH.size)) == LENGTH.size:
+            (length,) = LENGTH.unpack(head)
+            request = protocol.requests.decode(self.requests.read(length))
+            match request:
+                case Load():
+                    self.say(self.load(request))
+                case Ask():
+                    self.ask(request)
+                case Try():
+                    self.say(Said(int(self.attempt(request))))
+                case Memory():
+                    self.say(Said(int(self.candidates[request.target].adapter.memory(request.device))))
+
+    def say(self, reply: Reply) -> None:
+        """Send one message."""
+        data = protocol.encode(reply)
+        self.replies.write(LENGTH.pack(len(data)) + data)
+        self.replies.flush()
+
+    def load(self, request: Load) -> Loaded:
+        """Import the candidate, or choose frameworks for one that is imported."""
+        if self.module is None:
+            detach(Path(request.prints))
+            sys.path[:] = request.path or sys.path
+            with Path(request.progress).open("r+b") as file:
+                self.progress = mmap.mmap(file.fileno(), 16)
+            self.watch.start()
+        try:
+            self.module = self.module or Module(request.name)
+            unsettled = {op: self.module.frameworks(op) for op in self.module.functions}
+            found = self.module.candidates(request.frameworks)
+            described = [self.described(c, unsettled, request.frameworks) for c in found]
+        except TargetError as error:
+            return Loaded(problem=str(error))
+        self.candidates = {c.name: c for c in found}
+        for candidate in found:
+            if hasattr(candidate.adapter, "start") and request.cache:
+                candidate.adapter.start(Path(request.cache))
+        return Loaded(tuple(described))
+
+    def described(self, candidate: Candidate, unsettled: Any, chosen: Any) -> Target:
+        """Return what the judge is told of a candidate, with what is still to be chosen."""
+        target = candidate.describe()
+        functions = []
+        for function in target.functions:
+            options = unsettled[function.op]
+            several = len(options) > 1 and function.op not in chosen
+            functions.append(
+                protocol.msgspec.structs.replace(function, frameworks=options if several else ())
+            )
+        target.functions = tuple(functions)
+        return target
+
+    def attempt(self, request: Try) -> bool:
+        """Say whether the function of an op takes the arrays of a framework."""
+        assert self.module is not None
+        self.begin(0)
+        try:
+            adapter = adapter_of(request.framework)
+        except TargetError:
+            return False
+        args: list[Any] = []
+        for given in request.call.inputs:
+            parts = [adapter.asarray(whole(t), "cpu") for t in given.parts]
+            args.append(parts if given.listed else parts[0])
+        function = self.module.functions[request.op][1]
+        return works_on(load(request.op), function, adapter, args, parameters(request.call))
+
+    def begin(self, number: int) -> bool:
+        """Note which call is at hand; false if no more are wanted."""
+        self.progress[0:8] = LENGTH.pack(number)
+        return not any(self.progress[8:16])
+
+    def ask(self, request: Ask) -> None:
+        """Make calls, say what comes of them while the next are made, and in the end what they have changed."""
+        key = (request.target, request.device)
+        candidate = self.candidates[request.target]
+        if key not in self.calls:
+            self.calls[key] = Calls(candidate, request.device)
+        calls = protocol.calls.decode(request.calls)
+        before = self.state or process_state(candidate.adapter)
+        held: list[protocol.Outcome] = []
+        size = 0
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what a framework warns of is no news here
+            outcomes = self.calls[key].make(
+                request.op, calls[request.first :], lambda n: self.begin(n + request.first)
+            )
+            for outcome in outcomes:
+                outcome = protocol.msgspec.structs.replace(outcome, number=outcome.number + request.first)
+                held.append(outcome)
+                size += _bytes(outcome)
+                if request.careful or size > FLUSH or len(held) >= MOST_HELD:
+                    self.say(Came(request.ticket, tuple(held)))
+                    held, size = [], 0
+        after = process_state(candidate.adapter)
+        changed = tuple(changes(before, after))
+        if changed:
+            restore(candidate.adapter, before)
+        self.state = before if changed else after
+        if held:
+            self.say(Came(request.ticket, tuple(held)))
+        positional = request.op in candidate.positional
+        self.say(Settled(request.ticket, changed, positional, self.watch.used()))
+
+
+def _bytes(outcome: protocol.Outcome) -> int:
+    """Return about how many bytes an outcome has."""
+    result = outcome.result
+    if result is None:
+        return 100
+    parts = result.parts or (result,)
+    return sum(len(p.tensor.data) for p in parts if p.tensor is not None) + 50
+
+
+def detach(prints: Path) -> None:
+    """Lead a process group of its own, send what is printed to files, and leave a trace when the process is lost."""
+    if hasattr(os, "setsid"):
+        with contextlib.suppress(OSError):
+            os.setsid()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what an op sends to itself reaches it
+    for name, descriptor in (("out", 1), ("err", 2)):
+        with (prints / name).open("ab") as file:
+            os.dup2(file.fileno(), descriptor)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    faulthandler.enable()
+    if hasattr(faulthandler, "register"):
+        faulthandler.register(signal.SIGUSR1, all_threads=False)
+
+
+def main() -> None:
+    """Keep the streams for the judge, and serve."""
+    requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    with Path(os.devnull).open("rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
+    os.dup2(2, 1)
+    for stream in (requests, replies):
+        os.set_inheritable(stream.fileno(), False)
+    Runner(requests, replies).serve()
+
+
+if __name__ == "__main__":
+    main()

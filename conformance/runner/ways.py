@@ -1,0 +1,379 @@
+"""Making calls: the inputs as the framework's arrays, the function in the way that is asked for, and what came as bytes."""
+
+from __future__ import annotations
+
+import contextlib
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from einspec.calls.hashed import Hashed
+from einspec.conformance.protocol import (
+    Call,
+    Input,
+    Item,
+    Outcome,
+    Raised,
+    Tensor,
+    parameters,
+    tensor,
+)
+from einspec.conformance.runner.calling import LackingError, bound
+from einspec.conformance.runner.loading import Candidate
+from einspec.dtypes import numpy_dtype
+
+Array = np.ndarray[Any, Any]
+CHUNK = 64
+"""How many calls a framework that compiles gets at once: with more, compiling takes longer than it saves."""
+WIDE = frozenset(("int64", "uint64", "float64", "complex128"))
+"""Dtypes beside which a framework may compute others otherwise, so that they are not compiled together."""
+MOST_TEXT = 2000
+"""Characters of the text of an exception that are told."""
+MOST_PARTS = 4096
+"""How many results of a list are told."""
+NO_ROOM = (
+    "out of memory",
+    "not enough memory",
+    "can't allocate",
+    "unable to allocate",
+    "failed to allocate",
+    "exhausted",
+)
+"""What messages say, in lower case, of the exceptions that mean that a call did not fit."""
+BROKEN = (
+    SystemExit,
+    NameError,
+    RecursionError,
+    MemoryError,
+)
+"""Exceptions that no function refuses a call with: it has a bug, or ends the program."""
+Caught = (Exception, SystemExit)
+"""What a call may raise without ending the process."""
+Function = Callable[..., Any]
+
+
+class Calls:
+    """A candidate on one device: makes calls and says what came of each."""
+
+    def __init__(self, candidate: Candidate, device: str) -> None:
+        self.candidate, self.device, self.adapter = candidate, device, candidate.adapter
+        self.not_traceable: set[str] = set()
+        self.transformed: tuple[Any, Function] | None = None
+        """The function that was transformed last, with what it was made from: compiling is dear."""
+
+    @property
+    def compiles(self) -> bool:
+        """Whether every new shape costs the framework a compilation."""
+        return hasattr(self.adapter, "many")
+
+    def holding(self, dtypes: Iterable[str]) -> contextlib.AbstractContextManager[None]:
+        """Return a context in which the framework can hold these dtypes."""
+        hold = getattr(self.adapter, "holding", None)
+        nothing: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
+        return hold(dtypes) if hold else nothing
+
+    def make(self, op: str, calls: Sequence[Call], begin: Callable[[int], bool]) -> Iterator[Outcome]:
+        """Yield what comes of calls, in order.
+
+        Args:
+            op: the op.
+            calls: the calls.
+            begin: told the number of each call that is begun; false when no more are wanted.
+        """
+        number = 0
+        while number < len(calls):
+            together = self._together(op, calls, number)
+            if not begin(number):
+                return
+            if together > 1:
+                part = calls[number : number + together]
+                yield from self._compiled(op, part, number, begin)
+                number += together
+            else:
+                yield self._one(op, calls[number], number)
+                number += 1
+
+    def _together(self, op: str, calls: Sequence[Call], start: int) -> int:
+        """Return how many calls from one on can be compiled together."""
+        if not self.compiles or op in self.not_traceable:
+            return 1
+        wide = bool(WIDE & calls[start].dtypes)
+        count = 0
+        for call in calls[start : start + CHUNK]:
+            if call.way.kind != "plain" or bool(WIDE & call.dtypes) != wide:
+                break
+            count += 1
+        return count
+
+    def _compiled(
+        self, op: str, calls: Sequence[Call], first: int, begin: Callable[[int], bool]
+    ) -> Iterator[Outcome]:
+        """Yield the outcomes of a few calls compiled together; one by one where that fails."""
+        functions = [bound(self.candidate.call(op), parameters(call)) for call in calls]
+        try:
+            with self.holding(set().union(*(call.dtypes for call in calls))):
+                args = [self.arguments(call) for call in calls]
+                results = self.adapter.many(functions, args)
+        except Caught:
+            half = len(calls) // 2
+            for offset, part in ((0, calls[:half]), (half, calls[half:])):
+                if len(part) == 1:
+                    begin(first + offset)
+                    yield self._one(op, part[0], first + offset)
+                elif part:
+                    yield from self._compiled(op, part, first + offset, begin)
+            return
+        for number, result in enumerate(results):
+            yield self._told(first + number, lambda result=result: result)
+
+    def _one(self, op: str, call: Call, number: int) -> Outcome:
+        """Return the outcome of one call."""
+        way = call.way.kind
+        try:
+            with self.holding(call.dtypes):
+                if way == "twice":
+                    return self._twice(op, call, number)
+                if way == "vjp":
+                    return self._gradient(op, call, number)
+                args = self.arguments(call)
+                function = bound(self.candidate.call(op), parameters(call))
+                if way == "rows":
+                    return self._told(number, lambda: self._rows(function, call, args))
+                if way in ("jit", "compile", "vmap"):
+                    changed = self._transform(op, call, function)
+                    return self._told(number, lambda: changed(*args))
+                if way == "plain" and self.compiles and op not in self.not_traceable:
+                    return self._traced(op, function, args, number)
+                at = call.way.at
+                eager = way == "plain" and self.compiles
+                return self._told(number, lambda: function(*args), at, eager)
+        except Caught as error:
+            return Outcome(number, error=raised(error))
+
+    def _traced(self, op: str, function: Function, args: list[Any], number: int) -> Outcome:
+        """Return the outcome of a call that is compiled, unless that is what fails."""
+        try:
+            result = self.adapter.many([function], [args])[0]
+        except Caught:
+            outcome = self._told(number, lambda: function(*args), eager=True)
+            if outcome.error is None:
+                self.not_traceable.add(op)
+            return outcome
+        return self._told(number, lambda: result)
+
+    def _transform(self, op: str, call: Call, function: Function) -> Function:
+        """Return a function under a transform, the same as before for the same function."""
+        key = (op, call.way.kind, repr(sorted(parameters(call).items())))
+        if self.transformed is None or self.transformed[0] != key:
+            self.transformed = key, self.adapter.transforms[call.way.kind](function)
+        return self.transformed[1]
+
+    def _rows(self, function: Function, call: Call, args: list[Any]) -> Any:
+        """Return the results of independent calls along a new first axis."""
+        try:
+            return self.adapter.transforms["vmap"](function)(*args)
+        except Caught:
+            pass
+        count = len(call.inputs[0].parts[0].array())
+        rows = [function(*(_row(a, i) for a in args)) for i in range(count)]
+        several = isinstance(rows[0], tuple | list)
+        parts = list(zip(*rows, strict=True)) if several else [rows]
+        back = self.adapter.to_numpy
+        stacked = [
+            self.adapter.asarray(np.stack([np.asarray(back(r)) for r in part]), self.device)
+            for part in parts
+        ]
+        return tuple(stacked) if several else stacked[0]
+
+    def _twice(self, op: str, call: Call, number: int) -> Outcome:
+        """Return what a call gave, what the same result held after another call, and what repetitions gave."""
+        function = bound(self.candidate.call(op), parameters(call))
+        if self.compiles and op not in self.not_traceable and "jit" in self.adapter.transforms:
+            function = self._jitted(op, function, call)
+        args, others = self.arguments(call), self.framework_arrays(call.extra)
+        result = function(*args)
+        runs = {"first": self.item(result)}
+        runs["other"] = self.item(function(*others))
+        runs["kept"] = self.item(result)
+        for i in range(2):
+            runs[f"again {i}"] = self.item(function(*args))
+        for given, array in zip(call.inputs, args, strict=True):
+            runs[f"input {given.name}"] = self.item(array)
+        return Outcome(number, self.item(result), runs=runs, devices=self.devices(result))
+
+    def _jitted(self, op: str, function: Function, call: Call) -> Function:
+        """Return the compiled function, or the function itself where it cannot be compiled."""
+        compiled: Function = self.adapter.transforms["jit"](function)
+        try:
+            compiled(*self.arguments(call))
+        except Caught:
+            return function
+        return compiled
+
+    def _gradient(self, op: str, call: Call, number: int) -> Outcome:
+        """Return the gradient of an input given those of the outputs, and the cotangents afterwards."""
+        way = call.way
+        function = bound(self.candidate.call(op), parameters(call))
+        named = dict(zip((g.name for g in call.inputs), self.arguments(call), strict=True))
+        listed = {g.name for g in call.inputs if g.listed}
+        flat = [leaf for n in way.asked for leaf in (named[n] if n in listed else [named[n]])]
+        cotangents = [self._laid(self.array(t), way.memory) for g in call.extra for t in g.parts]
+
+        def rebuilt(leaves: Sequence[Any]) -> dict[str, Any]:
+            rest, found = list(leaves), {}
+            for name in way.asked:
+                size = len(named[name]) if name in listed else 1
+                taken, rest = rest[:size], rest[size:]
+                found[name] = taken if name in listed else taken[0]
+            return found
+
+        def values(*leaves: Any) -> Any:
+            result = function(*{**named, **rebuilt(leaves)}.values())
+            if way.outputs == len(way.places):
+                return tuple(result) if isinstance(result, tuple | list) else result
+            picked = tuple(result[i] for i in way.places)
+            return picked if len(picked) > 1 else picked[0]
+
+        found = rebuilt(self.adapter.transforms["vjp"](values, flat, cotangents))[way.wrt]
+        runs = {}
+        if not self.compiles:
+            kept = iter(cotangents)
+            runs = {g.name: self.item(next(kept)) for g in call.extra if not g.listed}
+        return Outcome(number, self.item(found), runs=runs)
+
+    def arguments(self, call: Call) -> list[Any]:
+        """Return the framework's arrays of a call in the memory that is asked for, a listed input as a list."""
+        return self.framework_arrays(call.inputs, call.way.layout, call.way.expand)
+
+    def framework_arrays(self, given: Sequence[Input], layout: str = "", expand: int = -1) -> list[Any]:
+        """Return arrays of the framework."""
+        args: list[Any] = []
+        for each in given:
+            parts = [self._laid(self.array(t), layout, expand) for t in each.parts]
+            args.append(parts if each.listed else parts[0])
+        return args
+
+    def array(self, given: Tensor) -> Any:
+        """Return the framework's array of the bytes, in memory that nothing else holds."""
+        return self.adapter.asarray(whole(given), self.device)
+
+    def _laid(self, array: Any, layout: str, expand: int = -1) -> Any:
+        """Return the same values in other memory."""
+        if expand >= 0 and array.ndim:
+            axis = min(expand, array.ndim - 1)
+            return self.adapter.expanded(array, axis, array.shape[axis])
+        if layout == "expanded":
+            last = array.ndim - 1
+            return self.adapter.expanded(array, last, array.shape[last]) if array.ndim else array
+        return self.adapter.layouts(array).get(layout, array) if layout else array
+
+    def _told(
+        self, number: int, call: Callable[[], Any], at: tuple[Any, ...] = (), eager: bool = False
+    ) -> Outcome:
+        """Return what a call gives, as bytes."""
+        try:
+            result = call()
+            return Outcome(number, self.picked(result, at) if at else self.item(result), eager=eager)
+        except Caught as error:
+            return Outcome(number, error=raised(error), eager=eager)
+
+    def devices(self, result: Any) -> tuple[str, ...]:
+        """Return where the arrays of a result are."""
+        if not hasattr(self.adapter, "device_of"):
+            return ()
+        parts = result if isinstance(result, tuple | list) else [result]
+        return tuple({str(self.adapter.device_of(p)): None for p in parts})
+
+    def item(self, value: Any, depth: int = 0) -> Item:
+        """Return what a function gave, as data."""
+        is_array = getattr(self.adapter, "is_array", None)
+        if isinstance(value, tuple | list) and depth < 3:
+            return Item("list", parts=tuple(self.item(v, depth + 1) for v in value[:MOST_PARTS]))
+        if isinstance(value, int) and not isinstance(value, bool):
+            small = abs(value) < 1 << 62
+            return Item("int", value=value) if small else Item("other", text="int")
+        if is_array is not None and not is_array(value):
+            return Item("other", text=type(value).__name__)
+        array = np.asarray(self.adapter.to_numpy(value))
+        if array.dtype.hasobject:
+            return Item("other", text=f"array of {array.dtype.name}")
+        return Item("array", tensor(array))
+
+    def picked(self, result: Any, at: tuple[tuple[bytes, ...], ...]) -> Item:
+        """Return the elements of outputs at some coordinates, of each that is looked at anywhere."""
+        several = isinstance(result, tuple | list) and len(at) > 1
+        parts = list(result) if several else [result]
+        if len(parts) != len(at):
+            return self.item(result)
+        found = []
+        for part, columns in zip(parts, at, strict=True):
+            if columns:
+                index = tuple(np.frombuffer(c, np.int64) for c in columns)
+                found.append(self._sampled(part, index))
+            else:
+                found.append(Item("other", text="not looked at"))
+        return Item("list", parts=tuple(found)) if several else found[0]
+
+    def _sampled(self, part: Any, index: tuple[Array, ...]) -> Item:
+        """Return an output with its shape, and its elements at some coordinates as one part."""
+        if isinstance(part, tuple | list):
+            picks = [
+                self._elements(p, tuple(c[index[0] == i] for c in index[1:]))
+                for i, p in enumerate(part)
+            ]
+            values = np.empty(len(index[0]), picks[0].dtype)
+            for i, some in enumerate(picks):
+                values[index[0] == i] = some
+            shapes = [list(p.shape) for p in part]
+            return Item("array", tensor(values), text=repr(shapes))
+        values = self._elements(part, index)
+        return Item("array", tensor(values), text=repr(list(part.shape)))
+
+    def _elements(self, part: Any, index: tuple[Array, ...]) -> Array:
+        """Return some elements of an array, picked on its device where that spares a copy of the whole."""
+        is_array = getattr(self.adapter, "is_array", lambda x: hasattr(x, "shape"))
+        if not is_array(part):
+            raise TypeError(f"returned {type(part).__name__}, not an array")
+        if self.device != "cpu":
+            with contextlib.suppress(Exception):
+                moved = tuple(self.adapter.asarray(i, self.device) for i in index)
+                return np.asarray(self.adapter.to_numpy(part[moved]))
+        return np.asarray(np.asarray(self.adapter.to_numpy(part))[index])
+
+
+def whole(given: Tensor) -> Array:
+    """Return the array of a tensor, writeable and of its own memory."""
+    if given.recipe is not None:
+        start, fine = given.recipe
+        return Hashed(given.shape, numpy_dtype(given.dtype), start, fine).whole()
+    return np.frombuffer(bytearray(given.data), numpy_dtype(given.dtype)).reshape(given.shape)
+
+
+def _row(argument: Any, i: int) -> Any:
+    return [part[i] for part in argument] if isinstance(argument, list) else argument[i]
+
+
+def raised(error: BaseException) -> Raised:
+    """Return an exception as text that can be shown, whatever its own does."""
+    try:
+        text = str(error).strip()[:MOST_TEXT]
+    except Exception:
+        text = "(it cannot be shown)"
+    name = type(error).__name__
+    lower = f"{name} {text}".lower()
+    return Raised(
+        name,
+        "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text),
+        _place(error),
+        isinstance(error, BROKEN) and not isinstance(error, LackingError),
+        isinstance(error, MemoryError) or any(word in lower for word in NO_ROOM),
+    )
+
+
+def _place(error: BaseException) -> str:
+    """Return the innermost frame that is not the judge's own."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if "/conformance/" not in f.filename.replace("\\", "/")]
+    return f"{own[-1].filename}, line {own[-1].lineno}" if own else ""

@@ -1,0 +1,333 @@
+"""The process of a candidate as the judge sees it: asked, watched, and ended when it exceeds a limit or says nonsense."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import mmap
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psutil
+
+from einspec.conformance import protocol
+from einspec.conformance.protocol import LENGTH, Ask, Came, Load, Loaded, Reply, Request, Said, Settled
+
+LOOK = 0.25
+"""Seconds between two looks at the limits."""
+GRACE = 0.2
+"""Seconds in which a process that is about to be ended may write down where it is."""
+ASLEEP = (psutil.STATUS_SLEEPING, psutil.STATUS_STOPPED, psutil.STATUS_IDLE, psutil.STATUS_ZOMBIE)
+"""What a process is that waits for something other than a processor."""
+MOST_PRINTED = 1 << 26
+"""Bytes of what a process prints that are kept."""
+TRACE = 20_000
+"""Bytes of the end of what it prints in which its trace is looked for."""
+GIB = 1 << 30
+JUDGE = re.compile(r"[/\\](conformance|hypothesis)[/\\]|<frozen ")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a call may take."""
+
+    seconds: float
+    """Of a processor, or of waiting for something that is no processor: other work on the machine does not count."""
+    memory: float
+    """GiB that the process may hold."""
+
+
+class LostError(Exception):
+    """The process of a candidate is no more, or says what it should not."""
+
+    def __init__(self, reason: str, number: int, late: bool = False) -> None:
+        """Take why, the number of the call that was at hand, and whether it had taken too long."""
+        super().__init__(reason)
+        self.reason, self.number, self.late = reason, number, late
+
+
+class RunnerProcess:
+    """A process that runs a candidate."""
+
+    def __init__(self, name: str, limits: Limits, cache: str = "") -> None:
+        self.name, self.limits, self.cache = name, limits, cache
+        self.folder = tempfile.TemporaryDirectory(prefix="einspec-", ignore_cleanup_errors=True)
+        self.prints = Path(self.folder.name)
+        (self.prints / "progress").write_bytes(bytes(16))
+        with (self.prints / "progress").open("r+b") as file:
+            self.progress = mmap.mmap(file.fileno(), 16)
+        with (self.prints / "err").open("ab") as errors:
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "einspec.conformance.runner"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env=_environment(),
+            )
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.stdin, self.stdout = self.process.stdin.fileno(), self.process.stdout.fileno()
+        os.set_blocking(self.stdin, False)
+        os.set_blocking(self.stdout, False)
+        self.outbox, self.inbox = bytearray(), bytearray()
+        self.watched = psutil.Process(self.process.pid)
+        self.tickets = itertools.count(int.from_bytes(os.urandom(6), "little"))
+        self.said = 0
+        self.clock = _Clock(self.watched)
+
+    def load(self, frameworks: dict[str, str] | None = None) -> Loaded:
+        """Return what was found under the name.
+
+        Raises:
+            LostError: the process did not survive it.
+        """
+        prints = str(self.prints)
+        path = tuple(p or str(Path.cwd()) for p in sys.path)
+        progress = str(self.prints / "progress")
+        self.send(Load(self.name, prints, progress, self.cache, frameworks or {}, path))
+        return self.receive(Loaded)
+
+    def value(self, request: Request) -> int:
+        """Return the answer to what is asked besides calls.
+
+        Raises:
+            LostError: there is none.
+        """
+        self.send(request)
+        return self.receive(Said).value
+
+    def ask(self, target: str, device: str, op: str, calls: bytes, careful: bool = False) -> int:
+        """Ask for calls of an op, and return the ticket under which the outcomes come."""
+        ticket = next(self.tickets)
+        self.progress[0:16] = bytes(16)
+        self.send(Ask(target, device, op, msgspec.Raw(calls), 0, careful, ticket))
+        return ticket
+
+    def outcomes(self, ticket: int) -> Iterator[protocol.Outcome | Settled]:
+        """Yield what comes of the calls under a ticket, in order, and in the end that they are settled.
+
+        Raises:
+            LostError: the process was lost over one of them.
+        """
+        expected = 0
+        while True:
+            reply = self.receive(Came | Settled)
+            if reply.ticket != ticket:
+                raise self.lost("it answered what was not asked")
+            if isinstance(reply, Settled):
+                yield reply
+                return
+            for outcome in reply.outcomes:
+                if outcome.number != expected:
+                    raise self.lost("it answered another call than was asked")
+                expected += 1
+                yield outcome
+
+    def stop_asking(self) -> None:
+        """Say that no more outcomes are wanted of what was asked."""
+        self.progress[8:16] = b"\1" * 8
+
+    def send(self, request: Request) -> None:
+        """Send a message; what does not fit goes out while answers are waited for."""
+        data = protocol.encode(request)
+        self.outbox += LENGTH.pack(len(data)) + data
+        self._write()
+
+    def _write(self) -> None:
+        with contextlib.suppress(BlockingIOError, BrokenPipeError):
+            while self.outbox:
+                del self.outbox[: os.write(self.stdin, memoryview(self.outbox)[: 1 << 20])]
+
+    def receive(self, kind: Any) -> Any:
+        """Return the next message, which must be of a kind.
+
+        Raises:
+            LostError: none comes.
+        """
+        self.clock.start(self.number)
+        while (message := self._message()) is None:
+            ready, _, _ = select.select([self.stdout], [self.stdin] if self.outbox else [], [], LOOK)
+            self._write()
+            if ready and not self._read():
+                self.process.wait()
+                raise self.lost(self._fate())
+            reason = self.clock.exceeded(self.number, self.limits)
+            if reason:
+                raise self.lost(reason, late="longer" in reason)
+            self._cut_prints()
+        if not isinstance(message, kind):
+            raise self.lost("it answered what was not asked")
+        return message
+
+    def _read(self) -> bool:
+        """Take what has come; false at its end."""
+        try:
+            data = os.read(self.stdout, 1 << 20)
+        except BlockingIOError:
+            return True
+        self.inbox += data
+        return bool(data)
+
+    def _message(self) -> Reply | None:
+        """Return the first whole message that has come, if there is one."""
+        if len(self.inbox) < LENGTH.size:
+            return None
+        (length,) = LENGTH.unpack_from(self.inbox)
+        if length > protocol.MOST_BYTES:
+            raise self.lost("it wrote where it must not")
+        end = LENGTH.size + length
+        if len(self.inbox) < end:
+            return None
+        data = bytes(memoryview(self.inbox)[LENGTH.size : end])
+        del self.inbox[:end]
+        try:
+            return protocol.replies.decode(data)
+        except (msgspec.DecodeError, RecursionError):
+            raise self.lost("it wrote where it must not") from None
+
+    @property
+    def number(self) -> int:
+        """The number of the call at hand."""
+        return int(LENGTH.unpack_from(self.progress)[0])
+
+    def lost(self, reason: str, late: bool = False) -> LostError:
+        """End the process, and return the error that says why and where it was."""
+        number = self.number
+        if self.process.poll() is None and hasattr(signal, "SIGUSR1"):
+            self.process.send_signal(signal.SIGUSR1)  # faulthandler writes where it is
+            time.sleep(GRACE)
+        self.end()
+        where = self._trace()
+        return LostError(reason + f"; it was at {where}" * bool(where), number, late)
+
+    def end(self) -> None:
+        """End the process and all that it has started."""
+        if self.process.poll() is None:
+            with contextlib.suppress(psutil.Error):
+                for child in self.watched.children(recursive=True):
+                    with contextlib.suppress(psutil.Error):
+                        child.kill()
+        with contextlib.suppress(AttributeError, OSError):
+            if os.getpgid(self.process.pid) != os.getpgrp():
+                os.killpg(self.process.pid, signal.SIGKILL)
+        with contextlib.suppress(OSError):
+            self.process.kill()
+        self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout):
+            with contextlib.suppress(OSError):
+                stream.close()  # type: ignore[union-attr]  # both are pipes
+
+    def close(self) -> None:
+        """End the process and remove what it has printed."""
+        self.end()
+        self.progress.close()
+        self.folder.cleanup()
+
+    def printed(self) -> tuple[int, str]:
+        """Return how many bytes were printed to the output since this was asked last, and the first of them."""
+        path = self.prints / "out"
+        size = path.stat().st_size if path.exists() else 0
+        if size <= self.said:
+            self.said = min(self.said, size)
+            return 0, ""
+        with path.open("rb") as file:
+            file.seek(self.said)
+            text = file.read(200).decode("utf-8", "replace").strip()
+        count, self.said = size - self.said, size
+        return count, text
+
+    def _cut_prints(self) -> None:
+        for name in ("out", "err"):
+            path = self.prints / name
+            if path.exists() and path.stat().st_size > MOST_PRINTED:
+                os.truncate(path, 0)
+                self.said = 0
+
+    def _trace(self) -> str:
+        """Return where it was when it was lost, as far as it could say, innermost first."""
+        path = self.prints / "err"
+        text = path.read_bytes()[-TRACE:].decode("utf-8", "replace") if path.exists() else ""
+        lines = [line for line in text.splitlines() if line.startswith("  File ")]
+        frames = [line.strip().removeprefix("File ") for line in lines]
+        inner = itertools.takewhile(lambda frame: not JUDGE.search(frame), frames)
+        return "; ".join(inner)[:400]
+
+    def _fate(self) -> str:
+        """Return how it ended, in words."""
+        code = self.process.returncode
+        if code is not None and code < 0:
+            name = signal.Signals(-code).name
+            return f"the process was ended by {name}" + (
+                ", as when memory runs out" if name == "SIGKILL" else ""
+            )
+        return f"the process ended with status {code}"
+
+
+class _Clock:
+    """How long the call at hand has been computing, and how long it has been waiting for something else."""
+
+    def __init__(self, watched: psutil.Process) -> None:
+        self.watched, self.number = watched, -1
+        self.used = self.slept = 0.0
+        self.looked = self.processor = 0.0
+
+    def start(self, number: int) -> None:
+        """Begin to count, unless the same call is still at hand."""
+        if number != self.number:
+            self.number = number
+            self.used = self.slept = 0.0
+        self.looked, self.processor = time.monotonic(), -1.0
+
+    def exceeded(self, number: int, limits: Limits) -> str:
+        """Return which limit is exceeded, in words, or nothing; looked up now and then."""
+        now = time.monotonic()
+        if now - self.looked < LOOK:
+            return ""
+        passed, self.looked = now - self.looked, now
+        try:
+            tree = [self.watched, *self.watched.children(recursive=True)]
+            processor, asleep, held = _usage(tree)
+        except psutil.Error:
+            return ""
+        if self.processor >= 0:
+            worked = max(processor - self.processor, 0.0)
+            self.used += worked
+            self.slept += passed if asleep and worked < passed / 10 else 0.0
+        self.processor = processor
+        if number != self.number:
+            self.number, self.used, self.slept = number, 0.0, 0.0
+        if max(self.used, self.slept) > limits.seconds:
+            kind = "computing" if self.used > limits.seconds else "waiting"
+            return f"it was {kind} for longer than {limits.seconds:g} s and was ended; --timeout gives it more"
+        if held > limits.memory:
+            return f"it held {held:.3g} GiB of memory and was ended at {limits.memory:.3g}; --memory gives it more"
+        return ""
+
+
+def _usage(tree: list[psutil.Process]) -> tuple[float, bool, float]:
+    """Return the seconds of processor that processes have used, whether all are asleep, and the GiB that they hold."""
+    processor, asleep, held = 0.0, True, 0.0
+    for process in tree:
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            times = process.cpu_times()
+            processor += times.user + times.system
+            asleep = asleep and process.status() in ASLEEP
+            held += process.memory_info().rss / GIB
+    return processor, asleep, held
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment of a candidate: one thread a library, as processes are side by side."""
+    threads = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+    return {**threads, **os.environ, "PYTHONSAFEPATH": "1"}

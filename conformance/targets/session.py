@@ -1,0 +1,242 @@
+"""A target on one device, spoken to over the wall: NumPy arrays in, NumPy arrays or an exception out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from einspec.calls.cases import bank
+from einspec.calls.inputs import ramps
+from einspec.calls.space import Case
+from einspec.card import Op, load
+from einspec.conformance import protocol
+from einspec.conformance.protocol import Call, Input, Raised, Settled, Target, Try, tensor
+from einspec.conformance.targets.declared import Known, Unsupported, read_known, read_unsupported
+from einspec.conformance.targets.names import TargetError
+from einspec.conformance.targets.process import Limits, LostError, RunnerProcess
+from einspec.conformance.trial import Outcome, Trial, WrongKindError, unpacked
+from einspec.dtypes import FLOAT8, USUAL
+
+EXTENSION = ("bfloat16", *FLOAT8)
+"""Dtypes that NumPy has from ml_dtypes."""
+AT_ONCE = 256
+"""How many calls that were made up one by one are asked for together."""
+
+
+class Host:
+    """The process of a name, begun again where it was lost."""
+
+    def __init__(self, name: str, limits: Limits, cache: str = "") -> None:
+        self.name, self.limits, self.cache = name, limits, cache
+        self.frameworks: dict[str, str] = {}
+        self.running: RunnerProcess | None = None
+        self.targets: tuple[Target, ...] = ()
+
+    @property
+    def process(self) -> RunnerProcess:
+        """The process, with the candidate imported.
+
+        Raises:
+            LostError: it does not survive that.
+            TargetError: nothing can be judged.
+        """
+        if self.running is None:
+            self.running = RunnerProcess(self.name, self.limits, self.cache)
+            loaded = self._load()
+            if loaded.problem:
+                self.close()
+                raise TargetError(loaded.problem)
+            self.targets = loaded.targets
+        return self.running
+
+    def _load(self) -> protocol.Loaded:
+        assert self.running is not None
+        try:
+            return self.running.load(self.frameworks)
+        except LostError:
+            self.forget()
+            raise
+
+    def open(self) -> tuple[Target, ...]:
+        """Return what the name stands for; a file whose functions work on several frameworks gives one each.
+
+        Raises:
+            TargetError: nothing of that name can be judged; the message says why.
+        """
+        try:
+            for target in self._described():
+                for function in target.functions:
+                    if len(function.frameworks) > 1:
+                        self._choose(function.op, function.frameworks)
+            if self.frameworks:
+                self.targets = self._load().targets
+        except LostError as error:
+            raise TargetError(f"{self.name}: nothing was judged: {error.reason}") from error
+        return self.targets
+
+    def _described(self) -> tuple[Target, ...]:
+        assert self.process
+        return self.targets
+
+    def _choose(self, op: str, frameworks: Sequence[str]) -> None:
+        """Choose the framework whose arrays a function takes: the first of which a call gives an array."""
+        call = _probe(load(op))
+        self.frameworks[op] = frameworks[0]
+        for framework in frameworks:
+            try:
+                if self.process.value(Try(op, framework, call)):
+                    self.frameworks[op] = framework
+                    return
+            except LostError:
+                self.forget()
+
+    def forget(self) -> None:
+        """Leave a process that was lost."""
+        if self.running is not None:
+            self.running.close()
+            self.running = None
+
+    close = forget
+
+
+def _probe(op: Op) -> Call:
+    """Return a call by which to see whose arrays a function takes."""
+    case = bank(op)[0]
+    inputs = []
+    for spec, shape in zip(case.form.signature.inputs, case.shapes, strict=True):
+        array = np.zeros(shape, USUAL.get(case.form.group(spec.name), "float32"))
+        parts = array if spec.listed else [array]
+        inputs.append(Input(spec.name, tuple(tensor(np.asarray(p)) for p in parts), spec.listed))
+    return Call(dict(case.params), tuple(inputs))
+
+
+class Session:
+    """A target on one device."""
+
+    def __init__(self, host: Host | None, target: Target, device: str, known: Iterable[Known] = ()) -> None:
+        """Take a target, and the failures that it is known to have besides those that it declares itself.
+
+        Raises:
+            DeclarationError: its file of known failures cannot be used.
+        """
+        self.host, self.target, self.device = host, target, device
+        self.functions = {f.op: f for f in target.functions}
+        self.unsupported: list[Unsupported] = read_unsupported(list(target.unsupported))
+        own = read_known(Path(target.known_failures)) if target.known_failures else []
+        self.known = [*own, *known]
+        self.changes: list[str] = []
+        """What calls have changed around them, since this was looked at last."""
+        self.positional: set[str] = set()
+        self.not_traceable: set[str] = set()
+        self.uses: dict[str, None] = {}
+
+    @property
+    def framework(self) -> str:
+        """The framework whose arrays the functions take."""
+        return self.target.framework
+
+    @property
+    def bare(self) -> bool:
+        """Whether it is a file of functions."""
+        return self.target.bare
+
+    @property
+    def compiles(self) -> bool:
+        """Whether every new shape costs the framework a compilation."""
+        return "many" in self.target.offers
+
+    def excuse(self, op: str, clause: str) -> str:
+        """Return why the target says that it does not offer a clause of an op here, or nothing."""
+        entry = next((u for u in self.unsupported if u.covers(op, clause, self.device)), None)
+        return f"{entry.reason} {entry.url}".strip() if entry else ""
+
+    def holds_dtype(self, dtype: str, strict: bool) -> bool:
+        """Whether the target holds a dtype; a bare NumPy file need not know those of ml_dtypes."""
+        foreign = self.bare and not strict and self.framework == "numpy" and dtype in EXTENSION
+        return dtype in self.target.dtypes and not foreign
+
+    def stream(self, op: str, calls: bytes, careful: bool = False) -> Iterator[protocol.Outcome]:
+        """Yield what comes of calls of an op, in order; what they have changed is noted in the end.
+
+        Raises:
+            LostError: the process was lost over one of them.
+        """
+        assert self.host is not None
+        process = self.host.process
+        try:
+            for outcome in process.outcomes(process.ask(self.target.name, self.device, op, calls, careful)):
+                if isinstance(outcome, Settled):
+                    self._settle(op, outcome)
+                    return
+                if outcome.eager:
+                    self.not_traceable.add(op)
+                yield outcome
+        except LostError:
+            self.host.forget()
+            raise
+
+    def _settle(self, op: str, settled: Settled) -> None:
+        self.changes += settled.changes
+        if settled.positional:
+            self.positional.add(op)
+        self.uses |= dict.fromkeys(settled.uses)
+
+    def stop(self) -> None:
+        """Say that what is still to come of the calls at hand is not wanted."""
+        if self.host is not None and self.host.running is not None:
+            self.host.running.stop_asking()
+
+    def run(self, trials: Sequence[Trial]) -> Iterator[Outcome]:
+        """Yield the outcome of every trial of an op, in order."""
+        for start in range(0, len(trials), AT_ONCE):
+            part = trials[start : start + AT_ONCE]
+            calls = protocol.encode([t.call() for t in part])
+            came = list(self.stream(part[0].case.op.name, calls))
+            for trial, outcome in zip(part, came, strict=True):
+                yield self.outcome(trial, outcome)
+
+    def one(self, trial: Trial) -> Outcome:
+        """Return the outcome of one trial."""
+        return next(iter(self.run([trial])))
+
+    def outcome(self, trial: Trial, came: protocol.Outcome) -> Outcome:
+        """Return what a function returned as NumPy arrays by name."""
+        specs = {s.name: s for s in trial.case.form.signature.outputs}
+        return told(came, trial.expected, specs, self.target)
+
+    def free_memory(self) -> int | None:
+        """Return how many bytes the device has free, None where it has no memory of its own."""
+        if self.device == "cpu" or "memory" not in self.target.offers or self.host is None:
+            return None
+        return self.host.process.value(protocol.Memory(self.target.name, self.device))
+
+    def takes(self, found: Sequence[Case]) -> list[bool]:
+        """Return for each call of an op whether the target gives some result for it."""
+        calls = [Trial(case, ramps(case), {}).call() for case in found]
+        if not calls:
+            return []
+        came = self.stream(found[0].op.name, protocol.encode(calls))
+        return [outcome.error is None for outcome in came]
+
+
+def told(came: protocol.Outcome, wants: Any, specs: Any, target: Target) -> Outcome:
+    """Return what came over the wall, as the outputs that were expected or an error."""
+    if came.error is not None or came.result is None:
+        return Outcome(error=came.error or Raised("Error", "nothing came"), eager=came.eager)
+    names = [n for n in wants if not n.startswith("cotangent of ")]
+    try:
+        found = unpacked(came.result, {n: wants[n] for n in names}, specs, target)
+        for name in wants:
+            if name not in names:
+                item = came.runs.get(name.removeprefix("cotangent of "))
+                if item is None:
+                    raise WrongKindError(f"gave no {name}")
+                found |= unpacked(item, {name: wants[name]}, {}, target)
+    except WrongKindError as error:
+        return Outcome(error=Raised("WrongKind", str(error), broken=True), eager=came.eager)
+    return Outcome(found, eager=came.eager)
+
+

@@ -1,0 +1,1 @@
+"""How each framework is told what to hold: the adapters, without any op."""
