@@ -8,10 +8,11 @@ differentiated again. A max or min gives its slope to the first that attains it,
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from einspec.binding import Known, distinct, fresh, rename, tensors_of
+from einspec.binding import Known, canonical, distinct, fresh, rename, tensors_of
 from einspec.card import Form
 from einspec.dtypes import INTEGERS
 from einspec.formula import (
@@ -25,13 +26,16 @@ from einspec.formula import (
     Param,
     Read,
     Reduce,
+    Rest,
     axes_of,
+    factors,
+    free_axes,
     walk,
 )
 from einspec.render import text
 from einspec.shapes import Signature, TensorSpec
 from einspec.shifts import invariant
-from einspec.slopes import Path, Slopes, product
+from einspec.slopes import Path, Slopes, product, shared
 from einspec.tables import Laws
 
 
@@ -88,7 +92,8 @@ class _Derivation:
     def __init__(self, form: Form, wrt: Sequence[str]) -> None:
         self.form, self.wrt, self.start = form, tuple(wrt), prefix(form)
         outputs = [s.name for s in form.signature.outputs]
-        self.known = Known(form.equations)
+        self.equations = tuple(e for equation in form.equations for e in (*_hoisted(form, equation), equation))
+        self.known = Known(self.equations)
         self.slopes = Slopes(self.wrt, invariant(form.equations, outputs))
         for equation in form.equations:
             if self.slopes.any(equation.body):
@@ -173,7 +178,7 @@ class _Derivation:
         """Return a form of equations and of what they read of the definition."""
         form = self.form
         outer, results = (tuple(replace(s, name=self.name(s.name)) for s in side) for side in (given, wanted))
-        equations = _needed((*form.equations, *found), [s.name for s in results])
+        equations = _needed((*self.equations, *found), [s.name for s in results])
         signature = Signature((*form.signature.inputs, *outer), results)
         rules = {s.name: form.dtype[s.name] for s in (*form.signature.inputs, *given, *wanted)}
         rules |= {self.name(s.name): form.dtype[s.name] for s in (*given, *wanted)}
@@ -187,14 +192,32 @@ class _Derivation:
         )  # fmt: skip
 
 
+def _hoisted(form: Form, equation: Equation) -> list[Equation]:
+    """Return equations of their own for what is hidden in one and its derivative reads again."""
+    found: dict[Node, Equation] = {}
+    taken = {e.tensor for e in form.equations}
+    for name, node in shared(equation.body):
+        free = free_axes(node)
+        if node == equation.body or canonical(node) in found:
+            continue
+        index = tuple(n for part in equation.index for n in walk(part) if isinstance(n, Axis | Rest) and n.name in free)
+        number = len(found) + 1
+        tensor = f"{equation.tensor}_{name}{number if number > 1 else ''}"
+        if tensor not in taken and free == set(axes_of(index)):
+            made = Equation(tensor, index, node, "")
+            found[canonical(node)] = replace(made, text=text(made))
+    return list(found.values())
+
+
 def _equation(tensor: str, index: tuple[Index, ...], terms: Sequence[_Term]) -> Equation:
-    """Return the equation of a sum of signed terms."""
+    """Return the equation of a sum of signed terms, equal ones counted."""
     body: Node | None = None
-    for term in terms:
+    for term, count in Counter(terms).items():
+        part = product((Number(count), *factors(term.body)), ()) if count > 1 else term.body
         if body is None:
-            body = Binary("-", Number(0), term.body) if term.negative else term.body
+            body = Binary("-", Number(0), part) if term.negative else part
         else:
-            body = Binary("-" if term.negative else "+", body, term.body)
+            body = Binary("-" if term.negative else "+", body, part)
     equation = Equation(tensor, index, Number(0) if body is None else body, "")
     return replace(equation, text=text(equation))
 

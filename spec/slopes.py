@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from einspec.binding import Known, canonical, fresh, rename
 from einspec.formula import (
@@ -98,10 +97,6 @@ def _is_one(node: Node) -> bool:
     return isinstance(node, Number) and node.value == 1
 
 
-def _is_zero(node: Node) -> bool:
-    return isinstance(node, Number) and node.value == 0
-
-
 class Slopes:
     """The paths of terms to the tensors that count."""
 
@@ -124,8 +119,7 @@ class Slopes:
                 yield from self.paths(left)
                 yield from (p if op == "+" else p.negated() for p in self.paths(right))
             case Binary("/", left, right):
-                yield from (p.over(right) for p in self.paths(left))
-                yield from self.divisor(node, left, right)
+                yield from self.quotient(left, right)
             case Apply(function, argument):
                 yield from self.function(function, node, argument)
             case Reduce("sum", axes, body):
@@ -142,16 +136,21 @@ class Slopes:
             for path in self.paths(part):
                 yield path.times(*parts[:i], *parts[i + 1 :])
 
-    def divisor(self, quotient: Binary, left: Node, right: Node) -> Iterator[Path]:
-        """Yield the paths of a quotient through what it divides by."""
-        match right:
-            case Binary("+", Number(1), Apply("exp", Binary("-", zero, argument))) if _is_zero(zero):
-                # l * s for the logistic function s: its slope s * (1 - s) loses what the subtraction rounds away
-                for path in self.paths(argument):
-                    yield path.times(quotient, Binary("-", Number(1), Binary("/", Number(1), right)))
-                return
-        for path in self.paths(right):
-            yield path.times(*factors(left)).over(right, right).negated()
+    def quotient(self, left: Node, right: Node) -> Iterator[Path]:
+        """Yield the paths of a quotient: through what is divided, and through what it is divided by.
+
+        One by ``1 + exp(-v)`` is a product with ``s``, the logistic function of ``v``, whose slope ``s * (1 - s)`` is what
+        everybody computes: it loses what the subtraction rounds away.
+        """
+        curve = Binary("/", Number(1), right)
+        exponent = logistic(right)
+        if exponent is None:
+            yield from (p.over(right) for p in self.paths(left))
+            yield from (p.times(*factors(left)).over(right, right).negated() for p in self.paths(right))
+        else:
+            yield from (p.times(curve) for p in self.paths(left))
+            rest = Binary("-", Number(1), curve)
+            yield from (p.times(*factors(left), curve, rest) for p in self.paths(exponent))
 
     def function(self, name: str, node: Apply, argument: Node) -> Iterator[Path]:
         """Yield the paths of a function of one number."""
@@ -206,6 +205,19 @@ def attaining(kind: str, axes: tuple[str, ...], body: Node) -> Choice:
     return Choice("==", Reduce("sum", others, before), Number(0), corner)
 
 
-def reads_of(node: Any) -> list[Read]:
-    """Return every read of a term."""
-    return [n for n in walk(node) if isinstance(n, Read)]
+def logistic(divisor: Node) -> Node | None:
+    """Return ``v`` of a divisor ``1 + exp(-v)``; None of any other."""
+    match divisor:
+        case Binary("+", Number(1), Apply("exp", Binary("-", Number(0), argument))):
+            return argument
+    return None
+
+
+def shared(node: Node) -> Iterator[tuple[str, Node]]:
+    """Yield the terms whose slope is made of themselves, each with what it is called: softmax and the logistic function."""
+    for part in walk(node):
+        match part:
+            case Binary("/", Apply("exp", _), Reduce("sum", _, Apply("exp", _))):
+                yield "softmax", part
+            case Binary("/", _, right) if logistic(right) is not None:
+                yield "sigmoid", Binary("/", Number(1), right)
