@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from einspec import oracle
-from einspec.classes import OpClass, transpose
+from einspec.classes import OpClass
 from einspec.conformance.bounds import Tensor, storing
 from einspec.conformance.calls import Case
 from einspec.conformance.compare import Expected, is_nan
@@ -150,11 +150,15 @@ def analysed(
 
     See :func:`einspec.conformance.rounding.analyse` for ``given`` and ``last``.
     """
+    return analyse(case.solution, {k: widen(v) for k, v in inputs.items()}, *precision(case, inputs), given, last)
+
+
+def precision(case: Case, inputs: Mapping[str, Array]) -> tuple[str, str]:
+    """Return the dtype in which an op computes these inputs at least, and that of tensors on the way, ``""`` for the same."""
     lead = inputs[case.form.lead].dtype.name if case.form.lead else "float32"
     double, complex_ = lead in ("float64", "complex128"), lead in COMPLEX
     working = ("complex128" if double else "complex64") if complex_ else "float64" if double else "float32"
-    stored = lead if case.op.card.stores else ""
-    return analyse(case.solution, {k: widen(v) for k, v in inputs.items()}, working, stored, given, last)
+    return working, lead if case.op.card.stores else ""
 
 
 def output_dtype(case: Case, output: str, inputs: Mapping[str, Array]) -> str:
@@ -229,25 +233,3 @@ def summands(case: Case) -> int:
     """Return how many terms the longest sum of the definition adds."""
     sums = traits_of(case.form).sums
     return max((math.prod(case.solution.size(a) for a in axes) for axes in sums), default=1)
-
-
-def gradient(case: Case, inputs: Mapping[str, Array], cotangents: Mapping[str, Array], wrt: str) -> Array | None:
-    """Return the gradient of a linear op by its derived transpose, in float64; None where the op is not linear.
-
-    Args:
-        case: the call.
-        inputs: the inputs.
-        cotangents: the gradients of the outputs, of those that hold values.
-        wrt: the input whose gradient is asked for.
-    """
-    form = case.form
-    without = frozenset(s.name for s in form.signature.outputs) - cotangents.keys()
-    equations = transpose(form.signature, form.equations, wrt, without)
-    if equations is None:
-        return None
-    wide = {k: widen(v) for k, v in inputs.items()}
-    known = oracle.evaluate(case.solution, wide) if len(form.equations) > len(form.signature.outputs) else {}
-    outer = {k: widen(v) for k, v in cotangents.items()}
-    found = oracle.evaluate(case.solution, {**wide, **known, **outer}, equations=equations)
-    result: Array = found[wrt]
-    return result

@@ -58,7 +58,7 @@ def analyse(
         given: tensors that are taken as they are, not by their equations.
         last: the tensor after which no more are looked at.
     """
-    run = _Analysis(solution, inputs, working, stored, given or {})
+    run = Analysis(solution, inputs, working, stored, given or {})
     with np.errstate(all="ignore"):
         for equation in solution.form.equations if last not in inputs else ():
             run.define(equation)
@@ -67,7 +67,9 @@ def analyse(
     return run.tensors
 
 
-class _Analysis:
+class Analysis:
+    """The tensors of one definition with their errors, as far as they are defined."""
+
     def __init__(
         self, solution: Solution, inputs: Mapping[str, Array], working: str, stored: str, given: Mapping[str, Array]
     ) -> None:
