@@ -76,7 +76,7 @@ class Path:
 
 def product(parts: Sequence[Node], divisors: Sequence[Node]) -> Node:
     """Return a product over divisors, its brackets in front of the quotient so that they annihilate all of it."""
-    brackets = [p for p in parts if isinstance(p, Bracket)]
+    brackets: list[Node] = [p for p in parts if isinstance(p, Bracket)]
     values = [p for p in parts if not isinstance(p, Bracket)] or ([Number(1)] if divisors else [])
     quotient = _chained("*", values) if values else None
     for divisor in divisors:
@@ -146,7 +146,9 @@ class Slopes:
         exponent = logistic(right)
         if exponent is None:
             yield from (p.over(right) for p in self.paths(left))
-            yield from (p.times(*factors(left)).over(right, right).negated() for p in self.paths(right))
+            yield from (
+                p.times(*factors(left)).over(right, right).negated() for p in self.paths(right)
+            )
         else:
             yield from (p.times(curve) for p in self.paths(left))
             rest = Binary("-", Number(1), curve)
