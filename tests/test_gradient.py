@@ -118,15 +118,12 @@ def by_jax(case: Case, inputs: Arrays, cotangents: Arrays) -> dict[str, Array]:
         return dict(zip(names, map(np.asarray, found), strict=True))
 
 
-def assert_same(case: Case, got: Arrays, want: Arrays) -> None:
-    """Assert that gradients are equal; where a framework multiplies zero by infinity, the derived one need be finite."""
-    for name, right in want.items():
-        known = np.isfinite(right)
-        scale = np.abs(right[known]).max(initial=1)
-        message = f"{case.op.name}({case}): {name}"
-        assert got[name].shape == right.shape, message
-        assert np.isfinite(got[name]).all(), message
-        np.testing.assert_allclose(got[name][known], right[known], rtol=1e-9, atol=1e-12 * scale, err_msg=message)
+def assert_same(got: Array, right: Array, message: str) -> None:
+    """Assert that arrays are equal wherever a framework gives a number: it multiplies zero by infinity where a bracket stands."""
+    known = np.isfinite(right)
+    scale = np.abs(right[known]).max(initial=1)
+    assert got.shape == right.shape, message
+    np.testing.assert_allclose(got[known], right[known], rtol=1e-9, atol=1e-11 * scale, err_msg=message)
 
 
 @pytest.mark.parametrize("name", differentiable())
@@ -136,7 +133,10 @@ def test_the_derived_gradient_is_that_of_autograd(name: str) -> None:
     assert {c.form for c in calls(name)} == set(forms)
     for case in calls(name):
         inputs, cotangents = inputs_of(case), cotangents_of(case)
-        assert_same(case, derived_gradient(case, inputs, cotangents), by_torch(case, inputs, cotangents))
+        found, want = derived_gradient(case, inputs, cotangents), by_torch(case, inputs, cotangents)
+        for wrt in case.form.data:
+            assert_same(found[wrt], want[wrt], f"{case.op.name}({case}): {wrt}")
+            assert np.isfinite(found[wrt]).all()
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -144,4 +144,59 @@ def test_the_derived_gradient_is_that_of_jax(name: str) -> None:
     """In float64, for every form of ops that have all rules between them: JAX compiles each, so that all take minutes."""
     for case in calls(name, most=1):
         inputs, cotangents = inputs_of(case, 3), cotangents_of(case, 4)
-        assert_same(case, derived_gradient(case, inputs, cotangents), by_jax(case, inputs, cotangents))
+        found, want = derived_gradient(case, inputs, cotangents), by_jax(case, inputs, cotangents)
+        for wrt in case.form.data:
+            assert_same(found[wrt], want[wrt], f"{case.op.name}({case}): {wrt}")
+
+
+TWICE = ["gate", "load_balance", "combine", "glu", "score", "route_weights"]
+"""Ops that are differentiated twice: products, a softmax, a maximum, a sum that normalises."""
+
+
+class Twice:
+    """A call whose gradient PyTorch can differentiate again, by the inputs and by the cotangents."""
+
+    def __init__(self, case: Case) -> None:
+        self.case, self.inputs = case, inputs_of(case)
+        leaves = {k: torch.tensor(v, requires_grad=k in case.form.data) for k, v in self.inputs.items()}
+        outputs = oracle.evaluate(case.solution, leaves, torch, finite=True)
+        self.cotangents = {k: v for k, v in cotangents_of(case).items() if outputs[k].requires_grad}
+        self.leaves = {k: leaves[k] for k in case.form.data}
+        self.outer = {k: torch.tensor(v, requires_grad=True) for k, v in self.cotangents.items()}
+        ys = [outputs[k] for k in self.outer]
+        found = torch.autograd.grad(ys, list(self.leaves.values()), list(self.outer.values()), create_graph=True, allow_unused=True)
+        rng = np.random.default_rng(5)
+        self.along = {k: rng.standard_normal(x.shape) for k, x in self.leaves.items()}
+        weighted = zip(found, self.along.values(), strict=True)
+        self.total = sum((g * torch.tensor(v)).sum() for g, v in weighted if g is not None)
+
+    def slope(self, leaf: Any) -> Array:
+        """Return the derivative of the weighted gradient by an input or a cotangent."""
+        found = torch.autograd.grad(self.total, leaf, retain_graph=True, allow_unused=True)[0]
+        result: Array = np.zeros(leaf.shape) if found is None else found.numpy()
+        return result
+
+
+@pytest.mark.parametrize("name", TWICE)
+def test_the_derived_tangent_is_the_transposed_gradient(name: str) -> None:
+    """A Jacobian-vector product is how the gradient depends on the cotangent, which PyTorch differentiates."""
+    for case in calls(name, most=1):
+        twice, start = Twice(case), prefix(case.form)
+        along = {differential(start, k): v for k, v in twice.along.items()}
+        found = evaluated(case, jvp(case.form), {**twice.inputs, **along})
+        for output, leaf in twice.outer.items():
+            assert_same(found[differential(start, output)], twice.slope(leaf), f"{name}({case}): {output}")
+
+
+@pytest.mark.parametrize("name", TWICE)
+def test_a_derived_gradient_can_be_differentiated_again(name: str) -> None:
+    """The vector-Jacobian product of the vector-Jacobian product is PyTorch's second derivative, by everything."""
+    for case in calls(name, most=1):
+        twice, form = Twice(case), vjp(case.form)
+        first, second = prefix(case.form), prefix(form)
+        given = {differential(first, k): v for k, v in twice.cotangents.items()}
+        given |= {differential(second, differential(first, k)): v for k, v in twice.along.items()}
+        found = evaluated(case, vjp(form), {**twice.inputs, **given})
+        wanted = {**twice.leaves, **{differential(first, k): x for k, x in twice.outer.items()}}
+        for tensor, leaf in wanted.items():
+            assert_same(found[differential(second, tensor)], twice.slope(leaf), f"{name}({case}): {tensor}")
