@@ -77,7 +77,7 @@ class Path:
 def product(parts: Sequence[Node], divisors: Sequence[Node]) -> Node:
     """Return a product over divisors, its brackets in front of the quotient so that they annihilate all of it."""
     brackets: list[Node] = [p for p in parts if isinstance(p, Bracket)]
-    values = [p for p in parts if not isinstance(p, Bracket)] or ([Number(1)] if divisors else [])
+    values: list[Node] = [p for p in parts if not isinstance(p, Bracket)] or ([Number(1)] if divisors else [])
     quotient = _chained("*", values) if values else None
     for divisor in divisors:
         quotient = Binary("/", quotient or Number(1), divisor)
