@@ -185,7 +185,7 @@ def idempotent(context: Context, case: Case, _: str) -> Iterator[Trial]:
 
 
 def adjoint(context: Context, case: Case, _: str) -> Iterator[Trial]:
-    """<f(x), y> == <x, g(y)> on whole numbers, where both are exact: g(y) is the derived transpose applied to y."""
+    """<f(x), y> == <x, g(y)> on whole numbers, where both are exact: g(y) is the derived gradient."""
     text = case.form.laws.adjoint
     names = _scope(context, case, text)
     first, output = case.form.signature.inputs[0], case.form.signature.outputs[0]
