@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from einspec.answers.expect import expected_gradient, output_dtype
+from einspec.answers.derivatives import expected_gradient
+from einspec.answers.expect import output_dtype
 from einspec.answers.rules import Expected
 from einspec.calls.inputs import own_dtype
 from einspec.calls.space import Case
@@ -143,8 +144,7 @@ def gradient(scene: Scene, case: Case, wrt: str, arrays: Mapping[str, Array], ex
         outer = {k: np.asarray(v * WIDER) for k, v in outer.items()}
     if expanded:
         outer = {k: np.repeat(v[..., :1], v.shape[-1], -1) if v.ndim else v for k, v in outer.items()}
-    wanted = expected_gradient(case, arrays, outer, wrt)
-    return Gradient(scene, case, wrt, arrays, outer, replace(wanted, dtype=arrays[wrt].dtype.name))
+    return Gradient(scene, case, wrt, arrays, outer, expected_gradient(case, arrays, outer, wrt))
 
 
 def differentiable(dtype: str) -> bool:

@@ -30,7 +30,7 @@ from einspec.conformance.judge.verdict import Result, Verdict
 from einspec.conformance.judge.witness import witness, witness_of_invalid
 from einspec.conformance.judge.wrongness import wrongness
 from einspec.conformance.protocol import Outcome as Came
-from einspec.conformance.targets.process import LostError
+from einspec.conformance.targets.load.load.process import LostError
 from einspec.conformance.trial import Outcome, Trial
 
 Array = np.ndarray[Any, Any]

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import msgspec
 
-from einspec.conformance.tiers import OPT_IN, TIERS
 from einspec.conformance.judge.judge import Result
+from einspec.conformance.tiers import OPT_IN, TIERS
 
 SCHEMA_VERSION = 1
 """Raised when an older reader would misunderstand a report; a new field alone does not raise it."""

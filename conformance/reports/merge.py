@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from einspec.conformance.tiers import OPT_IN, TIERS
 from einspec.conformance.commands import UsageError
 from einspec.conformance.judge.judge import Result
 from einspec.conformance.reports.lines import Backend
 from einspec.conformance.reports.report import Report, read
 from einspec.conformance.run.request import Request
 from einspec.conformance.run.run import Run
+from einspec.conformance.tiers import OPT_IN, TIERS
 
 FAILING = ("wrong", "errored")
 

@@ -15,7 +15,7 @@ from einspec.calls.space import Case
 from einspec.card import Form
 from einspec.dtypes import COMPLEX, WIDE, finfo, numpy_dtype
 from einspec.language.formula import Bracket, walk
-from einspec.language.linear import EXACT, OpClass, transpose
+from einspec.language.linear import EXACT, OpClass
 from einspec.semantics import oracle
 from einspec.semantics.bounds import Tensor, storing
 from einspec.semantics.rounding import analyse, breaks_tie
@@ -139,11 +139,16 @@ def analysed(
 
     See :func:`einspec.semantics.rounding.analyse` for ``given``, ``last`` and ``free_ties``.
     """
+    wide = {k: widen(v) for k, v in inputs.items()}
+    return analyse(case.solution, wide, *precision(case, inputs), given, last, free_ties)
+
+
+def precision(case: Case, inputs: Mapping[str, Array]) -> tuple[str, str]:
+    """Return the dtype in which an op computes these inputs at least, and that of tensors on the way, ``""`` for the same."""
     lead = inputs[case.form.lead].dtype.name if case.form.lead else "float32"
     double, complex_ = lead in ("float64", "complex128"), lead in COMPLEX
     working = ("complex128" if double else "complex64") if complex_ else "float64" if double else "float32"
-    stored = lead if case.op.card.stores else ""
-    return analyse(case.solution, {k: widen(v) for k, v in inputs.items()}, working, stored, given, last, free_ties)
+    return working, lead if case.op.card.stores else ""
 
 
 def breaks_ties(form: Form) -> bool:
@@ -225,39 +230,3 @@ def summands(case: Case) -> int:
     sums = traits_of(case.form).sums
     return max((math.prod(case.solution.size(a) for a in axes) for axes in sums), default=1)
 
-
-def gradient(case: Case, inputs: Mapping[str, Array], cotangents: Mapping[str, Array], wrt: str) -> Array | None:
-    """Return the gradient of a linear op by its derived transpose, in float64; None where the op is not linear.
-
-    Args:
-        case: the call.
-        inputs: the inputs.
-        cotangents: the gradients of the outputs, of those that hold values.
-        wrt: the input whose gradient is asked for.
-    """
-    form = case.form
-    without = frozenset(s.name for s in form.signature.outputs) - cotangents.keys()
-    equations = transpose(form.signature, form.equations, wrt, without)
-    if equations is None:
-        return None
-    wide = {k: widen(v) for k, v in inputs.items()}
-    known = oracle.evaluate(case.solution, wide) if len(form.equations) > len(form.signature.outputs) else {}
-    outer = {k: widen(v) for k, v in cotangents.items()}
-    found = oracle.evaluate(case.solution, {**wide, **known, **outer}, equations=equations)
-    result: Array = found[wrt]
-    return result
-
-
-def expected_gradient(case: Case, inputs: Mapping[str, Array], cotangents: Mapping[str, Array], wrt: str) -> Expected:
-    """Return what the gradient of an input must be."""
-    found = gradient(case, inputs, cotangents, wrt)
-    shape = inputs[wrt].shape
-    if found is None:
-        return Expected(np.zeros(shape), "bound", np.full(shape, np.inf))
-    if moves(case.solution, inputs):
-        return Expected(found.astype(inputs[wrt].dtype), "values")
-    sizes = [np.abs(a) for a in (found, *cotangents.values())]
-    largest = max((float(np.max(a, initial=0)) for a in sizes), default=0.0)
-    eps = float(np.finfo(inputs[wrt].dtype).eps)
-    steps = traits_of(case.form).operations + summands(case)
-    return Expected(found, "bound", np.where(found == 0, 0.0, steps * eps * largest))

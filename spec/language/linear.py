@@ -1,9 +1,8 @@
-"""What kind of op a definition is, and the transpose of a linear one: both derived from its tree."""
+"""What kind of op a definition is, derived from its tree."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -18,10 +17,8 @@ from einspec.language.formula import (
     Read,
     Reduce,
     axes_of,
-    base,
     factors,
     free_axes,
-    rename_axis,
     terms,
     walk,
 )
@@ -132,78 +129,5 @@ def reads(node: Node, inputs: set[str]) -> bool:
     return any(isinstance(n, Read) and n.tensor in inputs for n in walk(node))
 
 
-def _outside_brackets(node: Node) -> Iterator[Node]:
-    """Yield the reads of a term that no bracket holds."""
-    if isinstance(node, Read):
-        yield node
-    elif not isinstance(node, Bracket):
-        for field in fields(node):
-            value = getattr(node, field.name)
-            if is_dataclass(value):
-                yield from _outside_brackets(value)  # type: ignore[arg-type]  # a node
-
-
 def _one() -> Node:
     return Number(1)
-
-
-def transpose(
-    signature: Signature, equations: tuple[Equation, ...], wrt: str, exclude: frozenset[str] = frozenset()
-) -> tuple[Equation, ...] | None:
-    """Return the definition of the gradient of a linear op: what the cotangents of the outputs give for one input.
-
-    The cotangent of output ``y`` is read under the name ``y``; the result is defined under the name of the input. None
-    when the op is not linear in that input. A bracket is constant almost everywhere, whatever it compares.
-
-    Args:
-        signature: the inputs and outputs of the op.
-        equations: its definition.
-        wrt: the input.
-        exclude: outputs that have no gradient.
-    """
-    outputs = {spec.name for spec in signature.outputs} - exclude
-    carried = {wrt}
-    for equation in equations:
-        if equation.tensor in outputs and any(reads(n, carried - {wrt}) for n in _outside_brackets(equation.body)):
-            return None
-        if any(reads(n, carried) for n in _outside_brackets(equation.body)):
-            carried.add(equation.tensor)
-    total: Node | None = None
-    index = next(spec.index for spec in signature.inputs if spec.name == wrt)
-    for equation in equations:
-        if equation.tensor not in outputs:
-            continue
-        for term in split(equation.body, {wrt}):
-            if term is None:
-                return None
-            part = _transpose_term(equation, term, index)
-            total = part if total is None else Binary("+", total, part)
-    return (Equation(wrt, index, total, f"the transpose of {wrt}"),) if total is not None else None
-
-
-def _transpose_term(equation: Equation, term: Term, index: tuple[object, ...]) -> Node:
-    renamed = _align(equation, term, index)
-    equation, term = renamed
-    body: Node = Read(equation.tensor, equation.index)
-    for coefficient in reversed(term.coefficients):
-        body = Binary("*", coefficient, body)
-    kept = set(axes_of(term.read.index))
-    summed = [a for a in (*axes_of(equation.index), *term.bound) if a not in kept]
-    return Reduce("sum", tuple(dict.fromkeys(summed)), body) if summed else body
-
-
-def _align(equation: Equation, term: Term, index: tuple[object, ...]) -> tuple[Equation, Term]:
-    """Rename axes so that the input is read exactly as its signature writes it (``x[t,e1]`` as ``x[t,e]``)."""
-    want, got = axes_of(index), axes_of(term.read.index)  # type: ignore[arg-type]  # an index
-    pairs = [(old, new) for old, new in zip(got, want, strict=True) if old != new]
-    aside = [(old, f"{base(old)}{900 + i}") for i, (old, _) in enumerate(pairs)]
-    clashing = [(new, f"{base(new)}{800 + i}") for i, (_, new) in enumerate(pairs)]
-    placed = [(spare, new) for (_, spare), (_, new) in zip(aside, pairs, strict=True)]
-    for source, target in (*aside, *clashing, *placed):
-        equation = replace(equation, index=tuple(rename_axis(i, source, target) for i in equation.index))
-        term = Term(
-            rename_axis(term.read, source, target),
-            [rename_axis(c, source, target) for c in term.coefficients],
-            tuple(target if a == source else a for a in term.bound),
-        )
-    return equation, term

@@ -47,20 +47,24 @@ def _kind(op: Op) -> str:
     return max((f.kind for f in op.forms.values()), key=list(OpClass).index).value
 
 
-def show(name: str, latex: bool = False) -> str:
+def show(name: str, latex: bool = False, grad: bool = False) -> str:
     """Return the page of an op.
 
     Args:
         name: its name or an alias.
         latex: only the definition, as LaTeX for math mode.
+        grad: the gradients in place of the definition and all else.
 
     Raises:
         KeyError: no op has that name or alias.
     """
     op = load(name)
     if latex:
-        forms = {_label(op, f): latex_definition(f) for f in op.forms.values()}
+        written = latex_gradient if grad else latex_definition
+        forms = {_label(op, f): written(f) for f in op.forms.values()}
         return "\n".join(f"% {op.name}{label and f', {label}'}\n{text}" for label, text in forms.items())
+    if grad:
+        return "\n".join([_head(op), "", "Gradient", *_gradients(op)])
     case = example(op)
     sections = {
         "Call": _call(op),
@@ -174,6 +178,18 @@ def _definitions(op: Op) -> list[str]:
         lines += _wrapped(str(form.signature), indent, 4) if several else []
         for entry in form.stated:
             lines += _formula(entry.text, indent)
+    return lines
+
+
+def _gradients(op: Op) -> list[str]:
+    lines: list[str] = []
+    for form in op.forms.values():
+        indent = 4 if op.choice else 2
+        lines += [f"  {_label(op, form)}"] if op.choice else []
+        for equation in equations(form):
+            lines += _formula(equation.text, indent)
+        for remark in remarks(form):
+            lines += _wrapped(f"({remark})", indent, 4)
     return lines
 
 

@@ -60,7 +60,7 @@ def analyse(
         last: the tensor after which no more are looked at.
         free_ties: whether equal values may come in any order, so that a coordinate decides nothing.
     """
-    run = _Analysis(solution, inputs, working, stored, given or {}, free_ties)
+    run = Analysis(solution, inputs, working, stored, given or {}, free_ties)
     with np.errstate(all="ignore"):
         for equation in solution.form.equations if last not in inputs else ():
             run.define(equation)
@@ -69,7 +69,9 @@ def analyse(
     return run.tensors
 
 
-class _Analysis:
+class Analysis:
+    """The tensors of one definition with their errors, as far as they are defined."""
+
     def __init__(
         self,
         solution: Solution,
@@ -77,7 +79,7 @@ class _Analysis:
         working: str,
         stored: str,
         given: Mapping[str, Array],
-        free_ties: bool,
+        free_ties: bool = False,
     ) -> None:
         self.solution, self.given, self.free_ties = solution, given, free_ties
         self.machine = Machine(solution, {}, np, None, False)
@@ -89,6 +91,7 @@ class _Analysis:
         self.outputs = {s.name for s in solution.form.signature.outputs}
 
     def define(self, equation: Equation) -> None:
+        """Evaluate an equation and keep its tensor."""
         dims = expand(equation.index, self.solution.ranks)
         shape = tuple(math.prod(self.solution.size(a) for a in atoms(d)) for d in dims)
         if equation.tensor in self.given:
@@ -103,6 +106,7 @@ class _Analysis:
         self.tensors[equation.tensor] = tensor
 
     def term(self, node: Node) -> Quantity:
+        """Return the value of a term with its error."""
         if is_constant(node):
             constant = self.rounded(self.machine.term(node), np.zeros(()))
             return replace(constant, whole=all_whole(np.asarray(constant.value.array)))
@@ -147,19 +151,23 @@ class _Analysis:
         return machine
 
     def exact(self, value: Labelled) -> Quantity:
+        """Return a value that nothing has rounded."""
         return Quantity(value, np.zeros(np.shape(value.array)), all_whole(np.asarray(value.array)))
 
     def read(self, tensor: Tensor, index: Any) -> Quantity:
+        """Return a tensor with the axes at which it is read."""
         names = tuple(a for d in expand(index, self.solution.ranks) for a in atoms(d))
         shape = tuple(self.solution.size(a) for a in names)
         value = self.machine.diagonal(tensor.array.reshape(shape), names)
         return Quantity(value, np.asarray(self.machine.diagonal(tensor.error.reshape(shape), names).array), tensor.whole)
 
     def spread(self, quantity: Quantity, axes: tuple[str, ...]) -> Quantity:
+        """Return the quantity with exactly these axes."""
         error = self.machine.spread(Labelled(quantity.error, quantity.value.axes), axes).array
         return Quantity(self.machine.spread(quantity.value, axes), error, quantity.whole)
 
     def aligned(self, left: Quantity, right: Quantity) -> tuple[list[Array], list[Array], tuple[str, ...]]:
+        """Return the values and errors of two quantities with the same axes in the same order."""
         values, axes = self.machine.align(left.value, right.value)
         errors = [self.machine.view(Labelled(q.error, q.value.axes), axes) for q in (left, right)]
         return values, errors, axes
@@ -286,6 +294,7 @@ class _Analysis:
         return self.like(self.machine.contract(masks, own), like) * rest
 
     def like(self, found: Labelled, other: Labelled) -> Array:
+        """Return an array with the axes of another."""
         array: Array = self.machine.spread(found, other.axes).array
         return array
 
@@ -329,6 +338,7 @@ class _Analysis:
         return replace(found, error=np.where(doubt & np.isfinite(apart), apart, found.error))
 
     def function(self, name: str, inner: Quantity) -> Quantity:
+        """Return a function of each element."""
         x, e = np.asarray(inner.value.array), inner.error
         value = Labelled(self.machine.function(name, inner.value.array), inner.value.axes)
         y = np.asarray(value.array)
@@ -348,6 +358,7 @@ class _Analysis:
         return Quantity(value, np.where((e > 0) & (step(x - e) != step(x + e)), np.inf, 0.0))
 
     def extreme(self, kind: str, names: tuple[str, ...], body: Quantity) -> Quantity:
+        """Return a maximum or minimum over axes."""
         axes = (*body.value.axes, *(a for a in names if a not in body.value.axes))
         body = self.spread(body, axes)
         where = tuple(axes.index(a) for a in names)

@@ -11,7 +11,7 @@ const GROUPS = [
   ["Memory layouts", "the same values in other memory", /^layout\./],
   ["Errors", "calls that must be rejected", /^err\./],
   ["Laws", "what the card promises beside the formula", /^law\./],
-  ["Gradients and transforms", "against the derived transpose, and compiled against eager", /^(grad|transform)\./],
+  ["Gradients and transforms", "against the derived gradient, and compiled against eager", /^(grad|transform)\./],
   ["Others", "", /./],
 ];
 const $ = (id) => document.getElementById(id);

@@ -1,0 +1,124 @@
+"""What a derivative must be, and how far a rounded one may be from it: the derived definition, evaluated with its errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from einspec.answers.expect import precision, widen
+from einspec.answers.rules import Expected
+from einspec.calls.space import Case
+from einspec.card import Form
+from einspec.dtypes import numpy_dtype
+from einspec.language.formula import Equation, Node
+from einspec.semantics.bounds import Quantity, Tensor, storing
+from einspec.semantics.gradient import differential, prefix, vjp
+from einspec.semantics.rounding import Analysis
+from einspec.semantics.slopes import Choice
+
+Array = np.ndarray[Any, Any]
+
+
+def gradient(
+    case: Case, inputs: Mapping[str, Array], cotangents: Mapping[str, Array], wrt: str
+) -> Tensor:
+    """Return the gradient of an input by its derived definition, with a bound on the error of every right way to compute it.
+
+    The error is infinite where nothing is known: where a maximum is attained more than once, where rounding may decide a
+    comparison, and where the definition passes through a function without a slope, as log at 0.
+
+    Args:
+        case: the call.
+        inputs: the inputs.
+        cotangents: the gradients of the outputs, of those that hold values.
+        wrt: the input whose gradient is asked for.
+    """
+    form = vjp(case.form, (wrt,))
+    start = prefix(case.form)
+    given = {k: widen(v) for k, v in inputs.items()}
+    outer = {differential(start, k): widen(v) for k, v in cotangents.items()}
+    used = {s.name for s in form.signature.inputs}
+    given |= {k: v for k, v in outer.items() if k in used}
+    run = _Slopes(case, form, given, *precision(case, inputs))
+    with np.errstate(all="ignore"):
+        for equation in form.equations:
+            run.define(equation)
+    found = run.tensors[differential(start, wrt)]
+    return replace(found, error=np.where(np.isfinite(found.array), found.error, np.inf))
+
+
+def expected_gradient(
+    case: Case, inputs: Mapping[str, Array], cotangents: Mapping[str, Array], wrt: str
+) -> Expected:
+    """Return what the gradient of an input must be, exactly where nothing rounds.
+
+    Args:
+        case: the call.
+        inputs: the inputs.
+        cotangents: the gradients of the outputs, of those that hold values.
+        wrt: the input whose gradient is asked for, which it has the dtype of.
+    """
+    found, dtype = gradient(case, inputs, cotangents, wrt), inputs[wrt].dtype
+    bound = found.error + storing(found, numpy_dtype(dtype.name))
+    if bound.any():
+        return Expected(found.array, "bound", bound, dtype.name)
+    return Expected(found.array.astype(dtype), "values", dtype=dtype.name)
+
+
+class _Slopes(Analysis):
+    """The error analysis of a derived definition.
+
+    Backward passes associate as they like: ``y * g - y * s`` is ``y * (g - s)`` to one and several sums to another. A sum of
+    two is therefore off by a rounding of each, ``eps * (|a| + |b|)``, not of what is left of them. Whole numbers are exact
+    in every order.
+    """
+
+    def __init__(
+        self, case: Case, form: Form, given: Mapping[str, Array], working: str, stored: str
+    ) -> None:
+        super().__init__(replace(case.solution, form=form), given, working, stored, {})
+        self.stated = {e.tensor for e in case.form.equations}
+        self.backward = False
+
+    def define(self, equation: Equation) -> None:
+        """Define a tensor; those of the definition itself are computed as it says."""
+        self.backward = equation.tensor not in self.stated
+        super().define(equation)
+
+    def term(self, node: Node) -> Quantity:
+        """Return the value of a term; a bracket that chooses a slope is in doubt at a corner."""
+        found = super().term(node)
+        if not isinstance(node, Choice):
+            return found
+        corner = self.spread(self.term(node.corner), found.value.axes)
+        doubt = (corner.value.array != 0) | (corner.error > 0)
+        return replace(found, error=np.where(doubt, np.inf, found.error))
+
+    def contract(self, terms: list[Quantity], bound: Sequence[str] | None) -> Quantity:
+        """Return a product of terms, summed over the bound axes."""
+        found = super().contract(terms, bound)
+        if not found.whole or any(t.error.any() for t in terms if not t.value.mask):
+            return found
+        return replace(found, error=np.where(np.isinf(found.error), np.inf, 0.0))
+
+    def arithmetic(
+        self, op: str, left: Quantity, right: Quantity, varies: bool = False
+    ) -> Quantity:
+        """Return the result of an operation."""
+        found = super().arithmetic(op, left, right, varies)
+        if op not in ("+", "-"):
+            return found
+        (a, b), errors, _ = self.aligned(left, right)
+        sizes = np.abs(a) + np.abs(b)
+        sure = not errors[0].any() and not errors[1].any() and left.whole and right.whole
+        if sure and np.max(sizes, initial=0) <= 2.0**self.limits.nmant:
+            return replace(found, whole=True)
+        step = float(self.limits.eps) * sizes
+        return (
+            replace(found, error=found.error + np.where(np.isfinite(step), step, 0.0))
+            if self.backward
+            else found
+        )
