@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 import einspec
-from einspec.card import CardError, Op, aliases, compile_card, load, paths, read_card, resolve
+from einspec.card import Op, aliases, compile_card, load, paths, read_card, resolve
 from einspec.classes import OpClass
-from einspec.formula import FormulaError
+from einspec.errors import CardError, FormulaError
 from einspec.shapes import parse_signature
 from einspec.tables import Card, schema
 

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from einspec.errors import FormulaError
 from einspec.formula import (
     FUNCTIONS,
     MACROS,
@@ -14,7 +15,6 @@ from einspec.formula import (
     Binary,
     Bracket,
     Equation,
-    FormulaError,
     Group,
     Node,
     Number,

@@ -9,7 +9,8 @@ import pytest
 
 from einspec import oracle
 from einspec.card import Op, compile_card
-from einspec.formula import FormulaError, OpCall
+from einspec.errors import FormulaError
+from einspec.formula import OpCall
 from einspec.inline import inline
 from einspec.shapes import solve
 from einspec.tables import Card, Param

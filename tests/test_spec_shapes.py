@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from einspec.card import load
-from einspec.shapes import ParameterError, ShapeError, Solution, solve
+from einspec.errors import ParameterError, ShapeError
+from einspec.shapes import Solution, solve
 
 Shape = tuple[int, ...]
 
@@ -119,7 +120,8 @@ def test_the_message_of_a_misfit_reads_as_one_page() -> None:
         "pixel_shuffle: dimension 1 of x must be a multiple of 4, not 10\n"
         "  signature: x: ... (c i j) h w -> y: ... c (h i) (w j)\n"
         "  got: x[2, 10, 4, 4]\n"
-        "  with: upscale_factor=2, i=2, j=2"
+        "  with: upscale_factor=2, i=2, j=2\n"
+        "  clause: pixel_shuffle/err.divides.x.1"
     )
 
 

@@ -9,13 +9,13 @@ from typing import Any
 
 from einspec import render
 from einspec.card import Form, load
+from einspec.errors import FormulaError
 from einspec.formula import (
     Apply,
     Axis,
     Binary,
     Bracket,
     Equation,
-    FormulaError,
     Group,
     Index,
     Node,

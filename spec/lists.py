@@ -1,0 +1,37 @@
+"""Inputs that are lists of tensors: the shape of their stack, where they have one shape."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from einspec.card import Op
+from einspec.errors import ShapeError, clause_line
+
+
+def stacked_shape(op: Op, shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    """Return the shape of the stack of the tensors of the list that an op takes.
+
+    Raises:
+        ShapeError: they are of several shapes; the constraint is ``broadcast.xs`` where broadcasting would make them one,
+            else ``list.xs``.
+    """
+    other = next((j for j, shape in enumerate(shapes) if shape != shapes[0]), 0)
+    if not other:
+        return (len(shapes), *(shapes[0] if shapes else ()))
+    signature = next(iter(op.forms.values())).signature
+    listed = next((s.name for s in signature.inputs if s.listed), "")
+    kind = "broadcast" if _broadcasts(shapes[0], shapes[other]) else "list"
+    lines = [
+        f"{op.name}: the tensors of the list must have one shape",
+        f"  signature: {signature}",
+        f"  got: element 0 is {list(shapes[0])}, element {other} is {list(shapes[other])}",
+    ]
+    constraint = f"{kind}.{listed}"
+    if constraint not in op.card.unspecified:
+        lines.append(clause_line(op.name, constraint))
+    raise ShapeError("\n".join(lines), constraint)
+
+
+def _broadcasts(first: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Return whether two shapes of one rank differ only where one of them is 1."""
+    return len(first) == len(other) and all(m == n or 1 in (m, n) for m, n in zip(first, other, strict=True))
