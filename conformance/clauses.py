@@ -16,8 +16,8 @@ from einspec.conformance.gradients import check_gradient, gradients_of
 from einspec.conformance.judge import Context, Result, timed
 from einspec.conformance.known import holding_back
 from einspec.conformance.laws import check_law, laws_of
-from einspec.conformance.misfits import check_error, misfits
 from einspec.conformance.nan import check_nan
+from einspec.conformance.rejects import check_error
 from einspec.conformance.scale.large import check_large
 from einspec.conformance.surroundings import changed, check_state, restore, surroundings
 from einspec.conformance.targets import Target, TargetError
@@ -25,6 +25,7 @@ from einspec.conformance.transforms import TRANSFORMS, check_transform
 from einspec.conformance.trials import free_ties
 from einspec.conformance.typed import check_dtype, dtype_clauses
 from einspec.conformance.witness import told
+from einspec.constraints import constraints
 
 CONDUCT = ("pure", "repeat", "device")
 Check = Callable[[Context, str, str], Iterable[Result]]
@@ -55,7 +56,7 @@ def clauses(op: Op) -> list[str]:
         "nan",
         *CONDUCT,
         *(f"layout.{layout}" for layout in LAYOUTS),
-        *(f"err.{constraint}" for constraint in misfits(op)),
+        *(f"err.{constraint}" for constraint in constraints(op)),
         *(f"law.{law}" for law in laws_of(op)),
         *(f"grad.{name}" for name in gradients_of(op)),
         *(f"transform.{name}" for name in TRANSFORMS),

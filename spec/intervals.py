@@ -151,7 +151,10 @@ def _floor(numerator: float, divisor: float) -> float:
 
 def _least_above(node: Node, fact: Polynomial, known: Known) -> float:
     """Return the least value of an expression that a fact proves: it is the fact and a rest, which has a least value."""
-    return _range({m: polynomial(node).get(m, 0) - fact.get(m, 0) for m in {**polynomial(node), **fact}}, known).low
+    return _range(
+        {m: polynomial(node).get(m, 0) - fact.get(m, 0) for m in {**polynomial(node), **fact}},
+        known,
+    ).low
 
 
 def _at_least_zero(terms: Polynomial, known: Known, facts: list[Polynomial]) -> bool:
@@ -170,18 +173,25 @@ def _range(terms: Polynomial, known: Known) -> Interval:
 
 
 def _split(node: Node, known: Known) -> list[tuple[Node, Known]]:
-    """Return an expression as it is where its first comparison with a number holds, and where it does not.
+    """Return an expression where its first comparison with a number holds, and where it does not.
 
-    ``n + (n < 0) * m`` has a bound that its parts do not show: in each case n is on one side of the number.
+    ``n + (n < 0) * m`` has a bound that its parts do not show: in each case n is on one side of
+    the number.
     """
     for part in walk(node):
         match part:
             case Bracket("<" | ">=" as sign, Size() | Param() as name, Number(limit)):
                 below, above = Interval(-math.inf, limit - 1), Interval(limit, math.inf)
-                cases = []
+                cases: list[tuple[Node, Known]] = []
                 for side, true in ((below, sign == "<"), (above, sign == ">=")):
                     narrowed = known.get(name, ANY).meet(side)
-                    chosen = transform(node, lambda n, part=part, true=true: Number(int(true)) if n == part else n)
-                    cases += [] if narrowed.empty else [(chosen, {**known, name: narrowed})]
+                    if not narrowed.empty:
+                        chosen = _replaced(node, part, Number(int(true)))
+                        cases.append((chosen, {**known, name: narrowed}))
                 return cases
     return []
+
+
+def _replaced(node: Node, part: Node, other: Node) -> Node:
+    """Return an expression with one of its parts replaced."""
+    return transform(node, lambda n: other if n == part else n)

@@ -214,7 +214,7 @@ _Product = tuple[tuple[str, ...], int, TensorSpec | str, int]
 
 
 @functools.lru_cache(maxsize=1024)
-def _axes_of_target(text: str) -> tuple[str, ...]:
+def axes_of_target(text: str) -> tuple[str, ...]:
     """Return the axes of an axis or composition whose size a parameter gives."""
     return tuple(re.findall(r"[a-z]+", text))
 
@@ -265,7 +265,7 @@ class _Solver:
             value = (value.numerator, value.denominator)
         each = value if isinstance(value, tuple) else (value,) * len(targets)
         if param.size:
-            return [(_axes_of_target(t), n, name, 0) for t, n in zip(targets, each, strict=True)]
+            return [(axes_of_target(t), n, name, 0) for t, n in zip(targets, each, strict=True)]
         if param.rank:
             self.ranks[param.rank] = value
         elif not param.axis:
@@ -367,7 +367,7 @@ class _Solver:
             if known != total:
                 raise self.unsolved("match", f"must be {known}{self.reason(names)}, not {total}", where, i)
             return True
-        if known == 0:
+        if known == 0 or unknown in self.form.sizes:  # the card says what it is, and this has to agree
             return False
         if total % known:
             raise self.unsolved("divides", f"must be a multiple of {known}, not {total}", where, i)

@@ -1,0 +1,204 @@
+"""Invalid calls: for each constraint of a card a call that violates it first, as the solver reports, and the plainest one."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from einspec.card import Form, Op
+from einspec.conformance import cases
+from einspec.conformance.beside import Shape, other_params, other_shapes, varied
+from einspec.conformance.calls import Case, spaces
+from einspec.conformance.targets import USUAL
+from einspec.constraints import constraints
+from einspec.dtypes import ALL, GROUPS
+from einspec.errors import CallError
+from einspec.shapes import TensorSpec, solve
+
+VARIED = 3
+"""How many sizes and numbers of a plain call are changed at once, where no change of one argument will do."""
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """The shape and the dtype of one tensor of a call."""
+
+    shape: Shape
+    dtype: str
+
+
+@dataclass(frozen=True)
+class InvalidCall:
+    """A call that violates one constraint of its card."""
+
+    constraint: str
+    near: Case
+    """The legal call that it was made from."""
+    params: dict[str, Any]
+    inputs: tuple[Tensor | tuple[Tensor, ...], ...]
+    """The tensors of the call, a tuple for a list of them."""
+    problem: str
+    """What is wrong, in the words of the card."""
+
+    @property
+    def form(self) -> Form:
+        """The form of the card that the call is of."""
+        return self.near.form
+
+    @property
+    def empty(self) -> bool:
+        """Whether some tensor of it has no element."""
+        return any(0 in tensor.shape for each in self.lists for tensor in each)
+
+    @property
+    def lists(self) -> list[tuple[Tensor, ...]]:
+        """The tensors of each input, of one that is no list the one."""
+        return [t if isinstance(t, tuple) else (t,) for t in self.inputs]
+
+    @property
+    def dtypes(self) -> frozenset[str]:
+        """The dtypes of its tensors."""
+        return frozenset(tensor.dtype for each in self.lists for tensor in each)
+
+    def __str__(self) -> str:
+        names = [spec.name for spec in self.form.signature.inputs]
+        names += ["one more"] * (len(self.inputs) - len(names))
+        parts = []
+        for name, tensors, given in zip(names, self.lists, self.inputs, strict=True):
+            shapes = [list(t.shape) for t in tensors]
+            parts.append(f"{name}{shapes if isinstance(given, tuple) else shapes[0]}")
+        return ", ".join([*parts, *(f"{k}={v!r}" for k, v in self.params.items())])
+
+
+@functools.lru_cache(maxsize=256)
+def invalid_calls(op: Op) -> dict[str, InvalidCall]:
+    """Return one call for each constraint of a card, in the order of the constraints; one that has none is absent.
+
+    The call is of the first form that has the constraint. Changes of one argument of a call of distinct sizes come first,
+    then plain calls of which up to three sizes and numbers are changed.
+    """
+    wanted = constraints(op)
+    best: dict[str, InvalidCall] = {}
+    other: dict[str, InvalidCall] = {}
+    for changed, call in _candidates(op, lambda: wanted.keys() <= best.keys() | other.keys()):
+        constraint = call.constraint
+        if constraint not in best and _of_its_form(call, wanted):
+            kept = best if _plain(call, changed) else other
+            kept.setdefault(constraint, call)
+            if len(best) == len(wanted):
+                break
+    found = other | best
+    return {constraint: found[constraint] for constraint in wanted if constraint in found}
+
+
+def _of_its_form(call: InvalidCall, wanted: Mapping[str, Form]) -> bool:
+    """Return whether a call is of the form in which its constraint is judged; one of no form at all is."""
+    home = wanted.get(call.constraint)
+    return home is call.form or (home is not None and call.constraint == f"param.{call.near.op.choice}")
+
+
+def _plain(call: InvalidCall, changed: str) -> bool:
+    """Return whether a call violates nothing else by the same change, as far as the change tells.
+
+    A constraint of one argument is best violated by this argument: another that does not fit it may not fit a third either.
+    An empty axis makes it easy to get away with anything, so that it is left to constraints on the size of an axis.
+    """
+    kind, _, detail = call.constraint.partition(".")
+    if kind in ("axes", "count", "keyword"):
+        return True
+    if kind == "require":
+        return not call.empty
+    return changed == detail.partition(".")[0]
+
+
+def _candidates(op: Op, complete: Callable[[], bool]) -> Iterator[tuple[str, InvalidCall]]:
+    """Yield invalid calls, each with the argument that makes it so; the least plain ones only while some are missing."""
+    yield from _near(op)
+    for count in range(1, VARIED + 1):
+        if count == VARIED and complete():
+            return
+        yield from _far(op, count)
+
+
+def _near(op: Op) -> Iterator[tuple[str, InvalidCall]]:
+    """Yield the invalid calls among those that differ in one argument from a legal one."""
+    for case in cases.bank(op):
+        for name, shapes in other_shapes(case):
+            yield from ((name, call) for call in _invalid(case, shapes, case.params))
+        for name, params in other_params(case):
+            yield from ((name, call) for call in _invalid(case, case.shapes, params))
+        yield from _other_tensors(case)
+
+
+def _far(op: Op, count: int) -> Iterator[tuple[str, InvalidCall]]:
+    """Yield the invalid calls that differ from a plain one in so many sizes and numbers."""
+    for space in spaces(op, sizes=(2, 1, 0, 3, 4)):
+        case = next(c for c in cases.bank(op) if c.form is space.form)
+        for params, shapes in varied(space, count):
+            if all(n >= 0 for shape in shapes for n in shape):
+                yield from (("", call) for call in _invalid(case, shapes, params))
+
+
+def _invalid(case: Case, shapes: Sequence[Shape], params: Mapping[str, Any]) -> Iterator[InvalidCall]:
+    """Yield a call if it is not legal, with the constraint that the solver reports first."""
+    try:
+        solve(case.op, shapes, params)
+    except CallError as error:
+        problem = str(error).splitlines()[0]
+        inputs = _tensors(case, shapes)
+        yield InvalidCall(error.constraint, case, dict(params), inputs, problem)
+
+
+def _tensors(case: Case, shapes: Iterable[Shape]) -> tuple[Tensor | tuple[Tensor, ...], ...]:
+    """Return tensors of these shapes, of the dtypes that the inputs usually have; a further one is like the last input."""
+    found: list[Tensor | tuple[Tensor, ...]] = []
+    inputs = case.form.signature.inputs
+    for i, shape in enumerate(shapes):
+        spec = inputs[min(i, len(inputs) - 1)] if inputs else None
+        dtype = _usual(case, spec) if spec else "float32"
+        listed = spec is not None and spec.listed
+        found.append((Tensor(shape[1:], dtype),) * shape[0] if listed else Tensor(shape, dtype))
+    return tuple(found)
+
+
+def _usual(case: Case, spec: TensorSpec) -> str:
+    return USUAL.get(case.form.group(spec.name), "float32")
+
+
+def _other_tensors(case: Case) -> Iterator[tuple[str, InvalidCall]]:
+    """Yield the legal call with one input of another dtype, or one tensor of a list that is not like the others."""
+    usual = _tensors(case, case.shapes)
+    for i, spec in enumerate(case.form.signature.inputs):
+        for kind, other in _unlike(case, spec, usual[i]):
+            inputs = (*usual[:i], other, *usual[i + 1 :])
+            constraint = f"{kind}.{spec.name}"
+            problem = _problem(kind, spec.name, other)
+            yield spec.name, InvalidCall(constraint, case, case.params, inputs, problem)
+
+
+def _unlike(
+    case: Case, spec: TensorSpec, usual: Tensor | tuple[Tensor, ...]
+) -> Iterator[tuple[str, Tensor | tuple[Tensor, ...]]]:
+    """Yield the kinds of constraint that a change of one input violates, and the input so changed."""
+    own = _usual(case, spec)
+    outside = [d for d in ALL if d not in GROUPS[case.form.group(spec.name)]]
+    mixed = [d for d in ALL if d != own and case.form.dtype[spec.name].startswith("same as ")]
+    if isinstance(usual, Tensor):
+        yield from (("dtype", Tensor(usual.shape, d)) for d in (outside or mixed)[:1])
+        return
+    last = usual[-1] if len(usual) > 1 else None
+    if last is not None and last.shape:
+        *front, size = last.shape
+        yield "list", (*usual[:-1], Tensor((*front, size + 1), own))
+        yield "broadcast", (*usual[:-1], Tensor((*front, 1), own))
+        yield "dtype", (*usual[:-1], Tensor(last.shape, next(d for d in ALL if d != own)))
+
+
+def _problem(kind: str, name: str, given: Tensor | tuple[Tensor, ...]) -> str:
+    """Return what is wrong with an input that a legal call does not have."""
+    if isinstance(given, Tensor):
+        return f"{name} may not be {given.dtype}"
+    what = "dtypes" if kind == "dtype" else "shapes"
+    return f"tensors of unequal {what} in the list {name}"

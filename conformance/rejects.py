@@ -1,0 +1,80 @@
+"""Whether an op rejects the calls that its card does not allow: ``err.<constraint>``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from einspec.conformance.invalid import InvalidCall, Tensor, invalid_calls
+from einspec.conformance.judge import Context, Result
+from einspec.dtypes import numpy_dtype
+
+DEMANDED = ("divides", "match", "open", "list", "broadcast", "require", "axes")
+"""Constraints that a bare file must keep as well: a call that violates one leaves to guess what was meant.
+
+That two tensors fit each other is asked of backends alone: ordinary code broadcasts, or reads what it needs.
+"""
+
+
+def check_error(context: Context, constraint: str) -> Iterator[Result]:
+    """Judge ``err.<constraint>``: a call that violates it raises, whatever the class of the exception."""
+    clause = f"err.{constraint}"
+    call = invalid_calls(context.op).get(constraint)
+    if call is None:
+        yield context.not_run(clause, "scope", "no call is known that violates this and nothing before it")
+        return
+    excuse = _excuse(context, call)
+    if excuse:
+        yield context.not_run(clause, "scope", excuse)
+        return
+    try:
+        result = context.session.target.call(context.op)(*_arguments(context, call), **call.params)
+    except (Exception, SystemExit):
+        yield Result(context.id(clause), "scope", "holds", 1)
+        return
+    parts = result if isinstance(result, tuple | list) else [result]
+    shapes = sorted({str(getattr(part, "shape", part)) for part in parts})
+    yield _accepted(context, call, ", ".join(shapes))
+
+
+def _excuse(context: Context, call: InvalidCall) -> str:
+    """Return why a call is not made, or nothing."""
+    kind = call.constraint.partition(".")[0]
+    demanded = kind in DEMANDED and not (kind == "match" and len(call.inputs) > 1)
+    if context.bare and not context.strict and not demanded:
+        return "a file of functions may accept more than the card; --strict asks for this too"
+    if context.bare and call.near.options and not context.takes(call.near):
+        return f"the function refuses {', '.join(sorted(call.near.options))}"
+    lacking = sorted(call.dtypes - set(context.dtypes))
+    return f"{context.session.target.framework} has no {lacking[0]}" if lacking else ""
+
+
+def _arguments(context: Context, call: InvalidCall) -> list[Any]:
+    """Return the tensors of a call as the framework's arrays."""
+
+    def array(tensor: Tensor) -> Any:
+        numbers = np.arange(1, 1 + int(np.prod(tensor.shape))).reshape(tensor.shape)
+        given = np.array(numbers.astype(numpy_dtype(tensor.dtype)), order="C")
+        return context.session.adapter.asarray(given, context.session.device)
+
+    return [array(t) if isinstance(t, Tensor) else [array(each) for each in t] for t in call.inputs]
+
+
+def _accepted(context: Context, call: InvalidCall, shapes: str) -> Result:
+    """Return the result for an op that accepted a call."""
+    problem = f"accepted a call that does not fit ({call.problem}), and returned shape {shapes}"
+    data = {
+        "summary": context.op.card.summary,
+        "signature": str(call.form.signature),
+        "formula": [e.text for e in call.form.stated],
+        "call": f"{context.op.name}({call})",
+        "how": "a call that must raise",
+        "inputs": {},
+        "params": {k: repr(v) for k, v in call.params.items()},
+        "expected": {"error": call.problem},
+        "got": {"result": f"shape {shapes}"},
+        "difference": problem,
+    }
+    return Result(context.id(f"err.{call.constraint}"), "scope", "wrong", 1, problem, data)
