@@ -94,16 +94,35 @@ def _other_types(param: Param, value: Any) -> Iterator[Any]:
         yield float(value)
 
 
-def varied(space: Space, count: int) -> Iterator[tuple[dict[str, Any], tuple[Shape, ...]]]:
-    """Yield the calls of a space in which so many variables have another value than the first of theirs."""
+def varied(space: Space, count: int, tuples: bool) -> Iterator[tuple[dict[str, Any], tuple[Shape, ...]]]:
+    """Yield the calls of a space in which so many variables have another value than the first of theirs.
+
+    Args:
+        space: the calls.
+        count: how many variables change.
+        tuples: a parameter may have one number for each of its targets; else they change as one.
+    """
     values = [_values(space, i) for i in range(len(space.variables))]
     plain = [v[0] for v in values]
-    for places in itertools.combinations(range(len(values)), count):
-        for changed in itertools.product(*(values[i][1:] for i in places)):
+    together = [(i,) for i in range(len(values))] if tuples else _together(space)
+    for places in itertools.combinations(together, count):
+        for changed in itertools.product(*(values[group[0]][1:] for group in places)):
             chosen = list(plain)
-            for place, value in zip(places, changed, strict=True):
-                chosen[place] = value
+            for group, value in zip(places, changed, strict=True):
+                for i in group:
+                    chosen[i] = value
             yield space.call(chosen)
+
+
+def _together(space: Space) -> list[tuple[int, ...]]:
+    """Return the variables in groups: those to which one parameter gives one number, and each other alone."""
+    places = {name: i for i, names in enumerate(space.variables) for name in names}
+    groups = {i: (i,) for i in range(len(space.variables))}
+    for name, param in space.op.card.params.items():
+        targets = [t if param.size else f"={t}" for t in param.targets(name)] if param.several else []
+        tied = tuple(places[t] for t in targets if t in places)
+        groups |= dict.fromkeys(tied, tied)
+    return list(dict.fromkeys(groups.values()))
 
 
 def _values(space: Space, i: int) -> list[Any]:

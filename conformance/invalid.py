@@ -48,11 +48,6 @@ class InvalidCall:
         return self.near.form
 
     @property
-    def empty(self) -> bool:
-        """Whether some tensor of it has no element."""
-        return any(0 in tensor.shape for each in self.lists for tensor in each)
-
-    @property
     def lists(self) -> list[tuple[Tensor, ...]]:
         """The tensors of each input, of one that is no list the one."""
         return [t if isinstance(t, tuple) else (t,) for t in self.inputs]
@@ -76,21 +71,23 @@ class InvalidCall:
 def invalid_calls(op: Op) -> dict[str, InvalidCall]:
     """Return one call for each constraint of a card, in the order of the constraints; one that has none is absent.
 
-    The call is of the first form that has the constraint. Changes of one argument of a call of distinct sizes come first,
-    then plain calls of which up to three sizes and numbers are changed.
+    The call is of the first form that has the constraint. Changes of one argument of a call of
+    distinct sizes come first, then plain calls with up to three sizes and numbers changed.
     """
     wanted = constraints(op)
-    best: dict[str, InvalidCall] = {}
-    other: dict[str, InvalidCall] = {}
-    for changed, call in _candidates(op, lambda: wanted.keys() <= best.keys() | other.keys()):
+    found: dict[str, tuple[int, InvalidCall]] = {}
+    open_ones = set(wanted)
+    for changed, call in _candidates(op, lambda: wanted.keys() <= found.keys()):
         constraint = call.constraint
-        if constraint not in best and _of_its_form(call, wanted):
-            kept = best if _plain(call, changed) else other
-            kept.setdefault(constraint, call)
-            if len(best) == len(wanted):
-                break
-    found = other | best
-    return {constraint: found[constraint] for constraint in wanted if constraint in found}
+        if constraint in open_ones and _of_its_form(call, wanted):
+            doubt = _doubt(call, changed)
+            if constraint not in found or doubt < found[constraint][0]:
+                found[constraint] = doubt, call
+            if not doubt:
+                open_ones.remove(constraint)
+        if not open_ones:
+            break
+    return {constraint: found[constraint][1] for constraint in wanted if constraint in found}
 
 
 def _of_its_form(call: InvalidCall, wanted: Mapping[str, Form]) -> bool:
@@ -99,27 +96,30 @@ def _of_its_form(call: InvalidCall, wanted: Mapping[str, Form]) -> bool:
     return home is call.form or (home is not None and call.constraint == f"param.{call.near.op.choice}")
 
 
-def _plain(call: InvalidCall, changed: str) -> bool:
-    """Return whether a call violates nothing else by the same change, as far as the change tells.
+def _doubt(call: InvalidCall, changed: str) -> int:
+    """Return how much speaks against a call: 0 where it violates its constraint alone, and plainly.
 
-    A constraint of one argument is best violated by this argument: another that does not fit it may not fit a third either.
-    An empty axis makes it easy to get away with anything, so that it is left to constraints on the size of an axis.
+    A constraint of one argument is best violated by this argument: another that does not fit it
+    may not fit a third either. Where nothing is there nothing can go wrong, so that empty tensors
+    and zeros are left to the constraints that are about them.
     """
     kind, _, detail = call.constraint.partition(".")
     if kind in ("axes", "count", "keyword"):
-        return True
+        return 0
     if kind == "require":
-        return not call.empty
-    return changed == detail.partition(".")[0]
+        zeros = [v for v in call.params.values() if v == 0]
+        empty = [t for tensors in call.lists for t in tensors if 0 in t.shape]
+        return len(zeros) + len(empty) + len(_tuples(call.params))
+    return int(changed != detail.partition(".")[0])
 
 
 def _candidates(op: Op, complete: Callable[[], bool]) -> Iterator[tuple[str, InvalidCall]]:
-    """Yield invalid calls, each with the argument that makes it so; the least plain ones only while some are missing."""
+    """Yield invalid calls, each with the argument that makes it so; many changes only while some constraint has no call."""
     yield from _near(op)
     for count in range(1, VARIED + 1):
-        if count == VARIED and complete():
-            return
-        yield from _far(op, count)
+        if count < VARIED or not complete():
+            yield from _far(op, count, tuples=False)
+            yield from _far(op, count, tuples=True)
 
 
 def _near(op: Op) -> Iterator[tuple[str, InvalidCall]]:
@@ -132,13 +132,25 @@ def _near(op: Op) -> Iterator[tuple[str, InvalidCall]]:
         yield from _other_tensors(case)
 
 
-def _far(op: Op, count: int) -> Iterator[tuple[str, InvalidCall]]:
+def _far(op: Op, count: int, tuples: bool) -> Iterator[tuple[str, InvalidCall]]:
     """Yield the invalid calls that differ from a plain one in so many sizes and numbers."""
     for space in spaces(op, sizes=(2, 1, 0, 3, 4)):
-        case = next(c for c in cases.bank(op) if c.form is space.form)
-        for params, shapes in varied(space, count):
+        for params, shapes in varied(space, count, tuples):
             if all(n >= 0 for shape in shapes for n in shape):
+                case = _alike(op, space.form, params)
                 yield from (("", call) for call in _invalid(case, shapes, params))
+
+
+def _alike(op: Op, form: Form, params: Mapping[str, Any]) -> Case:
+    """Return a legal call of a form that gives tuples for the same parameters, if there is one."""
+    legal = [case for case in cases.bank(op) if case.form is form]
+    given = _tuples(params)
+    return next((case for case in legal if _tuples(case.params) == given), legal[0])
+
+
+def _tuples(params: Mapping[str, Any]) -> set[str]:
+    """Return the parameters for which a call gives tuples."""
+    return {name for name, value in params.items() if isinstance(value, tuple)}
 
 
 def _invalid(case: Case, shapes: Sequence[Shape], params: Mapping[str, Any]) -> Iterator[InvalidCall]:

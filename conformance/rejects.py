@@ -29,14 +29,21 @@ def check_error(context: Context, constraint: str) -> Iterator[Result]:
     if excuse:
         yield context.not_run(clause, "scope", excuse)
         return
-    try:
-        result = context.session.target.call(context.op)(*_arguments(context, call), **call.params)
-    except (Exception, SystemExit):
-        yield Result(context.id(clause), "scope", "holds", 1)
-        return
+    shapes = _result(context, call)
+    yield Result(context.id(clause), "scope", "holds", 1) if shapes is None else _accepted(context, call, shapes)
+
+
+def _result(context: Context, call: InvalidCall) -> str | None:
+    """Return the shapes of what an op returns for a call, None where it raises."""
+    function = context.session.target.call(context.op)
+    with context.session.holding(call.dtypes):
+        args = _arguments(context, call)
+        try:
+            result = function(*args, **call.params)
+        except (Exception, SystemExit):
+            return None
     parts = result if isinstance(result, tuple | list) else [result]
-    shapes = sorted({str(getattr(part, "shape", part)) for part in parts})
-    yield _accepted(context, call, ", ".join(shapes))
+    return ", ".join(sorted({str(getattr(part, "shape", part)) for part in parts}))
 
 
 def _excuse(context: Context, call: InvalidCall) -> str:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from einspec.card import load
 from einspec.dtypes import GROUPS, dtype_name
 from einspec.errors import DtypeError
-from einspec.lists import stacked_shape
+from einspec.lists import check_one_dtype, stacked_shape
 from einspec.shapes import solve
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -86,9 +86,7 @@ def _check(name: str, shapes: tuple[tuple[int, ...], ...], dtypes: tuple[Any, ..
                 allowed = ", ".join(sorted(GROUPS[form.group(spec.name)]))
                 problem = f"{spec.name} must be one of {allowed}, not {dtype_name(dtype)}"
                 raise DtypeError(f"{name}: {problem}", f"dtype.{spec.name}")
-        if len(set(each.get(spec.name, []))) > 1:
-            problem = f"the tensors must have one dtype, not {', '.join(map(dtype_name, dtypes))}"
-            raise DtypeError(f"{name}: {problem}", f"dtype.{spec.name}")
+        check_one_dtype(name, spec.name, each.get(spec.name, []))
 
 
 def _explain(name: str, inputs: tuple[Any, ...], params: dict[str, Any], error: Exception) -> Exception:

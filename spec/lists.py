@@ -1,11 +1,13 @@
-"""Inputs that are lists of tensors: the shape of their stack, where they have one shape."""
+"""Inputs that are lists of tensors: all of one shape, which gives that of their stack, and of one dtype."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from einspec.card import Op
-from einspec.errors import ShapeError, clause_line
+from einspec.dtypes import dtype_name
+from einspec.errors import DtypeError, ShapeError, clause_line
 
 
 def stacked_shape(op: Op, shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
@@ -35,3 +37,15 @@ def stacked_shape(op: Op, shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
 def _broadcasts(first: tuple[int, ...], other: tuple[int, ...]) -> bool:
     """Return whether two shapes of one rank differ only where one of them is 1."""
     return len(first) == len(other) and all(m == n or 1 in (m, n) for m, n in zip(first, other, strict=True))
+
+
+def check_one_dtype(op: str, listed: str, dtypes: Iterable[Any]) -> None:
+    """Check that the tensors of a list are of one dtype.
+
+    Raises:
+        DtypeError: they are of several.
+    """
+    names = list(dict.fromkeys(map(dtype_name, dtypes)))
+    if len(names) > 1:
+        problem = f"the tensors must have one dtype, not {', '.join(names)}"
+        raise DtypeError(f"{op}: {problem}", f"dtype.{listed}")

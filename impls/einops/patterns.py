@@ -11,7 +11,7 @@ import einops
 
 from einspec.card import Op, load, paths
 from einspec.formula import axes_of
-from einspec.lists import stacked_shape
+from einspec.lists import check_one_dtype, stacked_shape
 from einspec.render import einops_pattern, rest_names
 from einspec.shapes import solve
 
@@ -62,7 +62,10 @@ def _shape(op: Op, x: Any) -> tuple[int, ...]:
     """Return the shape of the input, that of the stack for a list."""
     if hasattr(x, "shape"):
         return tuple(x.shape)
-    return stacked_shape(op, [tuple(element.shape) for element in _elements(op, x)])
+    elements = _elements(op, x)
+    first = next(iter(op.forms.values())).signature.inputs[0]
+    check_one_dtype(op.name, first.name, [element.dtype for element in elements])
+    return stacked_shape(op, [tuple(element.shape) for element in elements])
 
 
 def _elements(op: Op, x: Any) -> Sequence[Any]:
