@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from einspec.card import Form, Op
@@ -51,6 +51,15 @@ class InvalidCall:
     def lists(self) -> list[tuple[Tensor, ...]]:
         """The tensors of each input, of one that is no list the one."""
         return [t if isinstance(t, tuple) else (t,) for t in self.inputs]
+
+    @property
+    def shapes(self) -> list[Shape]:
+        """The shapes of the inputs, of a list that of its stack."""
+        found = []
+        for given, tensors in zip(self.inputs, self.lists, strict=True):
+            first = tensors[0].shape if tensors else ()
+            found.append((len(tensors), *first) if isinstance(given, tuple) else first)
+        return found
 
     @property
     def dtypes(self) -> frozenset[str]:
@@ -109,8 +118,20 @@ def _doubt(call: InvalidCall, changed: str) -> int:
     if kind == "require":
         zeros = [v for v in call.params.values() if v == 0]
         empty = [t for tensors in call.lists for t in tensors if 0 in t.shape]
-        return len(zeros) + len(empty) + len(_tuples(call.params))
+        return len(zeros) + len(empty) + len(_tuples(call.params)) + _violates_another(call)
     return int(changed != detail.partition(".")[0])
+
+
+def _violates_another(call: InvalidCall) -> bool:
+    """Return whether a call would violate another requirement, were it not for the one that it violates."""
+    op, form = call.near.op, call.form
+    others = {k: term for k, term in form.require.items() if f"require.{k}" != call.constraint}
+    forms = {k: replace(f, require=others) if f is form else f for k, f in op.forms.items()}
+    try:
+        solve(replace(op, forms=forms), call.shapes, call.params)
+    except CallError as error:
+        return error.constraint.startswith("require.")
+    return False
 
 
 def _candidates(op: Op, complete: Callable[[], bool]) -> Iterator[tuple[str, InvalidCall]]:

@@ -60,13 +60,23 @@ def _excuse(context: Context, call: InvalidCall) -> str:
 
 def _arguments(context: Context, call: InvalidCall) -> list[Any]:
     """Return the tensors of a call as the framework's arrays."""
+    inputs = call.form.signature.inputs
+    groups = [call.form.group(spec.name) for spec in inputs]
+    more = len(call.inputs) - len(groups)
+    groups += [groups[-1] if groups else "any"] * more
+    args: list[Any] = []
+    for group, tensors, given in zip(groups, call.lists, call.inputs, strict=True):
+        arrays = [_array(context, tensor, group) for tensor in tensors]
+        args.append(arrays if isinstance(given, tuple) else arrays[0])
+    return args
 
-    def array(tensor: Tensor) -> Any:
-        numbers = np.arange(1, 1 + int(np.prod(tensor.shape))).reshape(tensor.shape)
-        given = np.array(numbers.astype(numpy_dtype(tensor.dtype)), order="C")
-        return context.session.adapter.asarray(given, context.session.device)
 
-    return [array(t) if isinstance(t, Tensor) else [array(each) for each in t] for t in call.inputs]
+def _array(context: Context, tensor: Tensor, group: str) -> Any:
+    """Return a tensor that a function has nothing else against: indices point to what is there."""
+    numbers = np.arange(1, 1 + int(np.prod(tensor.shape))).reshape(tensor.shape)
+    values = 0 * numbers if group in ("index", "bool") else numbers
+    given = np.array(values.astype(numpy_dtype(tensor.dtype)), order="C")
+    return context.session.adapter.asarray(given, context.session.device)
 
 
 def _accepted(context: Context, call: InvalidCall, shapes: str) -> Result:

@@ -246,6 +246,7 @@ class _Solver:
         equations: list[_Product] = []
         for name, param in self.op.card.params.items():
             equations += self.take_parameter(name, param)
+        self.check_lengths()
         self.solve_ranks()
         for spec, shape in zip(inputs, self.shapes, strict=True):
             pairs = zip(spec.axes(self.ranks), shape, strict=True)
@@ -275,6 +276,19 @@ class _Solver:
     def take_sizes(self, rest: str, name: str, value: tuple[int, ...]) -> list[_Product]:
         self.ranks[rest] = len(value)
         return [((rest_axis(rest, i),), n, f"{name}[{i}]", i) for i, n in enumerate(value) if n >= 0]
+
+    def check_lengths(self) -> None:
+        """Check that no list is shorter than it may be: the axes of what an empty one holds are not known."""
+        for spec, shape in zip(self.form.signature.inputs, self.shapes, strict=True):
+            if spec.listed:
+                (axis,) = atoms(spec.index[0])
+                rule = self.op.card.axes.get(axis)
+                if rule and shape[0] < rule.min:
+                    raise self.too_short(axis, rule.min, shape[0])
+
+    def too_short(self, axis: str, least: int, size: int) -> ShapeError:
+        """Return the error of an axis that is shorter than it may be."""
+        return self.fail(f"{axis} must be at least {least}, not {size}", f"axes.{axis}")
 
     def solve_ranks(self) -> None:
         for name, param in self.op.card.params.items():
@@ -336,7 +350,7 @@ class _Solver:
         """Check that no axis that is known is shorter than it may be."""
         for axis, rule in self.op.card.axes.items():
             if axis in self.sizes and self.sizes[axis] < rule.min:
-                raise self.fail(f"{axis} must be at least {rule.min}, not {self.sizes[axis]}", f"axes.{axis}")
+                raise self.too_short(axis, rule.min, self.sizes[axis])
 
     def unsolved(self, kind: str, problem: str, where: TensorSpec | str, i: int) -> ShapeError:
         """Return the error of an equation that cannot hold."""
@@ -389,7 +403,7 @@ class _Solver:
         self.check_axes()
         for axis, size in self.sizes.items():
             if size < 0:
-                raise self.fail(f"{axis} must be at least 0, not {size}", f"axes.{axis}")
+                raise self.too_short(axis, 0, size)
 
 
 def integer(name: str, value: Any, constraint: str) -> int:
