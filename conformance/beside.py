@@ -1,4 +1,4 @@
-"""Calls beside a legal one: the same with one argument changed, or with some sizes and numbers of a plain call changed."""
+"""Calls beside a legal one: with one argument changed, or with some sizes and numbers changed."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from einspec.shapes import TensorSpec
 from einspec.tables import Param
 
 Shape = tuple[int, ...]
+Arguments = tuple[dict[str, Any], tuple[Shape, ...]]
+"""The parameters and the shapes of a call."""
 NOT_A_CHOICE, NO_PARAMETER = "no such choice", "no_such_parameter"
 FAR = 99
 """A position that no tensor here has an axis at."""
 BESIDE = 4
-"""How many numbers are tried from the least that a parameter may be: 0 to 3 where it may be 0, as for sizes."""
+"""How many numbers are tried from the least that a parameter may be on: 0 to 3 where that is 0."""
 
 
 def other_shapes(case: Case) -> Iterator[tuple[str, tuple[Shape, ...]]]:
-    """Yield the shapes with one of them changed, and with one tensor more; each with the input that it is about."""
+    """Yield the shapes with one changed, each with its input, and with one tensor more."""
     for i, (spec, shape) in enumerate(zip(case.form.signature.inputs, case.shapes, strict=True)):
         for other in (*_other_sizes(shape), *_other_ranks(spec, shape)):
             yield spec.name, (*case.shapes[:i], other, *case.shapes[i + 1 :])
@@ -28,14 +30,14 @@ def other_shapes(case: Case) -> Iterator[tuple[str, tuple[Shape, ...]]]:
 
 
 def _other_sizes(shape: Shape) -> Iterator[Shape]:
-    """Yield the shapes with one dimension longer by one, shorter by one, or empty."""
+    """Yield the shape with one dimension longer by one, shorter by one, or empty."""
     for d, size in enumerate(shape):
         for other in dict.fromkeys((size + 1, max(size - 1, 1), 0)):
             yield (*shape[:d], other, *shape[d + 1 :])
 
 
 def _other_ranks(spec: TensorSpec, shape: Shape) -> Iterator[Shape]:
-    """Yield the shapes with dimensions missing, one anywhere or the last ones, and with one more."""
+    """Yield the shape with dimensions missing, one anywhere or the last ones, and with one more."""
     for d in range(spec.listed, len(shape)):
         yield (*shape[:d], *shape[d + 1 :])
     for kept in range(spec.listed, len(shape)):
@@ -44,7 +46,7 @@ def _other_ranks(spec: TensorSpec, shape: Shape) -> Iterator[Shape]:
 
 
 def other_params(case: Case) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the parameters with one changed or missing, each with its name, and with one that the card does not have."""
+    """Yield the parameters with one changed or missing, each with its name, and with one more."""
     for name, param in case.op.card.params.items():
         value = case.params.get(name, param.default)
         for other in (*_other_values(param, value), *_other_types(param, value)):
@@ -55,7 +57,7 @@ def other_params(case: Case) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _other_values(param: Param, value: Any) -> Iterator[Any]:
-    """Yield values of the right type: out of range, then other numbers beside the one of the call."""
+    """Yield values of the right type: out of range, then numbers beside the one of the call."""
     if param.choices:
         yield NOT_A_CHOICE
         return
@@ -72,7 +74,7 @@ def _other_values(param: Param, value: Any) -> Iterator[Any]:
 
 
 def _one_changed(values: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
-    """Yield tuples with one entry by one more, one less, or to be inferred, and with one that is empty beside that."""
+    """Yield tuples with one entry by one more, one less or inferred, and with a 0 beside it."""
     for i, value in enumerate(values):
         for other in (3 if value == -1 else value + 1, value - 1, -1):
             yield (*values[:i], other, *values[i + 1 :])
@@ -81,7 +83,7 @@ def _one_changed(values: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
 
 
 def _other_types(param: Param, value: Any) -> Iterator[Any]:
-    """Yield values of another type: a float for an integer, a text for a number, an integer for a tuple."""
+    """Yield values of another type: a float for an integer, a text for a number, 1 for a tuple."""
     if param.choices:
         return
     if param.sizes:
@@ -94,8 +96,8 @@ def _other_types(param: Param, value: Any) -> Iterator[Any]:
         yield float(value)
 
 
-def varied(space: Space, count: int, tuples: bool) -> Iterator[tuple[dict[str, Any], tuple[Shape, ...]]]:
-    """Yield the calls of a space in which so many variables have another value than the first of theirs.
+def varied(space: Space, count: int, tuples: bool) -> Iterator[Arguments]:
+    """Yield the calls of a space in which so many variables do not have the first of their values.
 
     Args:
         space: the calls.
@@ -115,18 +117,19 @@ def varied(space: Space, count: int, tuples: bool) -> Iterator[tuple[dict[str, A
 
 
 def _together(space: Space) -> list[tuple[int, ...]]:
-    """Return the variables in groups: those to which one parameter gives one number, and each other alone."""
+    """Return the variables in groups: those of one parameter together, each other alone."""
     places = {name: i for i, names in enumerate(space.variables) for name in names}
-    groups = {i: (i,) for i in range(len(space.variables))}
+    groups: dict[int, tuple[int, ...]] = {i: (i,) for i in range(len(space.variables))}
     for name, param in space.op.card.params.items():
-        targets = [t if param.size else f"={t}" for t in param.targets(name)] if param.several else []
-        tied = tuple(places[t] for t in targets if t in places)
-        groups |= dict.fromkeys(tied, tied)
+        if param.several:
+            targets = [t if param.size else f"={t}" for t in param.targets(name)]
+            tied = tuple(places[t] for t in targets if t in places)
+            groups.update(dict.fromkeys(tied, tied))
     return list(dict.fromkeys(groups.values()))
 
 
 def _values(space: Space, i: int) -> list[Any]:
-    """Return the values of a variable that are tried, the plainest first; of a number also those beside its own."""
+    """Return the values of a variable, the plainest first; of a number also small ones."""
     own = list(space.candidates[i])
     name = space.variables[i][0]
     if name.startswith("=") and all(isinstance(v, int) for v in own):

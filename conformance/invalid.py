@@ -1,4 +1,4 @@
-"""Invalid calls: for each constraint of a card a call that violates it first, as the solver reports, and the plainest one."""
+"""Invalid calls: for each constraint of a card the plainest that violates it first."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from einspec.dtypes import ALL, GROUPS
 from einspec.errors import CallError
 from einspec.shapes import TensorSpec, solve
 
+Params = Mapping[str, Any]
 VARIED = 3
-"""How many sizes and numbers of a plain call are changed at once, where no change of one argument will do."""
+"""How many sizes and numbers of a plain call are changed at once, where fewer will not do."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class InvalidCall:
 
 @functools.lru_cache(maxsize=256)
 def invalid_calls(op: Op) -> dict[str, InvalidCall]:
-    """Return one call for each constraint of a card, in the order of the constraints; one that has none is absent.
+    """Return a call for each constraint of a card, in their order; one that has none is absent.
 
     The call is of the first form that has the constraint. Changes of one argument of a call of
     distinct sizes come first, then plain calls with up to three sizes and numbers changed.
@@ -100,9 +101,10 @@ def invalid_calls(op: Op) -> dict[str, InvalidCall]:
 
 
 def _of_its_form(call: InvalidCall, wanted: Mapping[str, Form]) -> bool:
-    """Return whether a call is of the form in which its constraint is judged; one of no form at all is."""
-    home = wanted.get(call.constraint)
-    return home is call.form or (home is not None and call.constraint == f"param.{call.near.op.choice}")
+    """Return whether a call is of the form in which its constraint is judged, or of none at all."""
+    if call.constraint == f"param.{call.near.op.choice}":
+        return True
+    return wanted.get(call.constraint) is call.form
 
 
 def _doubt(call: InvalidCall, changed: str) -> int:
@@ -123,7 +125,7 @@ def _doubt(call: InvalidCall, changed: str) -> int:
 
 
 def _violates_another(call: InvalidCall) -> bool:
-    """Return whether a call would violate another requirement, were it not for the one that it violates."""
+    """Return whether a call would violate another requirement without the one that it violates."""
     op, form = call.near.op, call.form
     others = {k: term for k, term in form.require.items() if f"require.{k}" != call.constraint}
     forms = {k: replace(f, require=others) if f is form else f for k, f in op.forms.items()}
@@ -135,7 +137,10 @@ def _violates_another(call: InvalidCall) -> bool:
 
 
 def _candidates(op: Op, complete: Callable[[], bool]) -> Iterator[tuple[str, InvalidCall]]:
-    """Yield invalid calls, each with the argument that makes it so; many changes only while some constraint has no call."""
+    """Yield invalid calls, each with the argument that makes it so.
+
+    Many changes at once are tried only while some constraint has no call.
+    """
     yield from _near(op)
     for count in range(1, VARIED + 1):
         if count < VARIED or not complete():
@@ -162,19 +167,19 @@ def _far(op: Op, count: int, tuples: bool) -> Iterator[tuple[str, InvalidCall]]:
                 yield from (("", call) for call in _invalid(case, shapes, params))
 
 
-def _alike(op: Op, form: Form, params: Mapping[str, Any]) -> Case:
+def _alike(op: Op, form: Form, params: Params) -> Case:
     """Return a legal call of a form that gives tuples for the same parameters, if there is one."""
     legal = [case for case in cases.bank(op) if case.form is form]
     given = _tuples(params)
     return next((case for case in legal if _tuples(case.params) == given), legal[0])
 
 
-def _tuples(params: Mapping[str, Any]) -> set[str]:
+def _tuples(params: Params) -> set[str]:
     """Return the parameters for which a call gives tuples."""
     return {name for name, value in params.items() if isinstance(value, tuple)}
 
 
-def _invalid(case: Case, shapes: Sequence[Shape], params: Mapping[str, Any]) -> Iterator[InvalidCall]:
+def _invalid(case: Case, shapes: Sequence[Shape], params: Params) -> Iterator[InvalidCall]:
     """Yield a call if it is not legal, with the constraint that the solver reports first."""
     try:
         solve(case.op, shapes, params)
@@ -185,7 +190,7 @@ def _invalid(case: Case, shapes: Sequence[Shape], params: Mapping[str, Any]) -> 
 
 
 def _tensors(case: Case, shapes: Iterable[Shape]) -> tuple[Tensor | tuple[Tensor, ...], ...]:
-    """Return tensors of these shapes, of the dtypes that the inputs usually have; a further one is like the last input."""
+    """Return tensors of these shapes and the usual dtypes; one too many is like the last input."""
     found: list[Tensor | tuple[Tensor, ...]] = []
     inputs = case.form.signature.inputs
     for i, shape in enumerate(shapes):
@@ -201,7 +206,7 @@ def _usual(case: Case, spec: TensorSpec) -> str:
 
 
 def _other_tensors(case: Case) -> Iterator[tuple[str, InvalidCall]]:
-    """Yield the legal call with one input of another dtype, or one tensor of a list that is not like the others."""
+    """Yield the legal call with an input of another dtype, or an odd tensor in a list."""
     usual = _tensors(case, case.shapes)
     for i, spec in enumerate(case.form.signature.inputs):
         for kind, other in _unlike(case, spec, usual[i]):
@@ -214,7 +219,7 @@ def _other_tensors(case: Case) -> Iterator[tuple[str, InvalidCall]]:
 def _unlike(
     case: Case, spec: TensorSpec, usual: Tensor | tuple[Tensor, ...]
 ) -> Iterator[tuple[str, Tensor | tuple[Tensor, ...]]]:
-    """Yield the kinds of constraint that a change of one input violates, and the input so changed."""
+    """Yield changes of an input, each with the kind of constraint that it violates."""
     own = _usual(case, spec)
     outside = [d for d in ALL if d not in GROUPS[case.form.group(spec.name)]]
     mixed = [d for d in ALL if d != own and case.form.dtype[spec.name].startswith("same as ")]

@@ -12,25 +12,29 @@ from einspec.conformance.judge import Context, Result
 from einspec.dtypes import numpy_dtype
 
 DEMANDED = ("divides", "match", "open", "list", "broadcast", "require", "axes")
-"""Constraints that a bare file must keep as well: a call that violates one leaves to guess what was meant.
+"""Constraints that a bare file must keep as well: violated, they leave to guess what was meant.
 
-That two tensors fit each other is asked of backends alone: ordinary code broadcasts, or reads what it needs.
+That two tensors fit each other is asked of backends alone: ordinary code broadcasts, or reads what
+it needs.
 """
 
 
 def check_error(context: Context, constraint: str) -> Iterator[Result]:
-    """Judge ``err.<constraint>``: a call that violates it raises, whatever the class of the exception."""
+    """Judge ``err.<constraint>``: a call that violates it raises, whatever the exception."""
     clause = f"err.{constraint}"
     call = invalid_calls(context.op).get(constraint)
     if call is None:
-        yield context.not_run(clause, "scope", "no call is known that violates this and nothing before it")
+        yield context.not_run(clause, "scope", "no call was found that violates this first")
         return
     excuse = _excuse(context, call)
     if excuse:
         yield context.not_run(clause, "scope", excuse)
         return
     shapes = _result(context, call)
-    yield Result(context.id(clause), "scope", "holds", 1) if shapes is None else _accepted(context, call, shapes)
+    if shapes is None:
+        yield Result(context.id(clause), "scope", "holds", 1)
+    else:
+        yield _accepted(context, call, shapes)
 
 
 def _result(context: Context, call: InvalidCall) -> str | None:

@@ -1,4 +1,4 @@
-"""The errors of cards and of calls; that of a call names the constraint of the card that the call violates."""
+"""The errors of cards and of calls; that of a call names the constraint that the call violates."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ class CardError(ValueError):
 
 
 class FormulaError(ValueError):
-    """A definition that the formula language cannot read: names the card, the equation and the column."""
+    """A definition that the formula language cannot read: names card, equation and column."""
 
 
 class CallError(Exception):
     """A call that its card does not allow.
 
-    ``constraint`` is the id of what does not hold, such as ``rank.x``, ``divides.x.1`` or ``param.k``; the clause of the op
-    that it belongs to is ``err.<constraint>``.
+    ``constraint`` is the id of what does not hold, such as ``rank.x``, ``divides.x.1`` or
+    ``param.k``; the clause of the op that it belongs to is ``err.<constraint>``.
     """
 
     def __init__(self, message: str, constraint: str = "") -> None:
@@ -24,7 +24,7 @@ class CallError(Exception):
 
 
 class ShapeError(CallError, ValueError):
-    """The shapes of a call do not fit the signature; the message holds all that is needed to mend the call."""
+    """The shapes of a call do not fit; the message holds all that is needed to mend the call."""
 
 
 class ParameterError(CallError, ValueError):
@@ -32,7 +32,7 @@ class ParameterError(CallError, ValueError):
 
 
 class ParameterTypeError(CallError, TypeError):
-    """A parameter of a call is of the wrong type, such as a bool or a float where an integer belongs."""
+    """A parameter is of the wrong type, such as a bool or a float where an integer belongs."""
 
 
 class DtypeError(CallError, TypeError):

@@ -1,7 +1,8 @@
-"""Bounds of expressions over sizes and parameters: what interval arithmetic and known inequalities prove of them."""
+"""Bounds of expressions over sizes and parameters: what intervals and known inequalities prove."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
@@ -31,7 +32,7 @@ TRUTH = Interval(0, 1)
 Known = Mapping[Node, Interval]
 """The intervals of sizes and parameters."""
 Polynomial = dict[tuple[Node, ...], float]
-"""Coefficients by monomial: a sorted tuple of sizes, parameters and terms that are no polynomial."""
+"""Coefficients by monomial: a sorted tuple of sizes, parameters and what is no polynomial."""
 
 
 def product(intervals: Iterable[Interval]) -> Interval:
@@ -70,7 +71,7 @@ def holds(node: Node, known: Known, facts: Iterable[Polynomial] = ()) -> bool:
 
 
 def demands(node: Node, whole: bool = True) -> Iterator[Polynomial]:
-    """Yield the polynomials that a comparison, or a chain of them, says are not negative; ``!=`` says nothing of the kind.
+    """Yield the polynomials that a comparison, or a chain of them, says are not negative.
 
     Args:
         node: the comparison.
@@ -89,23 +90,27 @@ def demands(node: Node, whole: bool = True) -> Iterator[Polynomial]:
 
 
 def polynomial(node: Node) -> Polynomial:
-    """Return an expression as a polynomial, multiplied out, so that equal ones are equal however they are written."""
+    """Return an expression as a polynomial, multiplied out: equal ones are equal however written.
+
+    What is no sum or product stands in it as a whole.
+    """
+    found: Polynomial = {}
     match node:
         case Number(value):
-            return {(): value} if value else {}
-        case Binary("+" | "-" as sign, left, right):
-            found = polynomial(left)
-            for monomial, factor in polynomial(right).items():
-                found[monomial] = found.get(monomial, 0) + (factor if sign == "+" else -factor)
-            return {m: c for m, c in found.items() if c}
+            found = {(): value}
+        case Binary("-", left, right):
+            found = _minus(polynomial(left), polynomial(right))
+        case Binary("+", left, right):
+            negative = {m: -c for m, c in polynomial(right).items()}
+            found = _minus(polynomial(left), negative)
         case Binary("*", left, right):
-            found = {}
-            for first, a in polynomial(left).items():
-                for second, b in polynomial(right).items():
-                    monomial = tuple(sorted((*first, *second), key=repr))
-                    found[monomial] = found.get(monomial, 0) + a * b
-            return {m: c for m, c in found.items() if c}
-    return {(node,): 1}
+            pairs = itertools.product(polynomial(left).items(), polynomial(right).items())
+            for (first, a), (second, b) in pairs:
+                monomial = tuple(sorted((*first, *second), key=repr))
+                found[monomial] = found.get(monomial, 0) + a * b
+        case _:
+            found = {(node,): 1}
+    return {m: c for m, c in found.items() if c}
 
 
 def _bounds(node: Node, known: Known, facts: list[Polynomial]) -> Interval:
@@ -150,16 +155,16 @@ def _floor(numerator: float, divisor: float) -> float:
 
 
 def _least_above(node: Node, fact: Polynomial, known: Known) -> float:
-    """Return the least value of an expression that a fact proves: it is the fact and a rest, which has a least value."""
-    return _range(
-        {m: polynomial(node).get(m, 0) - fact.get(m, 0) for m in {**polynomial(node), **fact}},
-        known,
-    ).low
+    """Return the least value of an expression that a fact proves: that of the rest without it."""
+    return _range(_minus(polynomial(node), fact), known).low
 
 
 def _at_least_zero(terms: Polynomial, known: Known, facts: list[Polynomial]) -> bool:
-    rests = ({m: terms.get(m, 0) - fact.get(m, 0) for m in {**terms, **fact}} for fact in [{}, *facts])
-    return any(_range(rest, known).low >= 0 for rest in rests)
+    return any(_range(_minus(terms, fact), known).low >= 0 for fact in [{}, *facts])
+
+
+def _minus(left: Polynomial, right: Polynomial) -> Polynomial:
+    return {m: left.get(m, 0) - right.get(m, 0) for m in {**left, **right}}
 
 
 def _range(terms: Polynomial, known: Known) -> Interval:

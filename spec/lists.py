@@ -1,4 +1,4 @@
-"""Inputs that are lists of tensors: all of one shape, which gives that of their stack, and of one dtype."""
+"""Inputs that are lists of tensors: all of one dtype, and of one shape."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def stacked_shape(op: Op, shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
     """Return the shape of the stack of the tensors of the list that an op takes.
 
     Raises:
-        ShapeError: they are of several shapes; the constraint is ``broadcast.xs`` where broadcasting would make them one,
-            else ``list.xs``.
+        ShapeError: they are of several shapes; the constraint is ``broadcast.xs`` where
+            broadcasting would make them one, else ``list.xs``.
     """
     other = next((j for j, shape in enumerate(shapes) if shape != shapes[0]), 0)
     if not other:
@@ -36,7 +36,9 @@ def stacked_shape(op: Op, shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
 
 def _broadcasts(first: tuple[int, ...], other: tuple[int, ...]) -> bool:
     """Return whether two shapes of one rank differ only where one of them is 1."""
-    return len(first) == len(other) and all(m == n or 1 in (m, n) for m, n in zip(first, other, strict=True))
+    if len(first) != len(other):
+        return False
+    return all(m == n or 1 in (m, n) for m, n in zip(first, other, strict=True))
 
 
 def check_one_dtype(op: str, listed: str, dtypes: Iterable[Any]) -> None:
