@@ -8,7 +8,7 @@ from einspec.card import Op
 from einspec.conformance.checks.conduct import CONDUCT, LAYOUTS, ask_conduct, ask_layout
 from einspec.conformance.checks.definition import ask_definition, ask_empty
 from einspec.conformance.checks.gradients import ask_gradient, ask_wide_gradient, gradients_of, wide_gradients_of
-from einspec.conformance.checks.invalid import constraints_of
+from einspec.conformance.checks.invalid import invalid_block
 from einspec.conformance.checks.laws import ask_law, laws_of
 from einspec.conformance.checks.nan import ask_nan
 from einspec.conformance.checks.scene import Asked, Generator, Scene
@@ -17,6 +17,7 @@ from einspec.conformance.checks.transforms import TRANSFORMS, ask_transform
 from einspec.conformance.checks.typed import ask_dtype, ask_index, dtype_clauses
 from einspec.conformance.judge.block import Block, block_of
 from einspec.conformance.tiers import OPT_IN, TIERS
+from einspec.constraints import constraints
 
 GENERATORS: dict[str, Generator] = {
     "empty": ask_empty,
@@ -47,7 +48,7 @@ def clauses(op: Op) -> list[str]:
         "nan",
         *CONDUCT,
         *(f"layout.{layout}" for layout in LAYOUTS),
-        *(f"err.{constraint}" for constraint in constraints_of(op)),
+        *(f"err.{constraint}" for constraint in constraints(op)),
         *(f"law.{law}" for law in laws_of(op)),
         *(f"grad.{name}" for name in gradients_of(op)),
         *(f"grad64.{name}" for name in wide_gradients_of(op)),
@@ -89,6 +90,8 @@ def build(scene: Scene, clause: str, tier: str) -> dict[tuple[str, str], Block]:
         if asked.not_run:
             return {(name, tier): Block(scene.op.name, not_run=asked.not_run) for name in OF_DEFINITION}
         return {(name, tier): _block(scene, part) for name, part in split(asked).items()}
+    if kind == "err":
+        return {(clause, tier): invalid_block(scene, detail)}
     asked = GENERATORS[kind](scene, detail, tier)
     return {(clause, tier): _block(scene, asked)}
 

@@ -9,7 +9,9 @@ from typing import Any, TypeVar
 
 from einspec.card import load
 from einspec.dtypes import GROUPS, dtype_name
-from einspec.solve import ShapeError, solve
+from einspec.errors import DtypeError
+from einspec.lists import check_one_dtype, stacked_shape
+from einspec.solve import solve
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -78,24 +80,13 @@ def _check(name: str, shapes: tuple[tuple[int, ...], ...], dtypes: tuple[Any, ..
         for dtype in each.get(spec.name, []):
             if first and dtype != first[0]:
                 names = f"{dtype_name(dtype)} and {dtype_name(first[0])}"
-                raise TypeError(f"{name}: {spec.name} must have the {rule.replace('same as', 'dtype of')}, not {names}")
+                problem = f"{spec.name} must have the {rule.replace('same as', 'dtype of')}, not {names}"
+                raise DtypeError(f"{name}: {problem}", f"dtype.{spec.name}")
             if dtype_name(dtype) not in GROUPS[form.group(spec.name)]:
                 allowed = ", ".join(sorted(GROUPS[form.group(spec.name)]))
-                raise TypeError(f"{name}: {spec.name} must be one of {allowed}, not {dtype_name(dtype)}")
-        if len(set(each.get(spec.name, []))) > 1:
-            raise TypeError(f"{name}: the tensors must have one dtype, not {', '.join(map(dtype_name, dtypes))}")
-
-
-def _stacked(name: str, shapes: tuple[tuple[int, ...], ...]) -> tuple[int, ...]:
-    """Return the shape that the stack of tensors of these shapes has."""
-    other = next((j for j, shape in enumerate(shapes) if shape != shapes[0]), 0)
-    if other:
-        signature = next(iter(load(name).forms.values())).signature
-        raise ShapeError(
-            f"{name}: the tensors of the list must have one shape\n  signature: {signature}"
-            f"\n  got: element 0 is {list(shapes[0])}, element {other} is {list(shapes[other])}"
-        )
-    return (len(shapes), *(shapes[0] if shapes else ()))
+                problem = f"{spec.name} must be one of {allowed}, not {dtype_name(dtype)}"
+                raise DtypeError(f"{name}: {problem}", f"dtype.{spec.name}")
+        check_one_dtype(name, spec.name, each.get(spec.name, []))
 
 
 def _explain(name: str, inputs: tuple[Any, ...], params: dict[str, Any], error: Exception) -> Exception:
@@ -116,3 +107,7 @@ def _explain(name: str, inputs: tuple[Any, ...], params: dict[str, Any], error: 
 
 def _shape(name: str, x: Any) -> tuple[int, ...]:
     return _stacked(name, tuple(e.shape for e in x)) if isinstance(x, list | tuple) else tuple(x.shape)
+
+
+def _stacked(name: str, shapes: tuple[tuple[int, ...], ...]) -> tuple[int, ...]:
+    return stacked_shape(load(name), shapes)

@@ -1,8 +1,8 @@
 """einspec: an executable, citable specification of tensor ops, and a judge for implementations of them."""
 
-from einspec.card import CardError, Op, load, paths, resolve
-from einspec.language.formula import FormulaError
-from einspec.solve import ParameterError, ShapeError, solve
+from einspec.card import Op, load, paths, resolve
+from einspec.errors import CallError, CardError, DtypeError, FormulaError, ParameterError, ParameterTypeError, ShapeError
+from einspec.solve import solve
 
 __version__ = "1.0.0"
 SPEC_VERSION = "1.0"
@@ -10,10 +10,13 @@ SPEC_VERSION = "1.0"
 
 __all__ = [
     "SPEC_VERSION",
+    "CallError",
     "CardError",
+    "DtypeError",
     "FormulaError",
     "Op",
     "ParameterError",
+    "ParameterTypeError",
     "ShapeError",
     "__version__",
     "load",

@@ -17,13 +17,13 @@ import msgspec
 
 from einspec.dtypes import ALL as DTYPES
 from einspec.dtypes import GROUPS, WIDE
+from einspec.errors import CardError, FormulaError, ParameterError, ParameterTypeError
 from einspec.inline import inline
 from einspec.language.formula import (
     Axis,
     Binary,
     Bracket,
     Equation,
-    FormulaError,
     Index,
     Node,
     Number,
@@ -43,15 +43,11 @@ from einspec.language.formula import (
 )
 from einspec.language.linear import OpClass, classify
 from einspec.language.tables import KINDS, Card, Laws, Param, SameAs, Variant
-from einspec.solve import ParameterError, Signature, integer, parse_signature
+from einspec.solve import Signature, integer, parse_signature
 
 OPS = Path(__file__).parent / "ops"
 LAW_HELPERS: dict[str, Callable[..., Any]] = {"len": len, "ones_like": lambda x: x * 0 + 1}
 """What a law may call besides ops."""
-
-
-class CardError(ValueError):
-    """A card that cannot be used: names the file and the place."""
 
 
 @dataclass(frozen=True)
@@ -135,53 +131,57 @@ class Op:
 
         Raises:
             ParameterError: one is unknown, missing or out of range.
-            TypeError: one is of the wrong type.
+            ParameterTypeError: one is of the wrong type.
         """
         unknown = [name for name in params if name not in self.card.params]
         if unknown:
             known = ", ".join(self.card.params) or "none"
-            raise ParameterError(f"{self.name}: no parameter {unknown[0]!r}; the parameters are: {known}")
+            raise ParameterError(f"{self.name}: no parameter {unknown[0]!r}; the parameters are: {known}", "keyword")
         return {name: self._value(name, param, params) for name, param in self.card.params.items()}
 
     def _value(self, name: str, param: Param, params: Mapping[str, Any]) -> Any:
+        outside, mistyped = f"param.{name}", f"type.{name}"
         if name not in params and param.required:
-            raise ParameterError(f"{self.name}: missing parameter {name!r}: {param.doc}")
+            raise ParameterError(f"{self.name}: missing parameter {name!r}: {param.doc}", outside)
         value = params.get(name, param.default)
         label = f"{self.name}: {name}"
         if param.choices:
             if value not in param.choices:
-                raise ParameterError(f"{label} must be one of {', '.join(param.choices)}, not {value!r}")
+                raise ParameterError(f"{label} must be one of {', '.join(param.choices)}, not {value!r}", outside)
             return value
         if param.number and isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral):
             return float(value)
         if param.rational:
-            return _rational(label, value, param)
+            return _rational(label, value, param, outside, mistyped)
         if isinstance(value, (tuple, list)) and (param.sizes or param.several):
-            value = tuple(integer(label, v) for v in value)
+            value = tuple(integer(label, v, mistyped) for v in value)
             if param.several and len(value) != len(param.targets(name)):
-                raise ParameterError(f"{label} must be an integer or a tuple of {len(param.targets(name))}, not {value!r}")
+                wanted = f"an integer or a tuple of {len(param.targets(name))}"
+                raise ParameterError(f"{label} must be {wanted}, not {value!r}", outside)
         elif param.sizes:
-            raise TypeError(f"{label} must be a tuple of integers, not {value!r}")
+            raise ParameterTypeError(f"{label} must be a tuple of integers, not {value!r}", mistyped)
         else:
-            value = integer(label, value)
+            value = integer(label, value, mistyped)
         if param.sizes and not value:
-            raise ParameterError(f"{label} must list at least one size")
+            raise ParameterError(f"{label} must list at least one size", outside)
         least = -1 if param.sizes else param.min
         if isinstance(least, int) and any(v < least for v in (value if isinstance(value, tuple) else (value,))):
-            raise ParameterError(f"{label} must be at least {least}, not {value!r}")
+            raise ParameterError(f"{label} must be at least {least}, not {value!r}", outside)
         return value
 
 
-def _rational(label: str, value: Any, param: Param) -> Fraction:
+def _rational(label: str, value: Any, param: Param, outside: str, mistyped: str) -> Fraction:
     """Return a parameter as an exact fraction."""
     if isinstance(value, bool | float):
-        raise TypeError(f"{label} must be exact: give Fraction({str(value)!r}) or {str(value)!r}, not the float {value!r}")
+        exactly = f"give Fraction({str(value)!r}) or {str(value)!r}"
+        raise ParameterTypeError(f"{label} must be exact: {exactly}, not the float {value!r}", mistyped)
     try:
         exact = Fraction(value)
     except (TypeError, ValueError, ZeroDivisionError):
-        raise TypeError(f"{label} must be an integer, a Fraction or a decimal string, not {value!r}") from None
+        wanted = "an integer, a Fraction or a decimal string"
+        raise ParameterTypeError(f"{label} must be {wanted}, not {value!r}", mistyped) from None
     if isinstance(param.min, int) and exact < param.min:
-        raise ParameterError(f"{label} must be at least {param.min}, not {value!r}")
+        raise ParameterError(f"{label} must be at least {param.min}, not {value!r}", outside)
     return exact
 
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from einspec.errors import FormulaError
 from einspec.language.formula import (
     Axis,
     Equation,
-    FormulaError,
     Group,
     Index,
     Node,

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from einspec.errors import ParameterTypeError, ShapeError, clause_line
 from einspec.language.formula import Axis, Group, Index, Rest, base, walk
 
 if TYPE_CHECKING:
@@ -21,19 +22,6 @@ if TYPE_CHECKING:
     from einspec.language.tables import Param
 
 TOKEN = re.compile(r"\s*(\.\.\.|->|\*?[a-z]+\d*(?![A-Za-z_])|[A-Za-z_][A-Za-z_0-9]*|[()\[\],:])")
-
-
-class ShapeError(ValueError):
-    """The shapes of a call do not fit the signature; the message holds all that is needed to mend the call.
-
-    ``constraint`` is the id of what does not hold: ``rank.x``, ``divides.x.1``, ``match.x.0``, ``axes.h``, ``require.fits``.
-    """
-
-    constraint: str = ""
-
-
-class ParameterError(ValueError):
-    """A parameter of a call is missing, unknown or outside its range."""
 
 
 @dataclass(frozen=True)
@@ -215,7 +203,7 @@ def solve(op: Op, shapes: Sequence[tuple[int, ...]], params: Mapping[str, Any]) 
     Raises:
         ShapeError: a shape does not fit the signature or another shape.
         ParameterError: a parameter is unknown, missing or out of range.
-        TypeError: a parameter is of the wrong type (a bool or a float where an integer belongs).
+        ParameterTypeError: a parameter is of the wrong type (a bool or a float where an integer belongs).
     """
     given = op.bind(params)
     return _Solver(op, op.form(given), shapes, given).run()
@@ -226,7 +214,7 @@ _Product = tuple[tuple[str, ...], int, TensorSpec | str, int]
 
 
 @functools.lru_cache(maxsize=1024)
-def _axes_of_target(text: str) -> tuple[str, ...]:
+def axes_of_target(text: str) -> tuple[str, ...]:
     """Return the axes of an axis or composition whose size a parameter gives."""
     return tuple(re.findall(r"[a-z]+", text))
 
@@ -247,9 +235,9 @@ class _Solver:
         lines = [f"{self.op.name}: {problem}", f"  signature: {self.form.signature}", f"  got: {got or 'no tensor'}"]
         if known:
             lines.append(f"  with: {', '.join(f'{k}={v!r}' for k, v in known.items())}")
-        error = ShapeError("\n".join(lines))
-        error.constraint = constraint
-        return error
+        if constraint not in self.op.card.unspecified:
+            lines.append(clause_line(self.op.name, constraint))
+        return ShapeError("\n".join(lines), constraint)
 
     def run(self) -> Solution:
         inputs = self.form.signature.inputs
@@ -258,6 +246,7 @@ class _Solver:
         equations: list[_Product] = []
         for name, param in self.op.card.params.items():
             equations += self.take_parameter(name, param)
+        self.check_lengths()
         self.solve_ranks()
         for spec, shape in zip(inputs, self.shapes, strict=True):
             pairs = zip(spec.axes(self.ranks), shape, strict=True)
@@ -277,7 +266,7 @@ class _Solver:
             value = (value.numerator, value.denominator)
         each = value if isinstance(value, tuple) else (value,) * len(targets)
         if param.size:
-            return [(_axes_of_target(t), n, name, 0) for t, n in zip(targets, each, strict=True)]
+            return [(axes_of_target(t), n, name, 0) for t, n in zip(targets, each, strict=True)]
         if param.rank:
             self.ranks[param.rank] = value
         elif not param.axis:
@@ -287,6 +276,19 @@ class _Solver:
     def take_sizes(self, rest: str, name: str, value: tuple[int, ...]) -> list[_Product]:
         self.ranks[rest] = len(value)
         return [((rest_axis(rest, i),), n, f"{name}[{i}]", i) for i, n in enumerate(value) if n >= 0]
+
+    def check_lengths(self) -> None:
+        """Check that no list is shorter than it may be: the axes of what an empty one holds are not known."""
+        for spec, shape in zip(self.form.signature.inputs, self.shapes, strict=True):
+            if spec.listed:
+                (axis,) = atoms(spec.index[0])
+                rule = self.op.card.axes.get(axis)
+                if rule and shape[0] < rule.min:
+                    raise self.too_short(axis, rule.min, shape[0])
+
+    def too_short(self, axis: str, least: int, size: int) -> ShapeError:
+        """Return the error of an axis that is shorter than it may be."""
+        return self.fail(f"{axis} must be at least {least}, not {size}", f"axes.{axis}")
 
     def solve_ranks(self) -> None:
         for name, param in self.op.card.params.items():
@@ -334,7 +336,7 @@ class _Solver:
             if len(waiting) == len(equations) and not self.derive():
                 names, _, where, i = waiting[0]
                 unknown = dict.fromkeys(re.sub(r"\.\d+$", "", a) for a in names if a not in self.sizes)
-                raise self.misfit("open", f"leaves the sizes of {' and '.join(unknown)} open", where, i)
+                raise self.unsolved("open", f"leaves the sizes of {' and '.join(unknown)} open", where, i)
             equations = waiting
 
     def derive(self) -> bool:
@@ -348,9 +350,9 @@ class _Solver:
         """Check that no axis that is known is shorter than it may be."""
         for axis, rule in self.op.card.axes.items():
             if axis in self.sizes and self.sizes[axis] < rule.min:
-                raise self.fail(f"{axis} must be at least {rule.min}, not {self.sizes[axis]}", f"axes.{axis}")
+                raise self.too_short(axis, rule.min, self.sizes[axis])
 
-    def misfit(self, kind: str, problem: str, where: TensorSpec | str, i: int) -> ShapeError:
+    def unsolved(self, kind: str, problem: str, where: TensorSpec | str, i: int) -> ShapeError:
         """Return the error of an equation that cannot hold."""
         if isinstance(where, str):
             return self.fail(f"{where} {problem}", f"{kind}.{where.partition('[')[0]}")
@@ -377,12 +379,12 @@ class _Solver:
                 unknown = axis
         if not unknown:
             if known != total:
-                raise self.misfit("match", f"must be {known}{self.reason(names)}, not {total}", where, i)
+                raise self.unsolved("match", f"must be {known}{self.reason(names)}, not {total}", where, i)
             return True
-        if known == 0:
+        if known == 0 or unknown in self.form.sizes:  # the card says what it is, and this has to agree
             return False
         if total % known:
-            raise self.misfit("divides", f"must be a multiple of {known}, not {total}", where, i)
+            raise self.unsolved("divides", f"must be a multiple of {known}, not {total}", where, i)
         self.sizes[unknown] = total // known
         return True
 
@@ -401,18 +403,23 @@ class _Solver:
         self.check_axes()
         for axis, size in self.sizes.items():
             if size < 0:
-                raise self.fail(f"{axis} must be at least 0, not {size}", f"axes.{axis}")
+                raise self.too_short(axis, 0, size)
 
 
-def integer(name: str, value: Any) -> int:
+def integer(name: str, value: Any, constraint: str) -> int:
     """Return a parameter as a Python integer.
 
+    Args:
+        name: what the error calls it.
+        value: what the caller gave.
+        constraint: the id of the constraint that an error names.
+
     Raises:
-        TypeError: it is a bool or no integer.
+        ParameterTypeError: it is a bool or no integer.
     """
     if isinstance(value, bool):
-        raise TypeError(f"{name} must be an integer, not {value!r}")
+        raise ParameterTypeError(f"{name} must be an integer, not {value!r}", constraint)
     try:
         return operator.index(value)
     except TypeError:
-        raise TypeError(f"{name} must be an integer, not {value!r}") from None
+        raise ParameterTypeError(f"{name} must be an integer, not {value!r}", constraint) from None

@@ -17,7 +17,7 @@ from einspec import load
 from einspec.conformance.clauses import clauses, judge
 from einspec.conformance.judge.judge import Context, Result
 from einspec.conformance.judge.session import Session
-from einspec.conformance.targets.load.load.load import Target, find
+from einspec.conformance.targets.load.load.load.load import Target, find
 
 
 def judged(functions: dict[str, Callable[..., Any]], framework: str = "numpy", bare: bool = True) -> dict[str, Result]:
@@ -145,7 +145,7 @@ def test_a_wrong_function_is_caught_by_its_clause(function: Callable[..., Any], 
     assert clause in wrong, wrong
 
 
-def test_a_misfit_is_not_demanded_of_other_ranks_in_a_file() -> None:
+def test_other_ranks_are_not_rejected_by_demand_in_a_file() -> None:
     """A file of functions may take more ranks than the card, a backend may not."""
     generous = {"global_max_pool": lambda x: x.max((-2, -1))}
     assert bad(judged(generous)) == set()
@@ -228,7 +228,7 @@ def test_wrong_under_jit_only_is_caught() -> None:
     assert "matrix_transpose/transform.eager" not in found
 
 
-def test_every_kind_of_misfit_has_its_clause() -> None:
+def test_every_kind_of_invalid_call_has_its_clause() -> None:
     """Divisors, ranks, least values and types of parameters are all asked of a backend."""
     found = clauses(load("pixel_shuffle"))
     for clause in ("err.divides.x.1", "err.rank.x", "err.param.upscale_factor", "err.type.upscale_factor"):

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 import einspec
-from einspec.card import CardError, Op, aliases, compile_card, load, paths, read_card, resolve
-from einspec.language.formula import FormulaError
+from einspec.card import Op, aliases, compile_card, load, paths, read_card, resolve
+from einspec.errors import CardError, FormulaError
 from einspec.language.linear import OpClass
 from einspec.language.tables import Card, schema
 from einspec.solve import parse_signature

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from einspec.errors import FormulaError
 from einspec.language.formula import (
     FUNCTIONS,
     MACROS,
@@ -14,7 +15,6 @@ from einspec.language.formula import (
     Binary,
     Bracket,
     Equation,
-    FormulaError,
     Group,
     Node,
     Number,

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from einspec.card import Op, compile_card
+from einspec.errors import FormulaError
 from einspec.inline import inline
 from einspec.language.formula import FormulaError, OpCall
 from einspec.language.tables import Card, Param

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from einspec.card import load
-from einspec.solve import ParameterError, ShapeError, Solution, solve
+from einspec.errors import ParameterError, ShapeError
+from einspec.solve import Solution, solve
 
 Shape = tuple[int, ...]
 
@@ -67,7 +68,7 @@ def test_a_second_axis_of_a_name_has_the_size_of_the_first() -> None:
     assert solved("skew", (4, 5)).size("n1") == 4
 
 
-MISFITS: list[tuple[str, list[Shape], dict[str, Any], str, str]] = [
+INVALID: list[tuple[str, list[Shape], dict[str, Any], str, str]] = [
     ("pixel_shuffle", [(10, 4, 4)], {"upscale_factor": 2}, "divides.x.1", "dimension 0 of x must be a multiple of 4"),
     ("pixel_shuffle", [(4, 4)], {"upscale_factor": 2}, "rank.x", "x must have at least 3 axes, not 2"),
     ("split_heads", [(2, 3, 4, 5)], {"num_heads": 2}, "rank.x", "x must have 3 axes, not 4"),
@@ -93,8 +94,8 @@ MISFITS: list[tuple[str, list[Shape], dict[str, Any], str, str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("op", "shapes", "params", "constraint", "problem"), MISFITS)
-def test_a_misfit_is_an_error_that_holds_all_that_is_needed(
+@pytest.mark.parametrize(("op", "shapes", "params", "constraint", "problem"), INVALID)
+def test_an_invalid_call_is_an_error_that_holds_all_that_is_needed(
     op: str, shapes: list[Shape], params: dict[str, Any], constraint: str, problem: str
 ) -> None:
     """The error says what is wrong, the signature, what came and the sizes so far, and names the constraint."""
@@ -111,7 +112,7 @@ def test_a_misfit_is_an_error_that_holds_all_that_is_needed(
     assert all(f"{name}={value!r}" in lines[3] for name, value in params.items())
 
 
-def test_the_message_of_a_misfit_reads_as_one_page() -> None:
+def test_the_message_of_an_invalid_call_reads_as_one_page() -> None:
     """The whole text of one error, as a user sees it."""
     with pytest.raises(ShapeError) as caught:
         solved("pixel_shuffle", (2, 10, 4, 4), upscale_factor=2)
@@ -119,7 +120,8 @@ def test_the_message_of_a_misfit_reads_as_one_page() -> None:
         "pixel_shuffle: dimension 1 of x must be a multiple of 4, not 10\n"
         "  signature: x: ... (c i j) h w -> y: ... c (h i) (w j)\n"
         "  got: x[2, 10, 4, 4]\n"
-        "  with: upscale_factor=2, i=2, j=2"
+        "  with: upscale_factor=2, i=2, j=2\n"
+        "  clause: pixel_shuffle/err.divides.x.1"
     )
 
 

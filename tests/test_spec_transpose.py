@@ -11,9 +11,9 @@ import pytest
 import einspec
 from einspec.answers.derivatives import gradient
 from einspec.calls import cases
+from einspec.calls.inputs import ramps
 from einspec.calls.space import Case
 from einspec.card import Op, compile_card, load
-from einspec.conformance.checks.trials import ramps
 from einspec.language.linear import OpClass
 from einspec.language.tables import Card
 from einspec.semantics import oracle

@@ -99,8 +99,8 @@ def run(arguments: argparse.Namespace) -> int:
     from einspec.conformance.reports import terminal
     from einspec.conformance.reports.writing import Writer
     from einspec.conformance.run import run
-    from einspec.conformance.targets.load.load.declared import DeclarationError, read_known
-    from einspec.conformance.targets.load.load.load import default_names, expand_names
+    from einspec.conformance.targets.load.load.load.declared import DeclarationError, read_known
+    from einspec.conformance.targets.load.load.load.load import default_names, expand_names
 
     ops = tuple(resolve(name) for name in arguments.op)
     names = tuple(expand_names(arguments.targets) if arguments.targets else default_names())

@@ -32,7 +32,7 @@ def judge_conduct(context: Context, trial: Trial, came: Came) -> dict[str, Resul
     if outcome.error is not None:
         found = "", Difference(error_line(outcome.error))
         return {clause: _result(context, clause, trial, outcome, found) for clause in CONDUCT}
-    context.sample = {"case": str(trial.case), "outputs": outcome.outputs}
+    context.sample = {"case": str(trial.case), "outputs": outcome.outputs, "expected": trial.expected}
     problems = {"pure": _impure(trial, came), "repeat": _unsteady(context, trial, came), "device": _moved(context, came)}
     results = {}
     for clause, problem in problems.items():

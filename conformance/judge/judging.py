@@ -16,7 +16,7 @@ from einspec.answers.rules import Difference
 from einspec.card import load
 from einspec.conformance.checks import drawn, laws
 from einspec.conformance.checks.conduct import CONDUCT
-from einspec.conformance.checks.invalid import optional_for_files, waits_for
+from einspec.conformance.checks.invalid import near_call, optional_for_files
 from einspec.conformance.checks.scene import Asked
 from einspec.conformance.checks.special import split
 from einspec.conformance.checks.transforms import impossible
@@ -30,7 +30,7 @@ from einspec.conformance.judge.verdict import Result, Verdict
 from einspec.conformance.judge.witness import witness, witness_of_invalid
 from einspec.conformance.judge.wrongness import wrongness
 from einspec.conformance.protocol import Outcome as Came
-from einspec.conformance.targets.load.load.process import LostError
+from einspec.conformance.targets.load.load.load.process import LostError
 from einspec.conformance.trial import Outcome, Trial
 
 Array = np.ndarray[Any, Any]
@@ -304,7 +304,7 @@ def _invalid(context: Context, clause: str, constraint: str) -> Result:
     if lacking:
         return context.not_run(clause, "scope", f"{context.session.framework} has no {lacking[0]}")
     if context.bare:
-        near = waits_for(context.op, constraint)
+        near = near_call(context.op, constraint)
         if near is not None and not all(context.session.takes([near])):
             what = ", ".join(sorted(near.options)) or "the call that it is made from"
             return context.not_run(clause, "scope", f"the function refuses {what}")

@@ -8,6 +8,7 @@ from itertools import combinations
 from typing import Any
 
 from einspec.card import Form, load
+from einspec.errors import FormulaError
 from einspec.inline import inline
 from einspec.language.formula import (
     Apply,
@@ -15,7 +16,6 @@ from einspec.language.formula import (
     Binary,
     Bracket,
     Equation,
-    FormulaError,
     Group,
     Index,
     Node,

@@ -9,7 +9,7 @@ from typing import Any
 
 from einspec.card import Op
 from einspec.conformance.protocol import Slot
-from einspec.conformance.targets.load.load.spelling import arguments, in_order
+from einspec.conformance.targets.load.load.load.spelling import arguments, in_order
 
 POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
@@ -37,8 +37,9 @@ def adapted(function: Callable[..., Any], op: Op, positional: set[str]) -> Calla
     def call(*args: Any, **params: Any) -> Any:
         if len(args) > most:
             form = op.form({**{n: p.default for n, p in op.card.params.items()}, **params})
-            lacking = [s.name for s in form.signature.inputs][most]
-            raise LackingError(f"the function takes no {lacking}")
+            names = [s.name for s in form.signature.inputs]
+            if len(args) <= len(names):
+                raise LackingError(f"the function takes no {names[most]}")
         try:
             by_place, by_name = arguments(slots, op, params)
         except TypeError as error:

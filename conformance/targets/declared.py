@@ -96,14 +96,22 @@ def read_unsupported(entries: Any) -> list[Unsupported]:
     return found
 
 
-def unknown_devices(entries: Iterable[Unsupported], adapter: Any) -> Iterator[str]:
-    """Yield which entries name a device that there is not, as far as an adapter says which it knows."""
-    if not hasattr(adapter, "known_devices"):
-        return
-    devices = {*DEVICES, *adapter.known_devices, *adapter.devices()}
-    for entry in entries:
-        if entry.device != "*" and not any(fits_device(entry.device, d) or fits_device(d, entry.device) for d in devices):
-            yield f"unsupported: {entry.what}: no device {entry.device!r}; there are {', '.join(sorted(devices))}"
+def unknown_devices(
+    entries: Iterable[Unsupported], known: Sequence[str], there: Sequence[str]
+) -> Iterator[str]:
+    """Yield which entries name a device that there is not, as far as an adapter says which it knows.
+
+    Args:
+        entries: what is unsupported.
+        known: the kinds of device that the adapter knows; none where it does not say.
+        there: the devices that are there.
+    """
+    devices = {*DEVICES, *known, *there}
+    for entry in entries if known else ():
+        meant = any(fits_device(entry.device, d) or fits_device(d, entry.device) for d in devices)
+        if entry.device != "*" and not meant:
+            have = ", ".join(sorted(devices))
+            yield f"unsupported: {entry.what}: no device {entry.device!r}; there are {have}"
 
 
 def never_tried(known: Iterable[Known], unsupported: Sequence[Unsupported]) -> Iterator[str]:

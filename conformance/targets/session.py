@@ -14,9 +14,9 @@ from einspec.calls.space import Case
 from einspec.card import Op, load
 from einspec.conformance import protocol
 from einspec.conformance.protocol import Call, Input, Raised, Settled, Target, Try, tensor
-from einspec.conformance.targets.load.load.declared import Known, Unsupported, read_known, read_unsupported
-from einspec.conformance.targets.load.load.names import TargetError
-from einspec.conformance.targets.load.load.process import Limits, LostError, RunnerProcess
+from einspec.conformance.targets.load.load.load.declared import Known, Unsupported, read_known, read_unsupported
+from einspec.conformance.targets.load.load.load.names import TargetError
+from einspec.conformance.targets.load.load.load.process import Limits, LostError, RunnerProcess
 from einspec.conformance.trial import Outcome, Trial, WrongKindError, unpacked
 from einspec.dtypes import FLOAT8, USUAL
 

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 import einspec
+from einspec.calls.invalid import InvalidCall, invalid_calls
 from einspec.card import Form, Op, load
-from einspec.conformance.checks.misfits import Misfit, error_text, misfits
 from einspec.conformance.checks.typed import dtype_clauses
 from einspec.conformance.run.pool import side_by_side
+from einspec.conformance.targets.load import USUAL
 from einspec.conformance.vectors.vectors import Vector, plain, vectors
-from einspec.dtypes import USUAL
+from einspec.constraints import constraints
 from einspec.semantics.traits import traits_of
 
 FORMAT = 1
@@ -27,38 +28,41 @@ MOST_ALONE = 8
 
 
 def rejections(op: Op) -> list[dict[str, Any]]:
-    """Return calls that must be rejected as the index describes them, each violating one constraint of the card.
-
-    Parameters of a wrong type are left out: JSON does not tell 2 from 2.0.
-    """
-    return [_rejection(op, m) for name, m in misfits(op).items() if not name.startswith("type.")]
+    """Return calls that must be rejected as the index describes them, each violating one constraint of the card."""
+    return [_rejection(op, call) for call in invalid_calls(op).values() if _can_be_written(call)]
 
 
-def _rejection(op: Op, misfit: Misfit) -> dict[str, Any]:
-    clause, form, inputs = f"err.{misfit.constraint}", misfit.case.form, {}
-    for spec, shape in zip(form.signature.inputs, misfit.shapes, strict=True):
-        own = USUAL.get(form.group(spec.name), "float32")
-        each = [shape] if not spec.listed else [shape[1:]] * shape[0]
-        if spec.listed and misfit.last is not None:
-            each[-1] = misfit.last
-        shapes = [list(s) for s in each]
-        dtype = misfit.dtype[1] if spec.name == misfit.dtype[0] else own
-        inputs[spec.name] = {"dtype": dtype, "shape": shapes if spec.listed else shapes[0]}
+def _can_be_written(call: InvalidCall) -> bool:
+    """Return whether the index can hold a call: it has one dtype an input and every parameter, and JSON knows no 2.0."""
+    kind = call.constraint.partition(".")[0]
+    of_one_dtype = all(len({t.dtype for t in tensors}) <= 1 for tensors in call.lists)
+    return kind not in ("type", "count", "keyword") and of_one_dtype and call.near.params.keys() <= call.params.keys()
+
+
+def _rejection(op: Op, call: InvalidCall) -> dict[str, Any]:
+    inputs = {}
+    for spec, tensors in zip(call.form.signature.inputs, call.lists, strict=True):
+        shapes = [list(t.shape) for t in tensors]
+        usual = USUAL.get(call.form.group(spec.name), "float32")
+        inputs[spec.name] = {
+            "dtype": tensors[0].dtype if tensors else usual,
+            "shape": shapes if spec.listed else shapes[0],
+        }
     defaults = {n: p.default for n, p in op.card.params.items() if not p.required}
-    params = {k: plain(v) for k, v in {**defaults, **misfit.params}.items()}
     return {
-        "id": clause,
-        "params": params,
+        "id": f"err.{call.constraint}",
+        "params": {k: plain(v) for k, v in {**defaults, **call.params}.items()},
         "inputs": inputs,
-        "rejects": misfit.constraint,
-        "why": error_text(misfit),
+        "rejects": call.constraint,
+        "why": call.problem,
     }
 
 
 def entry(op: Op, found: Sequence[Vector]) -> dict[str, Any]:
     """Return what the index says of an op."""
     missing = [c for c in ("def", *dtype_clauses(op)) if not any(v.clause == c for v in found)]
-    missing += [f"err.{name}" for name in misfits(op) if name.startswith("type.")]
+    written = {name for name, call in invalid_calls(op).items() if _can_be_written(call)}
+    missing += [f"err.{name}" for name in constraints(op) if name not in written]
     return {
         "file": f"{op.name}.safetensors",
         "summary": op.card.summary,

@@ -11,8 +11,9 @@ import einops
 
 from einspec.card import Op, load, paths
 from einspec.language.formula import axes_of
+from einspec.lists import check_one_dtype, stacked_shape
 from einspec.pages.render import einops_pattern, rest_names
-from einspec.solve import ShapeError, solve
+from einspec.solve import solve
 
 
 @functools.cache
@@ -61,10 +62,10 @@ def _shape(op: Op, x: Any) -> tuple[int, ...]:
     """Return the shape of the input, that of the stack for a list."""
     if hasattr(x, "shape"):
         return tuple(x.shape)
-    shapes = [tuple(element.shape) for element in _elements(op, x)]
-    if len(set(shapes)) > 1:
-        raise ShapeError(f"{op.name}: the tensors of the list must have one shape, not {sorted(set(shapes))}")
-    return (len(shapes), *(shapes[0] if shapes else ()))
+    elements = _elements(op, x)
+    first = next(iter(op.forms.values())).signature.inputs[0]
+    check_one_dtype(op.name, first.name, [element.dtype for element in elements])
+    return stacked_shape(op, [tuple(element.shape) for element in elements])
 
 
 def _elements(op: Op, x: Any) -> Sequence[Any]:

@@ -11,8 +11,9 @@ from fractions import Fraction
 from typing import Any
 
 from einspec.card import Form, Op, sized_axes
+from einspec.errors import ParameterError, ShapeError
 from einspec.language.formula import Axis, Group, Rest, axes_of, base
-from einspec.solve import ParameterError, ShapeError, Solution, expand, rest_axis, solve
+from einspec.solve import Solution, expand, rest_axis, solve
 
 SCOPE = 3
 """Every size up to this one is tried."""

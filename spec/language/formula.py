@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, TypeVar
 
+from einspec.errors import FormulaError
+
 REDUCTIONS = ("sum", "max", "min", "mean", "softmax")
 FUNCTIONS = ("exp", "log", "sqrt", "tanh", "erf", "abs", "floor", "ceil")
 MACROS = {
@@ -26,10 +28,6 @@ MACROS = {
 
 COMPARISONS = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
 OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%"}
-
-
-class FormulaError(ValueError):
-    """A definition that the formula language cannot read: names the card, the equation and the column."""
 
 
 @dataclass(frozen=True, slots=True)

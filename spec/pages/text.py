@@ -12,6 +12,7 @@ from einspec.card import Form, Op, load, paths
 from einspec.language.linear import OpClass
 from einspec.language.tables import KINDS, Param
 from einspec.pages.example import evaluated, example, nested
+from einspec.pages.gradient import equations, latex_gradient, remarks
 from einspec.pages.render import einops_call, latex_definition
 
 WIDTH = 100

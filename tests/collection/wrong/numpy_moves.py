@@ -290,3 +290,46 @@ def sources_before_experts(x):
     p, e, c, d = x.shape
     y = x.reshape(p, p, e // p, c, d).transpose(1, 2, 3, 0, 4)
     return y.reshape(p, e // p, p * c, d)
+
+
+def crops_to_whole_windows(x, window_size, height, width):
+    """window_reverse/err.divides.height: leaves out the rows that do not fill a window.
+
+    Constructed.
+    """
+    n, p, q, c = x.shape
+    h, w = height // p, width // q
+    rows = x.reshape(n // (h * w), h, w, p, q, c).transpose(0, 1, 3, 2, 4, 5)
+    return rows.reshape(n // (h * w), h * p, w * q, c)
+
+
+def folds_where_no_kernel_fits(x, height, width, kernel_size, stride=1, padding=0, dilation=1, order="cpq"):
+    """fold/err.require.height: gives an image of zeros where the kernel is higher than the image.
+
+    Constructed.
+    """
+    (p, q), (sh, sw), (ph, pw), (dh, dw) = _two(kernel_size), _two(stride), _two(padding), _two(dilation)
+    i = max((height + 2 * ph - dh * (p - 1) - 1) // sh + 1, 0)
+    j = max((width + 2 * pw - dw * (q - 1) - 1) // sw + 1, 0)
+    b, c = x.shape[0], x.shape[1] // (p * q)
+    columns = x.reshape((b, c, p, q, i, j) if order == "cpq" else (b, p, q, c, i, j))
+    columns = columns if order == "cpq" else columns.transpose(0, 3, 1, 2, 4, 5)
+    y = np.zeros((b, c, height + 2 * ph, width + 2 * pw), x.dtype)
+    for k, m, row, column in np.ndindex(p, q, i, j):
+        y[:, :, row * sh + k * dh, column * sw + m * dw] += columns[:, :, k, m, row, column]
+    return y[:, :, ph : ph + height, pw : pw + width]
+
+
+def norm_of_exponent_zero(scores, index, norm="none", eps=0.0, least=0.0, scale=1.0, p=2.0):
+    """route_weights/err.require.positive: takes a p-norm with p = 0, which there is none, and divides by infinity.
+
+    Constructed.
+    """
+    raw = np.take_along_axis(scores, index.astype(np.int64), axis=1)
+    if norm == "none":
+        return raw * scale
+    if norm != "p_norm":
+        raise NotImplementedError(norm)
+    with np.errstate(all="ignore"):
+        total = np.exp(np.log((np.abs(raw) ** p).sum(1, keepdims=True)) / p) + eps
+        return scale * raw / np.maximum(total, least)

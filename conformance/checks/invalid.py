@@ -1,0 +1,70 @@
+"""Does an op reject the calls that its card does not allow: ``err.<constraint>``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from einspec.calls.invalid import InvalidCall, Tensor, invalid_calls
+from einspec.calls.space import Case
+from einspec.card import Op
+from einspec.conformance import protocol
+from einspec.conformance.checks.scene import Scene
+from einspec.conformance.judge.block import Block, Fact
+from einspec.conformance.protocol import Call, Input
+from einspec.dtypes import numpy_dtype
+
+Array = np.ndarray[Any, Any]
+DEMANDED = ("divides", "match", "open", "list", "broadcast", "require", "axes")
+"""Constraints that a bare file must keep as well: violated, they leave to guess what was meant.
+
+That two tensors fit each other is asked of backends alone: ordinary code broadcasts, or reads what
+it needs.
+"""
+
+
+def invalid_block(scene: Scene, constraint: str) -> Block:
+    """Return the call that violates a constraint, which must raise."""
+    call = invalid_calls(scene.op).get(constraint)
+    if call is None:
+        return Block(scene.op.name, not_run="no call was found that violates this first")
+    fact = Fact({}, "a call that must raise", dtypes=tuple(sorted(call.dtypes)))
+    calls = protocol.encode([Call(dict(call.params), _inputs(call))])
+    return Block(scene.op.name, 1, calls, msgspec.msgpack.encode([fact]), 1)
+
+
+def optional_for_files(op: Op, constraint: str) -> bool:
+    """Whether a file of functions may accept a call that violates a constraint."""
+    call = invalid_calls(op).get(constraint)
+    kind = constraint.partition(".")[0]
+    return kind not in DEMANDED or (kind == "match" and call is not None and len(call.inputs) > 1)
+
+
+def near_call(op: Op, constraint: str) -> Case | None:
+    """Return the legal call in an optional form from which the invalid one was made, if it is such a one."""
+    call = invalid_calls(op).get(constraint)
+    return call.near if call is not None and call.near.options else None
+
+
+def _inputs(call: InvalidCall) -> tuple[Input, ...]:
+    """Return the tensors of a call as they go over the wall."""
+    specs = call.form.signature.inputs
+    names = [spec.name for spec in specs]
+    groups = [call.form.group(name) for name in names]
+    more = len(call.inputs) - len(groups)
+    names += [f"more{i}" for i in range(more)]
+    groups += [groups[-1] if groups else "any"] * more
+    found = []
+    for name, group, tensors, given in zip(names, groups, call.lists, call.inputs, strict=True):
+        parts = tuple(protocol.tensor(_array(tensor, group)) for tensor in tensors)
+        found.append(Input(name, parts, isinstance(given, tuple)))
+    return tuple(found)
+
+
+def _array(tensor: Tensor, group: str) -> Array:
+    """Return a tensor that a function has nothing else against: indices point to what is there."""
+    numbers = np.arange(1, 1 + int(np.prod(tensor.shape))).reshape(tensor.shape)
+    values = 0 * numbers if group in ("index", "bool") else numbers
+    return np.asarray(values.astype(numpy_dtype(tensor.dtype)))
