@@ -25,7 +25,7 @@ from einspec import load
 from einspec.conformance.clauses import judge
 from einspec.conformance.judge.judge import Context
 from einspec.conformance.judge.session import Session
-from einspec.conformance.targets.load.load.load.load import find
+from einspec.conformance.targets import find
 (target,) = find("numpy")
 session = Session(target, "cpu")
 ops = [op for op in target.functions if not {ops!r} or op in {ops!r}]

@@ -27,7 +27,7 @@ from einspec import load, solve
 from einspec.conformance.clauses import judge
 from einspec.conformance.judge.judge import Context
 from einspec.conformance.judge.session import Session
-from einspec.conformance.targets.load.load.load.load import find
+from einspec.conformance.targets import find
 from einspec.semantics import oracle
 
 OPS = ("pixel_shuffle", "split_heads", "tile", "unfold")

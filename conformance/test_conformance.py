@@ -12,7 +12,7 @@ from einspec.card import load, resolve
 from einspec.conformance.clauses import check_declared, clauses, judge
 from einspec.conformance.judge.judge import Context, Result
 from einspec.conformance.judge.session import Session
-from einspec.conformance.targets.load.load.load.load import Target, default_names, expand_names, find
+from einspec.conformance.targets import Target, default_names, expand_names, find
 
 
 def chosen(variable: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from einspec.conformance.judge.judge import Result, Verdict
+from einspec.conformance.judge.verdict import Result, Verdict
 from einspec.conformance.reports import writing
 from einspec.conformance.run.request import Request
 from einspec.conformance.run.run import Run

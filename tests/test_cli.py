@@ -10,7 +10,7 @@ import pytest
 from sources import RIGHT, WRONG, written
 
 from einspec.conformance.cli import main
-from einspec.conformance.judge.judge import Result
+from einspec.conformance.judge.verdict import Result
 from einspec.conformance.reports import report
 from einspec.conformance.reports.lines import schema
 from einspec.conformance.run.run import Request, Run, agreements

@@ -19,7 +19,7 @@ from einspec import load
 from einspec.conformance.clauses import CHECKS, clauses, judge
 from einspec.conformance.judge.judge import Context, Result
 from einspec.conformance.judge.session import Session
-from einspec.conformance.targets.load.load.load.load import ADAPTER, Target
+from einspec.conformance.targets import ADAPTER, Target
 
 COLLECTION = Path(__file__).parent / "collection"
 WRONG = re.compile(r"(?P<op>\w+)/(?P<clause>[\w.]+): (?P<what>.+?)\. +(?:Imitates (?P<url>https://\S+)|Constructed)\.")

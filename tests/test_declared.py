@@ -16,8 +16,8 @@ from einspec.conformance.cli import main
 from einspec.conformance.judge.judge import Context, Result
 from einspec.conformance.judge.session import Session
 from einspec.conformance.reports import report
-from einspec.conformance.targets.load.load.load.declared import DeclarationError, read_known, read_unsupported
-from einspec.conformance.targets.load.load.load.load import TargetError, find
+from einspec.conformance.targets import TargetError, find
+from einspec.conformance.targets.declared import DeclarationError, read_known, read_unsupported
 
 TIERS = ("scope", "property")
 

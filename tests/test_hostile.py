@@ -14,7 +14,7 @@ import pytest
 
 from einspec.card import load
 from einspec.conformance.clauses import units
-from einspec.conformance.judge.judge import Result
+from einspec.conformance.judge.verdict import Result
 from einspec.conformance.reports import report
 from einspec.conformance.run import processes
 from einspec.conformance.run.request import Request

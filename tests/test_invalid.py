@@ -24,7 +24,7 @@ from einspec.conformance.checks import rejects
 from einspec.conformance.clauses import clauses, judge
 from einspec.conformance.judge import Context
 from einspec.conformance.judge.session import Session
-from einspec.conformance.targets.load import find
+from einspec.conformance.targets import find
 from einspec.constraints import constraints
 from einspec.dtypes import numpy_dtype
 from einspec.errors import DtypeError, ParameterError, ParameterTypeError, ShapeError

@@ -17,7 +17,7 @@ from einspec import load
 from einspec.conformance.clauses import clauses, judge
 from einspec.conformance.judge.judge import Context, Result
 from einspec.conformance.judge.session import Session
-from einspec.conformance.targets.load.load.load.load import Target, find
+from einspec.conformance.targets import Target, find
 
 
 def judged(functions: dict[str, Callable[..., Any]], framework: str = "numpy", bare: bool = True) -> dict[str, Result]:

@@ -12,7 +12,7 @@ from reports import WITNESS, file, made, one
 
 from einspec.conformance.cli import main
 from einspec.conformance.reports import report
-from einspec.conformance.targets.load.load.load.declared import DeclarationError, read_known
+from einspec.conformance.targets.declared import DeclarationError, read_known
 
 HALVES = "import numpy as np\ndef split_heads(x, num_heads):\n    b, n, d = x.shape\n"
 WRONG = f"{HALVES}    return x.reshape(b, num_heads, n, d // num_heads)\n"

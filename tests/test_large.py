@@ -23,7 +23,7 @@ from einspec.conformance.checks.large import places, sized
 from einspec.conformance.checks.large.sized import made
 from einspec.conformance.judge.judge import Context, Result
 from einspec.conformance.judge.session import Session
-from einspec.conformance.targets.load.load.load.load import Target
+from einspec.conformance.targets import Target
 from einspec.impls import numpy as right
 from einspec.semantics import oracle, pointwise
 from einspec.semantics.points import Points

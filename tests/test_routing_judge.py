@@ -18,7 +18,7 @@ from einspec.conformance.checks.exhaustive import assignments, evaluate_stacked,
 from einspec.conformance.clauses import judge
 from einspec.conformance.judge.judge import Context, Result
 from einspec.conformance.judge.session import Session
-from einspec.conformance.targets.load.load.load.load import Target
+from einspec.conformance.targets import Target
 from einspec.semantics.oracle import evaluate
 from einspec.semantics.points import Points
 

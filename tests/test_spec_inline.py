@@ -10,7 +10,7 @@ import pytest
 from einspec.card import Op, compile_card
 from einspec.errors import FormulaError
 from einspec.inline import inline
-from einspec.language.formula import FormulaError, OpCall
+from einspec.language.formula import OpCall
 from einspec.language.tables import Card, Param
 from einspec.semantics import oracle
 from einspec.solve import solve

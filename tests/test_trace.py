@@ -18,7 +18,7 @@ from einspec.conformance.checks.laws import KINDS, laws_of
 from einspec.conformance.clauses import CHECKS, clauses, judge
 from einspec.conformance.judge.judge import Context
 from einspec.conformance.judge.session import Session
-from einspec.conformance.targets.load.load.load.load import find
+from einspec.conformance.targets import find
 from einspec.language.tables import Card
 
 PAPER, FORMAT, FRAMEWORK, LIBRARY = (

@@ -24,7 +24,7 @@ from einspec.calls.values import fill
 from einspec.card import LAW_HELPERS, Form, Op, load, paths, term
 from einspec.conformance.checks.scene import Asked, Scene
 from einspec.conformance.checks.trials import ordinary, plain_trial
-from einspec.conformance.targets.load.load.load.session import Session
+from einspec.conformance.targets.session import Session
 from einspec.conformance.trial import Law, Outcome, RelationKind, Trial
 from einspec.semantics.traits import traits_of
 from einspec.solve import atoms, expand, solve

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import random
 import sys
 from pathlib import Path
 
@@ -57,7 +58,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         type=_positive,
         default=TIMEOUT,
         metavar="SECONDS",
-        help=f"how long a clause may take in a tier before its process is ended (default {TIMEOUT:g})",
+        help=f"how long a call may compute, or wait, before its process is ended (default {TIMEOUT:g})",
     )
     parser.add_argument(
         "--memory",
@@ -65,6 +66,22 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         default=0.0,
         metavar="GIB",
         help="how much memory a process may hold before it is ended (default: nine tenths of what is available)",
+    )
+    parser.add_argument("--all", action="store_true", help="judge an op to its end although it is wrong already")
+    parser.add_argument(
+        "--examples", type=_count, default=0, metavar="N", help="how many calls are drawn for each op in the tier property"
+    )
+    parser.add_argument(
+        "--seed",
+        type=_seed,
+        metavar="N|random",
+        help="where drawn calls come from; the same every time when absent; random prints the seed that it takes",
+    )
+    parser.add_argument(
+        "--shard", type=_shard, default=(1, 1), metavar="I/N", help="only the I-th of N parts, balanced by what ops cost"
+    )
+    parser.add_argument(
+        "--allow-einspec", action="store_true", help="judge a file although it computes with einspec itself"
     )
     parser.add_argument(
         "--known",
@@ -91,6 +108,30 @@ def _positive(text: str) -> float:
     return value
 
 
+def _count(text: str) -> int:
+    """Return a number of calls."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number above 0, not {text}")
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    """Return a seed, one that nobody can know before for ``random``."""
+    if text == "random":
+        return random.SystemRandom().getrandbits(48)
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"must be a whole number or random, not {text}")
+    return int(text)
+
+
+def _shard(text: str) -> tuple[int, int]:
+    """Return which of how many parts."""
+    part, _, parts = text.partition("/")
+    if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
+        raise argparse.ArgumentTypeError(f"must be I/N with 1 <= I <= N, such as 1/4, not {text}")
+    return int(part), int(parts)
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Judge, print the matrix and the failures."""
     from rich.console import Console
@@ -99,8 +140,8 @@ def run(arguments: argparse.Namespace) -> int:
     from einspec.conformance.reports import terminal
     from einspec.conformance.reports.writing import Writer
     from einspec.conformance.run import run
-    from einspec.conformance.targets.load.load.load.declared import DeclarationError, read_known
-    from einspec.conformance.targets.load.load.load.load import default_names, expand_names
+    from einspec.conformance.targets.declared import DeclarationError, read_known
+    from einspec.conformance.targets.names import default_names, expand_names
 
     ops = tuple(resolve(name) for name in arguments.op)
     names = tuple(expand_names(arguments.targets) if arguments.targets else default_names())
@@ -120,13 +161,20 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.timeout,
         arguments.memory,
         tuple(str(path.resolve()) for path in arguments.known),
+        arguments.all,
+        arguments.examples,
+        arguments.seed,
+        arguments.shard,
+        arguments.allow_einspec,
     )
+    if arguments.seed is not None:
+        print(f"einspec: drawn with --seed {arguments.seed}", file=sys.stderr)
     console = output.console()
     watcher = terminal.Watcher(Console(stderr=True), sys.stderr.isatty())
     with contextlib.ExitStack() as stack:
         writer = stack.enter_context(Writer(arguments.report, request, arguments.host)) if arguments.report else None
         stack.enter_context(watcher.progress)
-        found = run.check(request, lambda kind, data: [listen(kind, data) for listen in (watcher, writer) if listen])
+        found = run.check(request, lambda event: [listen(event) for listen in (watcher, writer) if listen])
         if writer:
             writer.close(found)
             found.problems += [writer.problem] if writer.problem else []

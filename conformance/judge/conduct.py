@@ -76,7 +76,8 @@ def _flat(array: Array) -> bytes:
 
 def _bytes(item: Item) -> bytes:
     """Return all bytes of what came, those of a list one after the other."""
-    own = item.tensor.data if item.tensor is not None else str(item.value).encode()
+    own = item.tensor.data if item.tensor is not None else b""
+    own += str(item.value).encode() if item.kind == "int" else b""
     return own + b"".join(map(_bytes, item.parts))
 
 

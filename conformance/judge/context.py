@@ -15,7 +15,7 @@ from einspec.conformance.judge.block import Block
 from einspec.conformance.judge.policy import Policy
 from einspec.conformance.judge.verdict import Result, Verdict
 from einspec.conformance.protocol import Raised
-from einspec.conformance.targets.load.load.load.session import Session
+from einspec.conformance.targets.session import Session
 from einspec.conformance.trial import Outcome, Trial
 
 BUGS = ("ZeroDivisionError", "IndexError", "AttributeError", "UnboundLocalError")

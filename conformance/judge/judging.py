@@ -21,7 +21,7 @@ from einspec.conformance.checks.scene import Asked
 from einspec.conformance.checks.special import split
 from einspec.conformance.checks.transforms import impossible
 from einspec.conformance.clauses import units, uses_bank
-from einspec.conformance.judge.block import Block, Fact, trial_of
+from einspec.conformance.judge.block import Block, Fact
 from einspec.conformance.judge.conduct import judge_conduct
 from einspec.conformance.judge.context import Context, error_line
 from einspec.conformance.judge.known import holding_back
@@ -30,7 +30,7 @@ from einspec.conformance.judge.verdict import Result, Verdict
 from einspec.conformance.judge.witness import witness, witness_of_invalid
 from einspec.conformance.judge.wrongness import wrongness
 from einspec.conformance.protocol import Outcome as Came
-from einspec.conformance.targets.load.load.load.process import LostError
+from einspec.conformance.targets.process import LostError
 from einspec.conformance.trial import Outcome, Trial
 
 Array = np.ndarray[Any, Any]
@@ -153,7 +153,7 @@ def block_for(context: Context, clause: str, tier: str) -> Block:
     strict = context.policy.strict
     held = [
         i
-        for i, fact in enumerate(block.facts())
+        for i, fact in enumerate(block.facts)
         if all(context.session.holds_dtype(d, strict) for d in fact.dtypes)
     ]
     return block.only(held)
@@ -178,7 +178,7 @@ def judge_block(context: Context, clause: str, tier: str, block: Block, refusabl
     """
     if block.not_run or not block.count:
         return context.not_run(clause, tier, block.not_run or "no call can show it")
-    facts = block.facts()
+    facts = block.facts
     refused: list[tuple[int, Came]] = []
     failed: tuple[int, Came] | None = None
     for number, came in enumerate(asked(context, clause, block)):
@@ -212,13 +212,13 @@ def _right(context: Context, block: Block, number: int, fact: Fact, came: Came) 
     """Whether what came is right: byte for byte as a rule, else by its rule, else by what it must be besides."""
     if came.result is not None and fact.agrees(came.result) and fact.relation is None and not came.runs:
         return True
-    trial = trial_of(block.op, block.decoded()[number], fact)
+    trial = block.trial(number)
     return wrongness(context, trial, context.session.outcome(trial, came)) is None
 
 
 def _wrong(context: Context, clause: str, tier: str, block: Block, number: int, came: Came) -> Result:
     """Return the result of a clause that a call fails, on the smallest call that shows it."""
-    trial = trial_of(block.op, block.decoded()[number], block.facts()[number])
+    trial = block.trial(number)
     outcome = context.session.outcome(trial, came)
     trial, outcome = narrowed(context, clause, tier, trial, outcome)
     found = wrongness(context, trial, outcome)
@@ -240,7 +240,7 @@ def _refused(
     """Return the result of a clause of which some calls were refused."""
     number, came = refused[0]
     assert came.error is not None
-    trial = trial_of(block.op, block.decoded()[number], facts[number])
+    trial = block.trial(number)
     for place, _ in refused:
         context.refused.add(frozenset(facts[place].features))
     parts = [f"{error_line(came.error)}, for {trial.case}"]
@@ -285,7 +285,7 @@ def _conduct(context: Context) -> dict[str, Result]:
     """Return the results of ``pure``, ``repeat`` and ``device`` by clause, judged together and once."""
     if not context.conduct:
         block = block_for(context, "conduct", "scope")
-        trial = trial_of(block.op, block.decoded()[0], block.facts()[0])
+        trial = block.trial(0)
         came = next(iter(list(asked(context, "conduct", block))))
         context.conduct = judge_conduct(context, trial, came)
     return context.conduct
@@ -299,7 +299,7 @@ def _invalid(context: Context, clause: str, constraint: str) -> Result:
     block = context.sheets.block(context.scene, clause, "scope")
     if block.not_run:
         return context.not_run(clause, "scope", block.not_run)
-    fact = block.facts()[0]
+    fact = block.facts[0]
     lacking = [d for d in fact.dtypes if d not in context.session.target.dtypes]
     if lacking:
         return context.not_run(clause, "scope", f"{context.session.framework} has no {lacking[0]}")
@@ -326,7 +326,7 @@ def _law(context: Context, clause: str, law: str) -> Result:
     block = block_for(context, clause, "scope")
     if block.not_run or not block.count:
         return context.not_run(clause, "scope", block.not_run or "no call can show it")
-    if all(f.law is None for f in block.facts()):
+    if all(f.law is None for f in block.facts):
         return _told_of_law(context, judge_block(context, clause, "scope", block, refusable=context.bare), others)
     for number, trial in enumerate(block.trials()):
         trial, outcome = laws.evaluate(context.session, trial)

@@ -9,8 +9,8 @@ from einspec.conformance.judge.context import Context, error_line
 from einspec.conformance.judge.replay import NotReplayableError, rebuild
 from einspec.conformance.judge.verdict import Result, Verdict
 from einspec.conformance.judge.wrongness import wrongness
-from einspec.conformance.targets.load.load.load.declared import Known
-from einspec.conformance.targets.load.load.load.process import LostError
+from einspec.conformance.targets.declared import Known
+from einspec.conformance.targets.process import LostError
 
 NOT_REPLAYED = "could not be replayed"
 """What the reason of a result says where the stored witness of a known failure is of no use any more."""

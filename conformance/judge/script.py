@@ -12,8 +12,8 @@ from einspec.card import Op, load
 from einspec.conformance.judge.context import Context
 from einspec.conformance.judge.literals import LITERAL_LIMIT, NARROW, literal
 from einspec.conformance.protocol import Call, parameters
-from einspec.conformance.targets.load.load.load.session import Session
-from einspec.conformance.targets.load.load.load.spelling import arguments, in_order
+from einspec.conformance.targets.session import Session
+from einspec.conformance.targets.spelling import arguments, in_order
 from einspec.conformance.trial import Trial
 
 Array = np.ndarray[Any, Any]

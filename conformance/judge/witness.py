@@ -187,7 +187,7 @@ def witness_of_invalid(context: Context, constraint: str, came: Came) -> tuple[s
         "expected": {"error": call.problem},
         "got": {"result": f"shape {got}"},
         "difference": problem,
-        "script": script_of_invalid(context.session, context.op.name, block.decoded()[0]),
+        "script": script_of_invalid(context.session, context.op.name, block.decoded[0]),
     }
     return problem, data
 

@@ -20,7 +20,7 @@ from einspec.conformance.judge.judge import Context
 from einspec.conformance.judge.session import Session, Trial
 from einspec.conformance.mutation.mutants import Mutant, as_function, evaluated
 from einspec.conformance.mutation.proof import proof
-from einspec.conformance.targets.load.load.load.load import Target
+from einspec.conformance.targets import Target
 from einspec.impls import numpy as adapter
 from einspec.language.linear import EXACT
 from einspec.semantics.traits import traits_of

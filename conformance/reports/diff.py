@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from einspec.conformance.judge.judge import Result
+from einspec.conformance.judge.verdict import Result
 from einspec.conformance.reports.report import Report
 
 RANK = {"holds": 2, "refused": 1, "known": 0, "unsupported": 0, "not run": 0, "wrong": -1, "errored": -1}

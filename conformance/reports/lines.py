@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from einspec.conformance.judge.judge import Result
+from einspec.conformance.judge.verdict import Result
 from einspec.conformance.tiers import OPT_IN, TIERS
 
 SCHEMA_VERSION = 1

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from einspec.conformance.commands import UsageError
-from einspec.conformance.judge.judge import Result
+from einspec.conformance.judge.verdict import Result
 from einspec.conformance.reports.lines import Backend
 from einspec.conformance.reports.report import Report, read
 from einspec.conformance.run.request import Request

@@ -15,7 +15,7 @@ import msgspec
 
 from einspec.card import paths
 from einspec.conformance.commands import UsageError
-from einspec.conformance.judge.judge import Result
+from einspec.conformance.judge.verdict import Result
 from einspec.conformance.reports.lines import CLAUSE, SCHEMA_VERSION, Backend, Footer, Header
 from einspec.conformance.run.request import Request
 from einspec.conformance.run.run import Run, asked_at

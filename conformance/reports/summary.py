@@ -11,7 +11,7 @@ from typing import Any
 
 import einspec
 from einspec.card import paths
-from einspec.conformance.judge.judge import Result
+from einspec.conformance.judge.verdict import Result
 from einspec.conformance.reports.merge import FAILING, Disagreement, Merged
 
 WORDS = {

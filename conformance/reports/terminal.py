@@ -12,9 +12,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from einspec.card import paths
-from einspec.conformance.judge.judge import Result
 from einspec.conformance.judge.known import NOT_REPLAYED
+from einspec.conformance.judge.verdict import Result
 from einspec.conformance.judge.witness import rows
+from einspec.conformance.run.events import Began, Described, Event, Finished, Judged
 from einspec.conformance.run.run import Run, total_ops
 
 MARKS = {
@@ -38,17 +39,23 @@ class Watcher:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         self.progress = Progress(*columns, console=console, transient=True, disable=not visible)
         self.task = self.progress.add_task("judging", total=None)
-        self.backends: list[dict[str, Any]] = []
+        self.backends: dict[str, dict[str, Any]] = {}
+        self.failed = False
 
-    def __call__(self, kind: str, data: Any) -> None:
-        """Take one message of a run."""
-        if kind == "backend":
-            self.backends.append(data)
-            self.progress.update(self.task, total=total_ops(self.backends))
-        elif kind == "unit":
-            self.progress.update(self.task, description=f"{data.backend}: {data.op}")
-        elif kind == "finished":
-            self.progress.advance(self.task)
+    def __call__(self, event: Event) -> None:
+        """Take what happens in a run; the first failure of all is shown at once."""
+        match event:
+            case Described(backend):
+                self.backends[backend["name"]] = backend
+                self.progress.update(self.task, total=total_ops(self.backends.values()))
+            case Began(backend, op):
+                self.progress.update(self.task, description=f"{backend}: {op}")
+            case Finished():
+                self.progress.advance(self.task)
+            case Judged(result) if result.verdict.fails and not self.failed:
+                self.failed = True
+                text = f"{result.verdict.upper()} {result.clause} · {result.backend}: {result.reason}"
+                self.progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def show_run(run: Run, console: Console) -> None:

@@ -17,6 +17,7 @@ from einspec.conformance.commands import UsageError
 from einspec.conformance.output import STDOUT
 from einspec.conformance.reports.lines import SCHEMA_VERSION
 from einspec.conformance.reports.report import SURROGATE, encoded
+from einspec.conformance.run.events import Described, Event, Judged
 from einspec.conformance.run.request import Request
 from einspec.conformance.run.run import Run
 
@@ -67,19 +68,20 @@ class Writer:
             with contextlib.suppress(OSError):
                 self.file.close()
 
-    def __call__(self, kind: str, data: Any) -> None:
-        """Take one message of a run, and write what belongs in a report at once."""
-        if kind == "backend":
-            self._put({"kind": "backend", **data})
-        elif kind == "result":
-            self._put({"kind": "result", **data.as_dict()})
+    def __call__(self, event: Event) -> None:
+        """Take what happens in a run, and write what belongs in a report at once."""
+        match event:
+            case Described(backend):
+                self._put({"kind": "backend", **backend})
+            case Judged(result):
+                self._put({"kind": "result", **result.as_dict()})
 
     def close(self, run: Run) -> None:
         """Write what the run says only at its end: results that need all backends, and the footer."""
         for backend in run.backends.values():
-            self("backend", backend)
+            self(Described(backend))
         for result in run.results:
-            self("result", result)
+            self(Judged(result))
         self._put(
             {
                 "kind": "footer",

@@ -17,7 +17,7 @@ from einspec.conformance.run.events import Event, Idle, Problem
 from einspec.conformance.run.pool import undisturbed
 from einspec.conformance.run.request import Request
 from einspec.conformance.run.worker import work
-from einspec.conformance.targets.load.load.load.names import is_file
+from einspec.conformance.targets.names import is_file
 from einspec.conformance.tiers import OPT_IN
 
 GIB = 1 << 30

@@ -10,8 +10,9 @@ from typing import Any
 
 from einspec.card import paths
 from einspec.conformance.checks.agreement import agreements
-from einspec.conformance.judge.judge import Result
-from einspec.conformance.run.processes import messages
+from einspec.conformance.judge.verdict import Result, Verdict
+from einspec.conformance.run.events import Described, Event, Judged, Printed, Problem, Sample
+from einspec.conformance.run.processes import happenings
 from einspec.conformance.run.request import Request
 
 
@@ -41,49 +42,57 @@ class Run:
     @property
     def passed(self) -> bool:
         """Whether everything that was asked for was judged and holds."""
-        failing = {"wrong", "errored"} | ({"refused"} if self.request.strict else set())
-        judged = {r.backend for r in self.results if r.instances and r.verdict == "holds"}
+        strict = self.request.strict
+        judged = {r.backend for r in self.results if r.instances and r.verdict is Verdict.HOLDS}
         return (
             self.complete
             and not self.problems
-            and not any(r.verdict in failing for r in self.results)
+            and not any(r.verdict.fails or (strict and r.verdict is Verdict.REFUSED) for r in self.results)
             and bool(self.backends)
             and judged >= set(self.backends)
         )
 
 
-def check(request: Request, listen: Callable[[str, Any], object] = lambda kind, data: None) -> Run:
+def check(request: Request, listen: Callable[[Event], object] = lambda event: None) -> Run:
     """Judge what is asked for and return the run.
 
     Args:
         request: what is asked for.
-        listen: told what happens: ``backend`` (a description), ``unit`` (about to be judged), ``result``, ``finished`` (an op).
+        listen: told what happens while it goes on.
     """
     run, started = Run(request), time.perf_counter()
-    samples: dict[str, dict[str, Any]] = {}
+    samples: dict[str, dict[str, Sample]] = {}
+    order = {op: i for i, op in enumerate(paths())}
     try:
-        for kind, data in messages(request):
-            if kind == "backend":
-                known = run.backends.setdefault(data["name"], data)
-                known["ops"] = sorted({*known["ops"], *data["ops"]}, key=list(paths()).index)
-            elif kind == "result":
-                run.results.append(data)
-            elif kind == "problem":
-                run.problems += [data] if data not in run.problems else []  # several processes may say the same
-            elif kind == "printed":
-                run.notes.append("{backend} printed {bytes:,} bytes while {op} was judged: {text!r}".format_map(data))
-            elif kind == "sample":
-                samples.setdefault(data["op"], {})[data["backend"]] = data
-            listen(kind, data)
+        for event in happenings(request):
+            _take(run, event, samples)
+            listen(event)
         run.backends = dict(sorted(run.backends.items(), key=lambda item: asked_at(request, item[0])))
-        run.results.sort(key=lambda r: (list(run.backends).index(r.backend), r.device, list(paths()).index(r.op)))
-        run.results += agreements(samples)
+        names = {name: i for i, name in enumerate(run.backends)}
+        run.results.sort(key=lambda r: (names[r.backend], r.device, order[r.op]))
+        run.results += agreements(dict(sorted(samples.items(), key=lambda item: order[item[0]])))
         run.problems += [*_missing(run), *_stale(run)]
         run.complete = True
     except KeyboardInterrupt:
         run.problems.append("interrupted: the results so far are kept")
     run.seconds = round(time.perf_counter() - started, 2)
     return run
+
+
+def _take(run: Run, event: Event, samples: dict[str, dict[str, Sample]]) -> None:
+    """Add what has happened to a run; what several processes say the same of is said once."""
+    match event:
+        case Described(backend):
+            known = run.backends.setdefault(backend["name"], backend)
+            known["ops"] = sorted({*known["ops"], *backend["ops"]}, key=list(paths()).index)
+        case Judged(result):
+            run.results.append(result)
+        case Problem(text):
+            run.problems += [text] if text not in run.problems else []
+        case Printed(backend, op, size, text):
+            run.notes.append(f"{backend} printed {size:,} bytes while {op} was judged: {text!r}")
+        case Sample():
+            samples.setdefault(event.op, {})[event.backend] = event
 
 
 def asked_at(request: Request, backend: str) -> int:

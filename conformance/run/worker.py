@@ -35,10 +35,10 @@ from einspec.conformance.run.events import (
 )
 from einspec.conformance.run.request import Request, cache_directory
 from einspec.conformance.run.sheets import store
-from einspec.conformance.targets.load.load.load.declared import DeclarationError, Known, read_known
-from einspec.conformance.targets.load.load.load.names import TargetError
-from einspec.conformance.targets.load.load.load.process import Limits, LostError
-from einspec.conformance.targets.load.load.load.session import Host, Session
+from einspec.conformance.targets.declared import DeclarationError, Known, read_known
+from einspec.conformance.targets.names import TargetError
+from einspec.conformance.targets.process import Limits, LostError
+from einspec.conformance.targets.session import Host, Session
 
 MOST_LOST, MOST_LATE = 20, 3
 """How many processes an op may cost on a device, and how many times the whole of --timeout, before the rest is left out."""

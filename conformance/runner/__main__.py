@@ -32,7 +32,7 @@ from einspec.conformance.runner.independence import Watch
 from einspec.conformance.runner.loading import Candidate, Module, adapter_of, works_on
 from einspec.conformance.runner.state import changes, process_state, restore
 from einspec.conformance.runner.ways import Calls, whole
-from einspec.conformance.targets.load.load.load.names import TargetError
+from einspec.conformance.targets.names import TargetError
 
 FLUSH = 1 << 16
 """Bytes of results after which these are said, so that they are judged while the next are made."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from einspec.card import Op
 from einspec.conformance.protocol import Slot
-from einspec.conformance.targets.load.load.load.spelling import arguments, in_order
+from einspec.conformance.targets.spelling import arguments, in_order
 
 POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 

@@ -18,8 +18,8 @@ from typing import Any
 from einspec.card import Op, aliases, load, paths
 from einspec.conformance.protocol import Function, Target
 from einspec.conformance.runner import calling
-from einspec.conformance.targets.load.load.load.declared import DeclarationError, read_unsupported
-from einspec.conformance.targets.load.load.load.names import FRAMEWORKS, TargetError, is_file, known_backends
+from einspec.conformance.targets.declared import DeclarationError, read_unsupported
+from einspec.conformance.targets.names import FRAMEWORKS, TargetError, is_file, known_backends
 from einspec.dtypes import ALL
 
 ADAPTER = ("devices", "asarray", "to_numpy", "dtypes")

@@ -11,7 +11,7 @@ from pathlib import Path
 from einspec.conformance import output
 from einspec.conformance.commands import UsageError
 from einspec.conformance.scaffold import filled, occupied, write
-from einspec.conformance.targets.load.load.load.load import FRAMEWORKS, known_backends
+from einspec.conformance.targets import FRAMEWORKS, known_backends
 
 NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 COMMON = ("asarray", "device_of", "devices", "dtypes", "framework", "is_array", "known_devices", "to_numpy")

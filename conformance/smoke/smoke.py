@@ -17,7 +17,7 @@ from types import ModuleType
 from einspec.conformance.commands import UsageError
 from einspec.conformance.smoke.bench import Bench, Finding, told
 from einspec.conformance.smoke.soundness import CHECKS, ESSENTIAL
-from einspec.conformance.targets.load.load.load.load import ADAPTER, TargetError, find, known_backends
+from einspec.conformance.targets import ADAPTER, TargetError, find, known_backends
 
 STARTING, ENDING = 30.0, 5.0
 """How many seconds the process itself may take to begin and to end, which is not the adapter's time."""

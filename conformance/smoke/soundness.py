@@ -23,14 +23,14 @@ from einspec.conformance.smoke.offered import (
     check_state,
     check_transforms,
 )
-from einspec.conformance.targets.load.load.load.declared import (
+from einspec.conformance.targets import ADAPTER
+from einspec.conformance.targets.declared import (
     DeclarationError,
     never_tried,
     read_known,
     read_unsupported,
     unknown_devices,
 )
-from einspec.conformance.targets.load.load.load.load import ADAPTER
 from einspec.dtypes import ALL, numpy_dtype
 
 SHAPES = ((), (1,), (0,), (2, 0, 3), (2, 3, 4))

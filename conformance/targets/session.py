@@ -14,9 +14,9 @@ from einspec.calls.space import Case
 from einspec.card import Op, load
 from einspec.conformance import protocol
 from einspec.conformance.protocol import Call, Input, Raised, Settled, Target, Try, tensor
-from einspec.conformance.targets.load.load.load.declared import Known, Unsupported, read_known, read_unsupported
-from einspec.conformance.targets.load.load.load.names import TargetError
-from einspec.conformance.targets.load.load.load.process import Limits, LostError, RunnerProcess
+from einspec.conformance.targets.declared import Known, Unsupported, read_known, read_unsupported
+from einspec.conformance.targets.names import TargetError
+from einspec.conformance.targets.process import Limits, LostError, RunnerProcess
 from einspec.conformance.trial import Outcome, Trial, WrongKindError, unpacked
 from einspec.dtypes import FLOAT8, USUAL
 
@@ -166,17 +166,35 @@ class Session:
         """
         assert self.host is not None
         process = self.host.process
+        came = process.outcomes(process.ask(self.target.name, self.device, op, calls, careful))
+        settled = False
         try:
-            for outcome in process.outcomes(process.ask(self.target.name, self.device, op, calls, careful)):
+            for outcome in came:
                 if isinstance(outcome, Settled):
+                    settled = True
                     self._settle(op, outcome)
                     return
                 if outcome.eager:
                     self.not_traceable.add(op)
                 yield outcome
         except LostError:
+            settled = True
             self.host.forget()
             raise
+        finally:
+            if not settled:
+                self._drain(op, came)
+
+    def _drain(self, op: str, came: Iterator[protocol.Outcome | Settled]) -> None:
+        """Take what still comes of calls that nobody looks at any more."""
+        assert self.host is not None
+        self.stop()
+        try:
+            for outcome in came:
+                if isinstance(outcome, Settled):
+                    self._settle(op, outcome)
+        except LostError:
+            self.host.forget()
 
     def _settle(self, op: str, settled: Settled) -> None:
         self.changes += settled.changes

@@ -14,9 +14,9 @@ from einspec.calls.invalid import InvalidCall, invalid_calls
 from einspec.card import Form, Op, load
 from einspec.conformance.checks.typed import dtype_clauses
 from einspec.conformance.run.pool import side_by_side
-from einspec.conformance.targets.load import USUAL
 from einspec.conformance.vectors.vectors import Vector, plain, vectors
 from einspec.constraints import constraints
+from einspec.dtypes import USUAL
 from einspec.semantics.traits import traits_of
 
 FORMAT = 1

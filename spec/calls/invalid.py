@@ -11,9 +11,8 @@ from einspec.calls import cases
 from einspec.calls.beside import Shape, other_params, other_shapes, varied
 from einspec.calls.space import Case, spaces
 from einspec.card import Form, Op
-from einspec.conformance.targets.load import USUAL
 from einspec.constraints import constraints
-from einspec.dtypes import ALL, GROUPS
+from einspec.dtypes import ALL, GROUPS, USUAL
 from einspec.errors import CallError
 from einspec.solve import TensorSpec, solve
 

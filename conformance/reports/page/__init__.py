@@ -16,7 +16,7 @@ from typing import Any
 
 import einspec
 from einspec.card import load, paths
-from einspec.conformance.judge.judge import VERDICTS, Result
+from einspec.conformance.judge.verdict import Result, Verdict
 from einspec.conformance.judge.witness import rows
 from einspec.conformance.reports.merge import Column, Merged
 from einspec.conformance.reports.summary import counted, sentence
@@ -81,7 +81,7 @@ def data(run: Merged) -> dict[str, Any]:
             numbers = (
                 table(r.clause.partition("/")[2]),
                 tiers[r.tier],
-                VERDICTS.index(r.verdict),
+                list(Verdict).index(r.verdict),
                 r.instances,
                 table(r.reason),
             )
@@ -105,7 +105,7 @@ def data(run: Merged) -> dict[str, Any]:
     return {
         "einspec": einspec.__version__,
         "passed": run.passed,
-        "verdicts": list(VERDICTS),
+        "verdicts": list(Verdict),
         "tiers": list(tiers),
         "dtypes": list(ALL),
         "ops": [_op(op) for op in names],
@@ -157,7 +157,7 @@ def _reports(run: Merged) -> Iterator[dict[str, Any]]:
 
 def _disagreements(run: Merged) -> Iterator[dict[str, Any]]:
     for found in run.disagreements:
-        sides = [[run.columns.index(column), VERDICTS.index(verdict), reason] for column, verdict, reason in found.sides]
+        sides = [[run.columns.index(column), list(Verdict).index(Verdict(verdict)), reason] for column, verdict, reason in found.sides]
         yield {"backend": found.backend, "device": found.device, "clauses": found.clauses, "sides": sides}
 
 
