@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,11 @@ AT_ONCE = 256
 class Host:
     """The process of a name, begun again where it was lost."""
 
-    def __init__(self, name: str, limits: Limits, cache: str = "") -> None:
+    def __init__(
+        self, name: str, limits: Limits, cache: str = "", functions: Mapping[str, str] | None = None
+    ) -> None:
         self.name, self.limits, self.cache = name, limits, cache
+        self.functions = dict(functions or {})
         self.frameworks: dict[str, str] = {}
         self.running: RunnerProcess | None = None
         self.targets: tuple[Target, ...] = ()
@@ -55,10 +58,27 @@ class Host:
     def _load(self) -> protocol.Loaded:
         assert self.running is not None
         try:
-            return self.running.load(self.frameworks)
+            return self.running.load(self.frameworks, self.functions)
         except LostError:
             self.forget()
             raise
+
+    def choose(self, functions: Mapping[str, str]) -> tuple[Target, ...]:
+        """Return what the name stands for where functions of these names stand for ops, imported once.
+
+        Raises:
+            TargetError: there is no such function.
+        """
+        self.functions, self.frameworks = dict(functions), {}
+        try:
+            if self.running is not None:
+                loaded = self._load()
+                if loaded.problem:
+                    raise TargetError(loaded.problem)
+                self.targets = loaded.targets
+        except LostError:
+            self.forget()
+        return self.open()
 
     def open(self) -> tuple[Target, ...]:
         """Return what the name stands for; a file whose functions work on several frameworks gives one each.

@@ -32,13 +32,12 @@ def by_a_pattern(x, groups):
 
 
 class _Mean(torch.nn.Module):
-    """global_avg_pool: a module that is called."""
-
     def forward(self, x):
         return torch.nn.functional.adaptive_avg_pool2d(x, 1).flatten(1)
 
 
 a_module = _Mean()
+a_module.__doc__ = "global_avg_pool: a module that is called."
 
 last_two = functools.partial(torch.transpose, dim0=-2, dim1=-1)
 last_two.__doc__ = "matrix_transpose: a builtin with arguments bound ahead."
