@@ -271,14 +271,20 @@ def _result_dtype(context: Context) -> Result:
         _conduct(context)
     if not context.dtypes:
         return context.result("result.dtype", "scope", Verdict.HOLDS, 1)
-    text, (trial, outcome, name) = next(iter(context.dtypes.items()))
-    want = trial.expected[name].dtype_name
-    habit = want.startswith(("int", "uint")) and outcome.outputs[name].dtype.kind in "iu"
-    if context.bare and not context.policy.strict and habit:
+    found = sorted(context.dtypes.items(), key=lambda item: _is_habit(*item[1]))
+    text, (trial, outcome, name) = found[0]
+    if context.bare and not context.policy.strict and _is_habit(trial, outcome, name):
         reason = f"{text}: a framework's habit that a file may have; the values are judged whatever integer holds them"
         return context.result("result.dtype", "scope", Verdict.REFUSED, 1, reason)
     data = witness(context, "result.dtype", trial, outcome, (name, Difference(f"dtype {text.partition(': ')[2]}")))
     return context.result("result.dtype", "scope", Verdict.WRONG, 1, text, data)
+
+
+def _is_habit(trial: Trial, outcome: Outcome, name: str) -> bool:
+    """Whether an output is of another integer dtype than the one that the card fixes: not than that of an input."""
+    fixed = not trial.case.form.dtype.get(name, "").startswith("same as")
+    numbers = trial.expected[name].dtype_name.startswith(("int", "uint"))
+    return fixed and numbers and outcome.outputs[name].dtype.kind in "iu"
 
 
 def _conduct(context: Context) -> dict[str, Result]:

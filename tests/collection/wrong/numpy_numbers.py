@@ -28,7 +28,7 @@ def conjugated(x):
 
 
 def half_becomes_single(x, groups):
-    """channel_shuffle/dtype.float16: the result of one dtype is of another.
+    """channel_shuffle/result.dtype: the result of one dtype is of another.
 
     Constructed.
     """

@@ -108,7 +108,7 @@ def one_more_than_fits(index, position, capacity):
 
 
 def promoted_by_none(index, position, capacity):
-    """drop/index.uint8: indices become wider because -1 does not fit.
+    """drop/result.dtype: indices become wider because -1 does not fit.
 
     Constructed.
     """
