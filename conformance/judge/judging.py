@@ -113,12 +113,16 @@ def _judged(context: Context, clause: str, tier: str) -> Iterator[Result]:
         yield _drawn_afresh(context, clause)
     else:
         block = block_for(context, clause, tier)
-        yield judge_block(context, clause, tier, block, refusable=_refusable(context, kind))
+        yield judge_block(context, clause, tier, block, refusable=_refusable(context, clause))
 
 
-def _refusable(context: Context, kind: str) -> bool:
-    """Whether an exception in a clause of a kind is a refusal: of what files need not offer."""
-    return context.bare and kind in ("grad", "grad64", "transform", "layout")
+def _refusable(context: Context, clause: str) -> bool:
+    """Whether an exception in a clause is a refusal: of what files need not offer.
+
+    That includes arrays that run backwards, which some libraries do not have; what raises for other memory writes
+    to its input, or reads it as if it were in order.
+    """
+    return context.bare and (clause == "layout.reversed" or clause.startswith(("grad.", "grad64.", "transform.")))
 
 
 def unavailable(context: Context, kind: str, detail: str) -> str:
