@@ -131,7 +131,7 @@ def unavailable(context: Context, kind: str, detail: str) -> str:
     if kind in ("dtype", "index"):
         if detail not in target.dtypes:
             return f"{target.framework} has no {detail}"
-        if not session.holds_dtype(detail, context.policy.strict):
+        if not session.holds_dtype(context.op.name, detail, context.policy.strict):
             return "NumPy has this dtype from ml_dtypes only; --strict asks for it"
     if kind in ("grad", "grad64") and "vjp" not in target.transforms:
         return f"{target.framework} has no gradients"
@@ -158,7 +158,7 @@ def block_for(context: Context, clause: str, tier: str) -> Block:
     held = [
         i
         for i, fact in enumerate(block.facts)
-        if all(context.session.holds_dtype(d, strict) for d in fact.dtypes)
+        if all(context.session.holds_dtype(context.op.name, d, strict) for d in fact.dtypes)
     ]
     return block.only(held)
 
@@ -408,7 +408,7 @@ class _Fresh:
         """
         trial, count = example
         context, strict = self.context, self.context.policy.strict
-        if not all(context.session.holds_dtype(d, strict) for d in trial.dtypes):
+        if not all(context.session.holds_dtype(context.op.name, d, strict) for d in trial.dtypes):
             return
         for part in split(Asked([trial]))[self.clause].trials:
             outcome = context.session.one(part)

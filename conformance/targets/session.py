@@ -173,10 +173,13 @@ class Session:
         entry = next((u for u in self.unsupported if u.covers(op, clause, self.device)), None)
         return f"{entry.reason} {entry.url}".strip() if entry else ""
 
-    def holds_dtype(self, dtype: str, strict: bool) -> bool:
-        """Whether the target holds a dtype; a bare NumPy file need not know those of ml_dtypes."""
+    def holds_dtype(self, op: str, dtype: str, strict: bool) -> bool:
+        """Whether the target holds a dtype, and does not say that an op has it not.
+
+        A bare NumPy file need not know those of ml_dtypes.
+        """
         foreign = self.bare and not strict and self.framework == "numpy" and dtype in EXTENSION
-        return dtype in self.target.dtypes and not foreign
+        return dtype in self.target.dtypes and not foreign and not self.excuse(op, f"dtype.{dtype}")
 
     def stream(self, op: str, calls: bytes, careful: bool = False) -> Iterator[protocol.Outcome]:
         """Yield what comes of calls of an op, in order; what they have changed is noted in the end.
