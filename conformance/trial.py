@@ -10,7 +10,7 @@ import numpy as np
 
 from einspec.answers.rules import Difference, Expected, difference
 from einspec.calls.space import Case
-from einspec.conformance.protocol import PLAIN, Call, Input, Item, Raised, Way, tensor
+from einspec.conformance.protocol import PLAIN, Call, Input, Item, Raised, Way, given_tensor
 from einspec.dtypes import ALL, USUAL, numpy_dtype
 from einspec.solve import TensorSpec
 
@@ -78,8 +78,8 @@ class Trial:
 
 def _input(spec: TensorSpec, array: Array) -> Input:
     if spec.listed:
-        return Input(spec.name, tuple(tensor(np.asarray(part)) for part in array), True)
-    return Input(spec.name, (tensor(np.asarray(array)),))
+        return Input(spec.name, tuple(given_tensor(np.asarray(part)) for part in array), True)
+    return Input(spec.name, (given_tensor(np.asarray(array)),))
 
 
 def arrays_of(inputs: Sequence[Input], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:

@@ -180,6 +180,7 @@ def judge_block(context: Context, clause: str, tier: str, block: Block, refusabl
         return context.not_run(clause, tier, block.not_run or "no call can show it")
     facts = block.facts
     refused: list[tuple[int, Came]] = []
+    opening: tuple[int, Came] | None = None
     failed: tuple[int, Came] | None = None
     for number, came in enumerate(asked(context, clause, block)):
         if failed is not None:
@@ -189,10 +190,14 @@ def judge_block(context: Context, clause: str, tier: str, block: Block, refusabl
         if came.error is not None and (refusable or context.may_refuse(features, fact.unusual, came.error)):
             refused.append((number, came))
         elif came.error is not None or not _right(context, block, number, fact, came):
+            if number == 0 and (clause, tier) == ("def", "scope"):
+                opening = number, came  # a smaller one may show it as well
+                continue
             failed = number, came
             context.session.stop()
         elif not fact.unusual:
             context.accepted.add(features)
+    failed = failed or opening
     if failed is None and not refusable:
         failed = next((r for r in refused if not _founded(context, facts[r[0]], r[1])), None)
     if failed is not None:

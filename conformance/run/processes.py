@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
@@ -52,8 +53,11 @@ class Member:
 
     def end(self) -> None:
         """End it, and the candidate that it runs."""
+        if not self.op:
+            with contextlib.suppress(OSError):
+                self.jobs.send_bytes(b"")
+            self.process.join(ENDING)
         self.jobs.close()
-        self.process.join(ENDING if not self.op else 0)
         if self.process.is_alive():
             self.process.terminate()
             self.process.join(ENDING)

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 from einspec.card import load
 from einspec.conformance import protocol
+from einspec.conformance.confine import confine_candidate
 from einspec.conformance.protocol import (
     LENGTH,
     Ask,
@@ -80,7 +81,8 @@ class Runner:
             sys.path[:] = request.path or sys.path
             with Path(request.progress).open("r+b") as file:
                 self.progress = mmap.mmap(file.fileno(), 16)
-            self.watch.start()
+            confine_candidate()
+            self.watch.start(request.cache)
         try:
             self.module = self.module or Module(request.name)
             unsettled = {op: self.module.frameworks(op) for op in self.module.functions}

@@ -22,7 +22,7 @@ from einspec.conformance.protocol import (
 )
 from einspec.conformance.runner.calling import LackingError, bound
 from einspec.conformance.runner.loading import Candidate
-from einspec.dtypes import numpy_dtype
+from einspec.dtypes import ALL, numpy_dtype
 
 Array = np.ndarray[Any, Any]
 CHUNK = 64
@@ -297,9 +297,7 @@ class Calls:
         if is_array is not None and not is_array(value):
             return Item("other", text=type(value).__name__)
         array = np.asarray(self.adapter.to_numpy(value))
-        if array.dtype.hasobject:
-            return Item("other", text=f"array of {array.dtype.name}")
-        return Item("array", tensor(array))
+        return packed(array)
 
     def picked(self, result: Any, at: tuple[tuple[bytes, ...], ...]) -> Item:
         """Return the elements of outputs at some coordinates, of each that is looked at anywhere."""
@@ -327,9 +325,9 @@ class Calls:
             for i, some in enumerate(picks):
                 values[index[0] == i] = some
             shapes = [list(p.shape) for p in part]
-            return Item("array", tensor(values), text=repr(shapes))
+            return Item("array", packed(values).tensor, text=repr(shapes))
         values = self._elements(part, index)
-        return Item("array", tensor(values), text=repr(list(part.shape)))
+        return Item("array", packed(values).tensor, text=repr(list(part.shape)))
 
     def _elements(self, part: Any, index: tuple[Array, ...]) -> Array:
         """Return some elements of an array, picked on its device where that spares a copy of the whole."""
@@ -343,11 +341,24 @@ class Calls:
         return np.asarray(np.asarray(self.adapter.to_numpy(part))[index])
 
 
+def packed(array: Array) -> Item:
+    """Return an array as data, its numbers in the order of bytes of this machine."""
+    if type(array) is not np.ndarray:
+        array = np.array(array, subok=False)
+    if array.dtype.hasobject or array.dtype.kind in "VMmUS" and array.dtype.name not in ALL:
+        return Item("other", text=f"array of {array.dtype.name}")
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    return Item("array", tensor(array))
+
+
 def whole(given: Tensor) -> Array:
     """Return the array of a tensor, writeable and of its own memory."""
     if given.recipe is not None:
         start, fine = given.recipe
         return Hashed(given.shape, numpy_dtype(given.dtype), start, fine).whole()
+    if given.ramp >= 0:
+        return given.array()
     return np.frombuffer(bytearray(given.data), numpy_dtype(given.dtype)).reshape(given.shape)
 
 
@@ -361,7 +372,7 @@ def raised(error: BaseException) -> Raised:
         text = str(error).strip()[:MOST_TEXT]
     except Exception:
         text = "(it cannot be shown)"
-    name = type(error).__name__
+    name = str(type(error).__name__)[:200]
     lower = f"{name} {text}".lower()
     return Raised(
         name,
