@@ -7,6 +7,3 @@ status: 0 passed, 1 failed, 2 wrong usage. What takes time to import is imported
 NAMES = ("check", "report", "diff", "known", "show", "ops", "schema", "vectors", "verify", "new", "smoke", "mutants")
 """The commands in the order in which the help lists them."""
 
-
-class UsageError(Exception):
-    """A command cannot do what it was asked; the message says what to do instead."""

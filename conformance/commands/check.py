@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from einspec.card import resolve
-from einspec.conformance.commands import UsageError
+from einspec.conformance.errors import UsageError
 from einspec.conformance.run.request import TIMEOUT, Request
 from einspec.conformance.tiers import OPT_IN, TIERS
 

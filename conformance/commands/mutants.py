@@ -11,7 +11,7 @@ import os
 import sys
 from pathlib import Path
 
-from einspec.conformance.commands import UsageError
+from einspec.conformance.errors import UsageError
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -9,8 +9,8 @@ import argparse
 from pathlib import Path
 
 from einspec.card import resolve
-from einspec.conformance.commands import UsageError
 from einspec.conformance.commands.vectors import needs_safetensors
+from einspec.conformance.errors import UsageError
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -20,9 +20,9 @@ from einspec.card import Form, Op, load
 from einspec.conformance.mutation.operators import Mistake, mistakes
 from einspec.dtypes import numpy_dtype
 from einspec.impls.checked import op as checked
+from einspec.language import text
 from einspec.language.formula import Equation, Read
 from einspec.language.linear import EXACT
-from einspec.pages import render
 from einspec.semantics import oracle
 from einspec.solve import TensorSpec, solve
 
@@ -120,7 +120,7 @@ def _spread(entries: list[Any], most: int) -> list[Any]:
 
 
 def _shown(equations: Sequence[Equation]) -> str:
-    return "\n".join(render.text(e) for e in equations)
+    return "\n".join(text.text(e) for e in equations)
 
 
 # What a mutant computes

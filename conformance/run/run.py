@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from einspec.card import paths
-from einspec.conformance.checks.agreement import agreements
 from einspec.conformance.judge.verdict import Result, Verdict
+from einspec.conformance.run.agreement import agreements
 from einspec.conformance.run.events import Described, Event, Judged, Printed, Problem, Sample
 from einspec.conformance.run.processes import happenings
 from einspec.conformance.run.request import Request

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from einspec.card import load, paths
-from einspec.conformance.checks.agreement import sample
 from einspec.conformance.clauses import units
 from einspec.conformance.judge.context import Context
 from einspec.conformance.judge.declarations import check_declared
@@ -23,6 +22,7 @@ from einspec.conformance.judge.judging import STOPS, judge_unit
 from einspec.conformance.judge.verdict import Result, Verdict
 from einspec.conformance.protocol import Target
 from einspec.conformance.run import events
+from einspec.conformance.run.agreement import sample
 from einspec.conformance.run.events import (
     Began,
     Described,

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from einspec.conformance import output
-from einspec.conformance.commands import UsageError
+from einspec.conformance.errors import UsageError
 from einspec.conformance.scaffold import filled, occupied, write
 from einspec.conformance.targets import FRAMEWORKS, known_backends
 

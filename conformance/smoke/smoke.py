@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from types import ModuleType
 
-from einspec.conformance.commands import UsageError
+from einspec.conformance.errors import UsageError
 from einspec.conformance.smoke.bench import Bench, Finding, told
 from einspec.conformance.smoke.soundness import CHECKS, ESSENTIAL
 from einspec.conformance.targets import ADAPTER, TargetError, find, known_backends

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from einspec.answers.rules import Expected, difference
-from einspec.conformance.commands import UsageError
+from einspec.conformance.errors import UsageError
 from einspec.conformance.judge.witness import expected_text, literal, where
 from einspec.conformance.reports.terminal import print_witness
 from einspec.conformance.vectors.folder import FORMAT, INDEX, RULES

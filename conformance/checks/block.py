@@ -15,6 +15,7 @@ from einspec.answers.rules import Expected, difference
 from einspec.calls.space import Case
 from einspec.card import load
 from einspec.conformance import protocol
+from einspec.conformance.checks.special import broken_promise
 from einspec.conformance.checks.trials import plain_trial
 from einspec.conformance.protocol import LONG, Call, Item, parameters
 from einspec.conformance.trial import Law, RelationKind, Trial, arrays_of
@@ -87,6 +88,8 @@ class Fact(msgspec.Struct, array_like=True, frozen=True):
     dtypes: tuple[str, ...] = ()
     relation: tuple[RelationKind, str] | None = None
     law: Law | None = None
+    breaks: str = ""
+    """The promise of the caller that it breaks."""
 
     def agrees(self, result: Item) -> bool:
         """Whether what came is what must come, as far as that is seen at a glance; false says nothing."""
@@ -180,6 +183,7 @@ def fact_of(trial: Trial) -> Fact:
         tuple(sorted(trial.dtypes)),
         trial.relation,
         trial.law,
+        broken_promise(trial),
     )
 
 
