@@ -97,6 +97,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE.jsonl|-",
         help="write a report as JSON Lines, while the run goes on; - prints it instead of the matrix",
     )
+    parser.add_argument(
+        "--explain-promises", action="store_true", help="print what a file and a backend must do, and judge nothing"
+    )
     parser.add_argument("--host", default="", metavar="LABEL", help="what the report is to call this machine")
 
 
@@ -134,6 +137,11 @@ def _shard(text: str) -> tuple[int, int]:
 
 def run(arguments: argparse.Namespace) -> int:
     """Judge, print the matrix and the failures."""
+    if arguments.explain_promises:
+        from einspec.conformance.judge.promises import table
+
+        print(table())
+        return 0
     from rich.console import Console
 
     from einspec.conformance import output

@@ -103,7 +103,7 @@ def sizes_text(trial: Trial) -> str:
     for name, param in case.op.card.params.items():
         targets = param.targets(name)
         for i, target in enumerate(targets if param.size and "(" not in param.size else ()):
-            tied[target] = f"{name}[{i}]" if len(targets) > 1 else name
+            tied[target] = f"{name}[{i}]" if param.several and len(targets) > 1 else name
     sizes = case.solution.sizes
     parts = [f"{axis} = {tied[axis]} = {sizes[axis]}" for axis in sizes if axis in tied]
     parts += [f"{axis} = {n}" for axis, n in sizes.items() if axis not in tied and "." not in axis]
