@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     found: dict[str, score.Score] = {}
     for part in score.scores(names, arguments.processes, arguments.vectors):
         found[part.op] = found[part.op].joined(part) if part.op in found else part
-        print(f"{part.op}: {len(part.fates)} mutants judged", file=sys.stderr)
+        print(f"{part.op}: {len(part.assessments)} mutants judged", file=sys.stderr)
     if not printing:
         print(score.table([found[name] for name in names]))
     if arguments.json:
