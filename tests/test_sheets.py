@@ -40,7 +40,7 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def verdicts(store: SheetStore) -> list[Verdict]:
-    """Return what becomes of the definition of the op, and then of a mutant, by what a store gives."""
+    """Return what becomes of the definition of the op, then of a mutant, by what a store gives."""
     wrong = next(m for m in mutants(OP) if m.operator == "order")
     found = []
     for session in (FormulaSession({}), FormulaSession({OP: wrong.function})):
@@ -51,7 +51,9 @@ def verdicts(store: SheetStore) -> list[Verdict]:
 
 def files(folder: Path) -> dict[str, bytes]:
     """Return what a folder holds below it, by path."""
-    return {str(f.relative_to(folder)): f.read_bytes() for f in sorted(folder.rglob("*")) if f.is_file()}
+    return {
+        str(f.relative_to(folder)): f.read_bytes() for f in sorted(folder.rglob("*")) if f.is_file()
+    }
 
 
 @pytest.fixture
@@ -60,7 +62,9 @@ def kept(tmp_path: Path) -> tuple[Path, list[Verdict]]:
     return tmp_path / "kept", verdicts(SheetStore(tmp_path / "kept"))
 
 
-def test_the_verdicts_are_those_of_the_definition_and_of_a_mutant(kept: tuple[Path, list[Verdict]]) -> None:
+def test_the_verdicts_are_those_of_the_definition_and_of_a_mutant(
+    kept: tuple[Path, list[Verdict]],
+) -> None:
     """Without a folder they are the same; what is kept is read again, and gives them too."""
     folder, found = kept
     count = len(found) // 2
@@ -106,7 +110,15 @@ def exchanged(path: Path) -> None:
         lambda path: path.write_bytes(path.read_bytes().replace(FORMAT, b"einspec sheet 0\n")),
         lambda path: path.unlink(),
     ],
-    ids=["a bit", "another key", "an end cut off", "a head alone", "nothing", "an old format", "gone"],
+    ids=[
+        "a bit",
+        "another key",
+        "an end cut off",
+        "a head alone",
+        "nothing",
+        "an old format",
+        "gone",
+    ],
 )
 def test_a_damaged_sheet_is_made_anew(damage: Damage, kept: tuple[Path, list[Verdict]]) -> None:
     """The verdicts stay, and the file is what it was."""
@@ -125,11 +137,13 @@ def test_a_sheet_of_other_contents_under_a_right_checksum_is_no_block(tmp_path: 
     data = pack(block, "def")
     assert unpack(data, "def") == block
     assert unpack(data, "empty") is None
-    assert unpack(pack({"op": OP}, "def"), "def") is None  # type: ignore[arg-type]  # that is the point
+    assert unpack(pack({"op": OP}, "def"), "def") is None  # type: ignore[arg-type]
 
 
-def test_a_folder_that_cannot_be_written_costs_nothing(kept: tuple[Path, list[Verdict]], tmp_path: Path) -> None:
-    """Below a file there can be no folder: as on a read-only disk the sheets are in memory alone."""
+def test_a_folder_that_cannot_be_written_costs_nothing(
+    kept: tuple[Path, list[Verdict]], tmp_path: Path
+) -> None:
+    """Below a file there is no folder: as on a read-only disk sheets are in memory alone."""
     (tmp_path / "file").write_text("no folder")
     store = SheetStore(tmp_path / "file" / "sheets")
     assert verdicts(store) == kept[1]
@@ -170,8 +184,11 @@ def test_a_full_disk_costs_nothing(
 
 def test_two_runs_at_once_make_the_same(tmp_path: Path) -> None:
     """Each writes whole files, and neither is in the way of the other."""
-    command = [sys.executable, "-m", "einspec.conformance.cli", "sheets", "build", OP, "--processes", "1"]
-    runs = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(2)]
+    command = [sys.executable, "-m", "einspec.conformance.cli"]
+    command += ["sheets", "build", OP, "--processes", "1"]
+    runs = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(2)
+    ]
     for run in runs:
         _, said = run.communicate(timeout=300)
         assert run.returncode == 0, said.decode()
@@ -191,9 +208,9 @@ def keys(profile: Any) -> Iterator[str]:
 
 
 def test_the_command_builds_shows_and_clears(capsys: pytest.CaptureFixture[str]) -> None:
-    """What is of another digest is stale; it goes alone where that is asked for, and an op alone where it is named."""
+    """What is of another digest is stale, and goes alone where that is asked for."""
     assert main(["sheets", "build", OP, "--processes", "1"]) == 0
-    assert f"blocks of 1 ops, " in capsys.readouterr().out
+    assert "blocks of 1 ops, " in capsys.readouterr().out
     folder = sheets.sheets_directory()
     (own,) = folder.iterdir()
     shutil.copytree(own, folder / f"{OP}-{'0' * 24}")
@@ -223,7 +240,9 @@ def test_the_command_builds_shows_and_clears(capsys: pytest.CaptureFixture[str])
         (["build", "swap_wh"], "did you mean"),
     ],
 )
-def test_what_cannot_be_done_says_so(given: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_done_says_so(
+    given: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Wrong usage ends with status 2 and a message that says what to do."""
     assert main(["sheets", *given]) == 2
     assert message in capsys.readouterr().err

@@ -1,7 +1,8 @@
 """The commands of ``einspec``, one module each: what it takes, and what it does.
 
-A module has a docstring whose first line is its help, ``arguments(parser)``, and ``run(arguments)``, which returns the exit
-status: 0 passed, 1 failed, 2 wrong usage. What takes time to import is imported inside ``run``.
+A module has a docstring whose first line is its help, ``arguments(parser)``, and
+``run(arguments)``, which returns the exit status: 0 passed, 1 failed, 2 wrong usage. What takes
+time to import is imported inside ``run``.
 """
 
 from __future__ import annotations

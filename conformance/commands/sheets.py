@@ -1,7 +1,8 @@
 """Show, make or remove the sheets: calls with their answers, which are kept between runs.
 
-A sheet that is not there, damaged or out of date is made anew whenever it is needed; nothing is lost without them but time.
-They are kept in the folder that EINSPEC_CACHE or XDG_CACHE_HOME names, and not at all where EINSPEC_SHEETS is off.
+A sheet that is not there, damaged or out of date is made anew whenever it is needed; nothing is
+lost without them but time. They are kept in the folder that EINSPEC_CACHE or XDG_CACHE_HOME names,
+and not at all where EINSPEC_SHEETS is off.
 """
 
 from __future__ import annotations
@@ -23,9 +24,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         default="show",
         help="list what is kept (when absent), make what is lacking, or remove it",
     )
-    parser.add_argument("ops", nargs="*", metavar="OP", help="only these ops, by name or alias; all when absent")
-    parser.add_argument("--stale", action="store_true", help="clear only what can no longer be used")
-    parser.add_argument("--processes", type=int, metavar="N", help="build side by side; as many as processors when absent")
+    parser.add_argument(
+        "ops", nargs="*", metavar="OP", help="only these ops, by name or alias; all when absent"
+    )
+    parser.add_argument(
+        "--stale", action="store_true", help="clear only what can no longer be used"
+    )
+    parser.add_argument(
+        "--processes",
+        type=int,
+        metavar="N",
+        help="build side by side; as many as processors when absent",
+    )
     add_shard(parser)
 
 
@@ -67,16 +77,18 @@ def _show(names: Sequence[str]) -> int:
 
 
 def _build(names: Sequence[str], processes: int | None) -> int:
-    """Make the sheets of ops side by side, those that take longest first, and print a line for each as it is done."""
+    """Make the sheets of ops side by side, and print a line for each as it is done."""
     from einspec.conformance.run.building import build_op
     from einspec.conformance.run.costs import costs
     from einspec.conformance.run.pool import side_by_side
     from einspec.conformance.run.sheets import sheets_directory, store
 
     if store().folder is None:
-        raise UsageError("EINSPEC_SHEETS is off, so that nothing is kept: set it to something else to build sheets")
+        raise UsageError("EINSPEC_SHEETS is off, so that nothing is kept: unset it to build sheets")
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ.setdefault(variable, "1")  # read when the processes start; they are side by side already
+        os.environ.setdefault(
+            variable, "1"
+        )  # read when the processes start; they are side by side already
     order = sorted(names, key=lambda name: -costs()[name])
     built = []
     for one in side_by_side(build_op, [(name,) for name in order], processes):
@@ -84,10 +96,12 @@ def _build(names: Sequence[str], processes: int | None) -> int:
         place = f"{len(built):>{len(str(len(names)))}} of {len(names)}"
         print(f"{place}  {one.op}  {one.blocks} blocks  {one.seconds:.1f} s", file=sys.stderr)
     lost = [one.op for one in built if not one.written]
-    size = sum(one.bytes for one in built)
-    print(f"{sum(one.blocks for one in built):,} blocks of {len(built)} ops, {size / 1e6:.2f} MB in {sheets_directory()}")
+    count, size = sum(one.blocks for one in built), sum(one.bytes for one in built)
+    folder = sheets_directory()
+    print(f"{count:,} blocks of {len(built)} ops, {size / 1e6:.2f} MB in {folder}")
     if lost:
-        print(f"einspec: {sheets_directory()} does not take what was made of {', '.join(sorted(lost))}", file=sys.stderr)
+        text = f"{folder} does not take what was made of {', '.join(sorted(lost))}"
+        print(f"einspec: {text}", file=sys.stderr)
     return 1 if lost else 0
 
 
@@ -98,7 +112,9 @@ def _clear(names: Sequence[str], stale_only: bool) -> int:
     folder = sheets_directory()
     freed = clear(folder, names, stale_only)
     print(f"{freed / 1e6:.2f} MB removed from {folder}")
-    left = [e for e in kept(folder) if (not names or e.op in names) and not (stale_only and e.current)]
+    left = [
+        e for e in kept(folder) if (not names or e.op in names) and not (stale_only and e.current)
+    ]
     for entry in left:
         print(f"einspec: what is kept of {entry.op} cannot be removed", file=sys.stderr)
     return 1 if left else 0

@@ -57,10 +57,11 @@ class Assessor:
     """The judge for the mutants of one form: what killed last is tried first."""
 
     def __init__(self, op: Op, form: Form, vectors: Iterable[Trial] | None = None) -> None:
-        """Take the golden vectors of the form, which then judge alone, or nothing: everything judges that ``check`` runs."""
+        """Take golden vectors, which then judge alone; else everything judges that ``check`` runs."""
         self.op, self.form, self.sheets = op, form, store()
         self.alone = vectors is not None
-        self.stages = stages(op, form, self.sheets) if vectors is None else {"vectors": Calls(vectors)}
+        golden = None if vectors is None else {"vectors": Calls(vectors)}
+        self.stages = golden or stages(op, form, self.sheets)
         big = (c for c in cases.big(op) if c.form is form)
         self.big = Calls(plain_trial(c, ordinary(c)) for c in big)
         self.proof = Made((c, a, evaluated(c, a, form.equations)) for c, a in proof(op, form))
@@ -68,7 +69,7 @@ class Assessor:
         """The clauses that killed beyond the first calls, each with its tier."""
 
     def assess(self, mutant: Mutant) -> Assessment:
-        """Judge one mutant: by the first calls; then, unless it is equal to the op there, by everything else."""
+        """Judge one mutant: by the first calls; then, if it is not equivalent, by all else."""
         session = session_of(self.op, mutant.function)
         by = next((name for name, calls in self.stages.items() if calls.kill(session, mutant)), "")
         count, differs = (0, "") if by else self.compared(mutant)
@@ -79,7 +80,7 @@ class Assessor:
         return Assessment(mutant.id, mutant.operator, mutant.formula, status, by, count, shown)
 
     def killer(self, session: Session) -> str:
-        """Return the tier and the kind of clause, beyond the first calls, that finds a function wrong, or nothing."""
+        """Return the tier and the kind of clause that finds a function wrong, or nothing."""
         context = self.context(session)
         for clause, tier in units(self.op, TIERS):
             asked = tier == "scope" and clause in (*OF_DEFINITION, "empty")
@@ -94,7 +95,7 @@ class Assessor:
         return Context(session, self.op, self.sheets, policy, shrinks=False)
 
     def compared(self, mutant: Mutant) -> tuple[int, str]:
-        """Return on how many calls a mutant gives what the definition gives, and the first on which it does not."""
+        """Return on how many calls a mutant is as the definition, and where it first is not."""
         count = 0
         for case, arrays, wants in self.proof:
             try:
@@ -117,7 +118,7 @@ class Assessor:
 
 
 def stages(op: Op, form: Form, sheets: SheetStore) -> dict[str, Calls]:
-    """Return the calls of a form in the tier ``scope`` by the kinds of their clauses, in the order in which they are tried."""
+    """Return the calls of a form in the tier ``scope`` by kind, in the order to try them."""
     return {
         "scope def": Calls(_asked(op, form, sheets, "def")),
         "scope values": Calls(t for clause in VALUES for t in _asked(op, form, sheets, clause)),
@@ -161,7 +162,9 @@ def _difference(
     return ""
 
 
-def _shown(name: str, want: Array, got: Array, at: Sequence[Any], arrays: Mapping[str, Array]) -> str:
+def _shown(
+    name: str, want: Array, got: Array, at: Sequence[Any], arrays: Mapping[str, Array]
+) -> str:
     place = tuple(int(i) for i in at)
     inputs = ", ".join(f"{k}={v.tolist()}" for k, v in arrays.items())
     return f"{name}{list(place)} is {got[place]} instead of {want[place]}, for {inputs}"[:600]

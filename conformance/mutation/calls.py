@@ -1,4 +1,4 @@
-"""Calls by which mutants are told from their op: made up when they are needed, those that killed before tried first."""
+"""Calls by which mutants are told from their op: those that killed before are tried first."""
 
 from __future__ import annotations
 
@@ -43,7 +43,10 @@ class Calls:
         """What the definition gives, by the identity of the call."""
 
     def kill(self, session: Session, mutant: Mutant | None = None) -> bool:
-        """Whether a target is wrong on a call; a mutant need not be called where it does what the definition does."""
+        """Whether a target is wrong on a call.
+
+        A mutant need not be called where it does what the definition does.
+        """
         killer = next(self.killers(session, mutant), None)
         if killer is not None:
             self.first = {id(killer): killer} | self.first

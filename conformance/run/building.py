@@ -1,4 +1,4 @@
-"""Making the sheets of ops before anybody needs them: what backends of NumPy, PyTorch and JAX are asked in the fixed tiers."""
+"""Making sheets before anybody needs them: what backends are asked in the fixed tiers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from einspec.conformance.tiers import TIERS
 PROFILES = (Profile(), Profile(compiles=True, subnormals=False, keeps_nan=False))
 """How backends run: those of NumPy and PyTorch, and those of JAX."""
 SEEN = ("state", "result.dtype", *CONDUCT)
-"""Clauses that have no calls of their own: they are seen in those of others, or in one call made twice."""
+"""Clauses without calls of their own: seen in those of others, or in one call made twice."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,18 @@ def build_op(name: str) -> Built:
 
 
 def asked(op: Op, profile: Profile) -> Iterator[tuple[str, str]]:
-    """Yield the clauses that a backend is asked in the fixed tiers by calls that are kept, each with its tier."""
+    """Yield what a backend is asked by calls that are kept: clauses, each with its tier."""
     yield "conduct", "scope"
     for clause, tier in units(op, TIERS):
-        kind, _, detail = clause.partition(".")
-        compiled_only = clause == "transform.eager"
-        foreign = compiled_only != profile.compiles if compiled_only else kind == "layout" and profile.compiles
-        senseless = kind == "transform" and bool(impossible(op, detail))
-        if clause not in SEEN and not foreign and not senseless:
+        if clause not in SEEN and _possible(op, profile, clause):
             yield clause, tier
+
+
+def _possible(op: Op, profile: Profile, clause: str) -> bool:
+    """Whether a clause can be asked: what compiles has no layouts, and alone runs eagerly too."""
+    kind, _, detail = clause.partition(".")
+    if clause == "transform.eager":
+        return profile.compiles
+    if kind == "layout":
+        return not profile.compiles
+    return kind != "transform" or not impossible(op, detail)

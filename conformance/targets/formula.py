@@ -1,4 +1,4 @@
-"""A target that answers by formulas, in this process: each op computes what some equations say, those of its card or others."""
+"""A target that answers by formulas, in this process: those of the cards, or changed ones."""
 
 from __future__ import annotations
 
@@ -44,7 +44,10 @@ MOST_TEXT = 2000
 
 
 class FormulaSession(Session):
-    """The ops as their cards define them, some of them changed: as a backend of NumPy without layouts and transforms."""
+    """The ops as their cards define them, some of them changed.
+
+    It is as a backend of NumPy that has no layouts and no transforms.
+    """
 
     def __init__(self, changed: Mapping[str, Computes], name: str = "formula") -> None:
         """Take the functions that stand for ops, instead of the definitions of these."""
@@ -110,7 +113,7 @@ def _item(value: Any) -> Item:
 
 
 def _by_rows(function: Computes, args: Sequence[Any]) -> Item:
-    """Return the results of independent calls along a new first axis, which in a list each tensor has."""
+    """Return the results of calls along a new first axis, which each tensor of a list has."""
     first = args[0][0] if isinstance(args[0], list) else args[0]
     rows = [
         function(*([part[i] for part in a] if isinstance(a, list) else a[i] for a in args))
@@ -126,7 +129,7 @@ def _stacked_rows(rows: Sequence[Any]) -> Any:
 
 
 def _twice(function: Computes, call: Call, number: int) -> Outcome:
-    """Return what a call gave, what the same result held after another call, and what repetitions gave."""
+    """Return what a call gave, what this held after another call, and what repetitions gave."""
     args = _arguments(call.inputs)
     result = function(*args)
     runs = {"first": _item(result), "other": _item(function(*_arguments(call.extra)))}
@@ -175,10 +178,11 @@ def as_function(op: Op, changed: Mapping[int, Sequence[Equation]]) -> Computes:
     inputs = max((f.signature.inputs for f in op.forms.values()), key=len)
     kind = inspect.Parameter.POSITIONAL_ONLY
     slots = [
-        inspect.Parameter(s.name, kind, annotation="Sequence" if s.listed else "Array") for s in inputs
+        inspect.Parameter(s.name, kind, annotation="Sequence" if s.listed else "Array")
+        for s in inputs
     ]
     function.__name__ = op.name
-    function.__signature__ = inspect.Signature(slots)  # type: ignore[attr-defined]  # what the checks look at
+    function.__signature__ = inspect.Signature(slots)  # type: ignore[attr-defined]
     return checked(function)
 
 
@@ -203,8 +207,8 @@ def evaluated(
 ) -> dict[str, Array]:
     """Return the outputs of a call by other equations than those of its card.
 
-    An op that moves elements goes on to move them bit for bit, so that what is found is the mistake and not the arithmetic
-    of the oracle.
+    An op that moves elements goes on to move them bit for bit, so that what is found is the
+    mistake and not the arithmetic of the oracle.
     """
     if case.form.kind in EXACT:
         if all(isinstance(e.body, Read) for e in equations):
@@ -219,15 +223,19 @@ def evaluated(
 def _moved(
     case: Case, inputs: Mapping[str, Array], equations: Sequence[Equation]
 ) -> dict[str, Array] | None:
-    """Return the outputs of equations that move elements and fill with constants; None where they do more."""
+    """Return the outputs of equations that move and fill in elements; None if they do more."""
     form, start = case.form, 1
     ramps = dict(inputs)
     for name in form.data:
         size = inputs[name].size
         ramps[name] = np.arange(start, start + size, dtype=np.float64).reshape(inputs[name].shape)
         start += size
-    scaled = ({k: v * factor if k in form.data else v for k, v in ramps.items()} for factor in (1, -1, 0))
-    places, negated, fills = (oracle.evaluate(case.solution, x, equations=equations) for x in scaled)
+    scaled = (
+        {k: v * factor if k in form.data else v for k, v in ramps.items()} for factor in (1, -1, 0)
+    )
+    places, negated, fills = (
+        oracle.evaluate(case.solution, x, equations=equations) for x in scaled
+    )
     flat = np.concatenate([np.asarray(inputs[name]).reshape(-1) for name in form.data])
     found = {}
     for spec in form.signature.outputs:

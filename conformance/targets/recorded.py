@@ -1,4 +1,4 @@
-"""A target that is not called: what a program has written is what came of the calls, each by the name of its case."""
+"""A target that is not called: what a program has written is what came of the calls."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DTYPES = {
 }
 """The dtypes of safetensors files under the names that einspec gives them."""
 ERROR = "error"
-"""The output by which a program says that it rejects a call: any tensor; bytes are shown as text."""
+"""The output by which a program says that it rejects a call; bytes are shown as text."""
 
 
 class MalformedError(ValueError):
@@ -43,17 +43,22 @@ def read_tensors(path: Path) -> dict[str, Array]:
     from safetensors import SafetensorError, deserialize
 
     try:
-        parts = deserialize(path.read_bytes())  # type: ignore[no-untyped-call]  # safetensors has no types here
+        parts = deserialize(path.read_bytes())  # type: ignore[no-untyped-call]
     except (SafetensorError, OSError) as error:
         raise MalformedError(f"{path} is no safetensors file: {error}") from None
-    foreign = sorted({f"{name} is {part['dtype']}" for name, part in parts if part["dtype"] not in DTYPES})
+    foreign = sorted(
+        {f"{name} is {part['dtype']}" for name, part in parts if part["dtype"] not in DTYPES}
+    )
     if foreign:
         raise MalformedError(f"{path} holds dtypes that no op has: {', '.join(foreign[:3])}")
-    return {n: np.frombuffer(p["data"], numpy_dtype(DTYPES[p["dtype"]])).reshape(p["shape"]) for n, p in parts}
+    return {
+        n: np.frombuffer(p["data"], numpy_dtype(DTYPES[p["dtype"]])).reshape(p["shape"])
+        for n, p in parts
+    }
 
 
 class RecordedSession:
-    """The outputs that a program has written for the cases of an op: a session of which every call is made already."""
+    """What a program has written for the cases of an op: every call is made already."""
 
     def __init__(self, path: Path) -> None:
         """Take the file of the op; without one nothing came, and the problem says why."""

@@ -24,7 +24,9 @@ def killing(
     fits: Callable[[Trial], bool],
     better: Callable[[Trial], bool],
 ) -> Iterator[tuple[str, Trial]]:
-    """Yield calls of the scope tier, or on other values there, each with its clause, that kill what those chosen let live.
+    """Yield calls, each with its clause, that kill the mutants which those chosen let live.
+
+    They are those of the scope tier, or on other values there.
 
     Args:
         op: the op.
@@ -56,7 +58,7 @@ def killing(
 
 
 def _more(op: Op, form: Form) -> list[tuple[str, Calls]]:
-    """Return the calls among which one is looked for, by clause: whole, whatever values their rows hold."""
+    """Return the calls among which one is looked for, by clause, whatever values they hold."""
     scene = Scene(op)
     scope = (c for c in cases.scope(op, cases.SCOPE_LIMIT)[0] if c.form is form and not c.empty)
     drawn = (plain_trial(c, filled(c, "float32", "gauss", i)) for i, c in enumerate(scope))
@@ -73,7 +75,7 @@ def _asked(ask: Callable[[], Sequence[Trial]], form: Form) -> Iterator[Trial]:
 
 
 def _least(session: Session, trial: Trial) -> Iterator[Trial]:
-    """Yield the one of independent inputs on which a target is wrong, if it is wrong on it alone, then the call."""
+    """Yield the one of independent inputs on which a target is wrong even alone, then the call."""
     outcome = session.one(trial)
     found = None if outcome.error is not None else outcome.difference(trial)
     smaller = single(trial, found)
