@@ -79,8 +79,9 @@ class Way(msgspec.Struct, array_like=True, frozen=True):
     """How many outputs the op has."""
     memory: str = ""
     """In what memory cotangents come: a layout, or ``expanded``."""
-    at: tuple[tuple[bytes, ...], ...] = ()
-    """For every output the coordinates (int64, one entry a dimension) at which alone it is looked at."""
+    at: tuple[tuple[bytes, ...] | None, ...] = ()
+    """For every output the coordinates (int64, one entry a dimension) at which alone it is looked at;
+    None where it is not looked at."""
 
 
 PLAIN = Way()
@@ -117,6 +118,9 @@ class Item(msgspec.Struct, array_like=True, frozen=True):
     parts: tuple[Item, ...] = ()
     value: int = 0
     text: str = ""
+    shapes: tuple[tuple[int, ...], ...] = ()
+    """The shape of an output that was looked at at some coordinates, which ``tensor`` holds; of a
+    list those of its arrays."""
 
 
 class Raised(msgspec.Struct, array_like=True, frozen=True):

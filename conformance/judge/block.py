@@ -31,18 +31,12 @@ class Answer(msgspec.Struct, array_like=True, frozen=True):
     shape: tuple[int, ...]
     data: bytes
     bound: bytes = b""
-    at: bytes = b""
-    full: tuple[int, ...] = ()
-    """The shape of the output where it is known at some coordinates alone."""
 
     def expected(self) -> Expected:
         """Return the answer as arrays."""
         array = np.frombuffer(self.data, numpy_dtype(self.carrier)).reshape(self.shape)
         bound = np.frombuffer(self.bound).reshape(self.shape) if self.rule == "bound" else None
-        if not self.at:
-            return Expected(array, self.rule, bound, self.dtype)
-        at = np.frombuffer(self.at, np.int64).reshape(-1, len(self.full))
-        return Expected(array, self.rule, bound, self.dtype, at, self.full)
+        return Expected(array, self.rule, bound, self.dtype)
 
 
 def answer(want: Expected) -> Answer:
@@ -51,10 +45,7 @@ def answer(want: Expected) -> Answer:
     bound = b""
     if want.bound is not None:
         bound = np.broadcast_to(want.bound, array.shape).astype(np.float64).tobytes()
-    at = want.at.astype(np.int64).tobytes() if want.at is not None else b""
-    return Answer(
-        want.how, want.dtype_name, array.dtype.name, array.shape, array.tobytes(), bound, at, tuple(want.shape)
-    )
+    return Answer(want.how, want.dtype_name, array.dtype.name, array.shape, array.tobytes(), bound)
 
 
 class Fact(msgspec.Struct, array_like=True, frozen=True):
@@ -82,7 +73,7 @@ class Fact(msgspec.Struct, array_like=True, frozen=True):
 def _same(want: Answer, part: Item) -> bool:
     """Whether an output is right at a glance: the same bytes, or within its bound in the dtype that it must have."""
     found = part.tensor
-    if found is None or part.kind != "array" or want.at or found.dtype != want.dtype or found.shape != want.shape:
+    if found is None or part.kind != "array" or found.dtype != want.dtype or found.shape != want.shape:
         return False
     if want.rule != "bound":
         return found.data == want.data and want.dtype == want.carrier

@@ -25,6 +25,7 @@ from einspec.conformance.judge.block import Block, Fact
 from einspec.conformance.judge.conduct import judge_conduct
 from einspec.conformance.judge.context import Context, error_line
 from einspec.conformance.judge.known import holding_back
+from einspec.conformance.judge.large import check_large
 from einspec.conformance.judge.narrow import narrowed, single
 from einspec.conformance.judge.verdict import Result, Verdict
 from einspec.conformance.judge.witness import witness, witness_of_invalid
@@ -106,8 +107,6 @@ def _judged(context: Context, clause: str, tier: str) -> Iterator[Result]:
     elif kind == "law":
         yield _law(context, clause, detail)
     elif tier == "large":
-        from einspec.conformance.checks.large.judged import check_large
-
         yield check_large(context)
     elif tier == "property" and context.policy.draws_afresh:
         yield _drawn_afresh(context, clause)

@@ -35,6 +35,8 @@ MOST_PRINTED = 1 << 26
 TRACE = 20_000
 """Bytes of the end of what it prints in which its trace is looked for."""
 GIB = 1 << 30
+MOST_GIB = 1 << 30
+"""What no limit of memory means, in GiB: more than there is."""
 JUDGE = re.compile(r"[/\\](conformance|hypothesis)[/\\]|<frozen ")
 
 
@@ -46,6 +48,11 @@ class Limits:
     """Of a processor, or of waiting for something that is no processor: other work on the machine does not count."""
     memory: float
     """GiB that the process may hold."""
+
+    @property
+    def bytes(self) -> int:
+        """The memory that the process may hold, in bytes."""
+        return int(min(self.memory, MOST_GIB) * GIB)
 
 
 class LostError(Exception):
