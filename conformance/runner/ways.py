@@ -191,7 +191,8 @@ class Calls:
     def _twice(self, op: str, call: Call, number: int) -> Outcome:
         """Return what a call gave, what the same result held after another call, and what repetitions gave."""
         function = bound(self.candidate.call(op), parameters(call))
-        if self.compiles and op not in self.not_traceable and "jit" in self.adapter.transforms:
+        transforms = getattr(self.adapter, "transforms", {})
+        if self.compiles and op not in self.not_traceable and "jit" in transforms:
             function = self._jitted(op, function, call)
         args, others = self.arguments(call), self.framework_arrays(call.extra)
         result = function(*args)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from einspec.impls.params import Pair, each
-from einspec.impls.torch.checked import op
+from einspec.impls.checked_torch import op
 
 __all__ = [
     "batch_to_space",

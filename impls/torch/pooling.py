@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from einspec.impls.params import Pair, each
-from einspec.impls.torch.checked import op
+from einspec.impls.checked_torch import op
 
 __all__ = ["avg_pool_blocks", "channel_max_pool", "global_avg_pool", "global_max_pool", "max_pool_blocks", "maxout"]
 

@@ -12,7 +12,7 @@ from torch.autograd import Function
 
 from einspec.impls.torch.assignment import position as place
 from einspec.impls.torch.assignment import route_slots
-from einspec.impls.torch.checked import op
+from einspec.impls.checked_torch import op
 from einspec.impls.torch.modes import eager
 from einspec.impls.torch.rows import apply, first_to_rows, wide_type
 from einspec.impls.torch.rows import weighted_rows as weighted_rows  # others take it from here

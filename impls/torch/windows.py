@@ -11,7 +11,7 @@ from torch import Tensor
 
 from einspec.impls.params import Pair, each
 from einspec.impls.torch.bits import signed
-from einspec.impls.torch.checked import op
+from einspec.impls.checked_torch import op
 
 __all__ = [
     "cyclic_shift",
