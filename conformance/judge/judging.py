@@ -196,9 +196,11 @@ def judge_block(context: Context, clause: str, tier: str, block: Block, refusabl
         failed = next((r for r in refused if not _founded(context, facts[r[0]], r[1])), None)
     if failed is not None:
         return _wrong(context, clause, tier, block, *failed)
-    if refused:
+    # a drawn call in a dtype that is refused is news of the clause of that dtype alone
+    if refused and (tier != "property" or len(refused) == block.count):
         return _refused(context, clause, tier, block, facts, refused)
-    return context.result(clause, tier, Verdict.HOLDS, block.instances, block.reason)
+    instances = block.instances - len(refused)
+    return context.result(clause, tier, Verdict.HOLDS, instances, block.reason)
 
 
 def _founded(context: Context, fact: Fact, came: Came) -> bool:
