@@ -36,6 +36,30 @@ does each.
 ``rows``: independent calls along a new first axis, mapped where the function can be, else one by
 one. ``vjp``: the gradient of an input. ``twice``: again, with another call between.
 """
+ProbeKind = Literal[
+    "look",
+    "devices",
+    "memory",
+    "start",
+    "trip",
+    "shares",
+    "is_array",
+    "device_of",
+    "layouts",
+    "expanded",
+    "transform",
+    "many",
+    "state",
+    "restore",
+]
+"""What is done with an adapter before any op is called: a closed list, as that of ways is.
+
+``look``: what a name of it stands for. ``trip``: arrays to a device and back. ``shares``: what of
+an array is memory of NumPy. ``transform``: an easy function under a transform. The others call the
+functions of that name.
+"""
+Easy = Literal["identity", "add", "add_first", "square", "twice_and_sum"]
+"""Functions that are easy to get right: ``a``; ``a + b``; ``a + a[0]``; ``a * a``; ``a + a, a + b``."""
 
 
 class Tensor(msgspec.Struct, array_like=True, frozen=True):
@@ -100,8 +124,9 @@ class Way(msgspec.Struct, array_like=True, frozen=True):
     """How many outputs the op has."""
     memory: str = ""
     """In what memory cotangents come: a layout, or ``expanded``."""
-    at: tuple[tuple[bytes, ...], ...] = ()
-    """For every output the coordinates (int64, one entry a dimension) at which alone it is looked at."""
+    at: tuple[tuple[bytes, ...] | None, ...] = ()
+    """For every output the coordinates (int64, one entry a dimension) at which alone it is looked at;
+    None where it is not looked at."""
 
 
 PLAIN = Way()
@@ -138,6 +163,9 @@ class Item(msgspec.Struct, array_like=True, frozen=True):
     parts: tuple[Item, ...] = ()
     value: int = 0
     text: str = ""
+    shapes: tuple[tuple[int, ...], ...] = ()
+    """The shape of an output that was looked at at some coordinates, which ``tensor`` holds; of a
+    list those of its arrays."""
 
 
 class Raised(msgspec.Struct, array_like=True, frozen=True):
@@ -219,6 +247,21 @@ class Target(msgspec.Struct, kw_only=True):
     platform: str = ""
 
 
+class Seen(msgspec.Struct, array_like=True, frozen=True):
+    """What an adapter says or gives, as far as data can hold it."""
+
+    kind: str
+    """The name of its class."""
+    text: str = ""
+    """It itself in one line."""
+    is_function: bool = False
+    texts: tuple[str, ...] | None = None
+    """Its elements, or the names in it, where it is a collection of texts; one text where it is one."""
+    entries: tuple[tuple[str, ...] | str, ...] | None = None
+    """Its elements as tuples of texts where they are that, else in one line, where it is a collection."""
+    number: float | None = None
+
+
 # From the judge to the runner.
 
 
@@ -236,6 +279,8 @@ class Load(msgspec.Struct, tag=True):
     """By op, whose arrays the functions take of which that was open."""
     path: tuple[str, ...] = ()
     """Where modules are looked for."""
+    probed: bool = False
+    """Import it to probe its adapter, however wrong that is; no op is called."""
 
 
 class Ask(msgspec.Struct, tag=True):
@@ -266,6 +311,24 @@ class Memory(msgspec.Struct, tag=True):
 
     target: str
     device: str
+
+
+class Probe(msgspec.Struct, tag=True):
+    """Do something with an adapter and say what came of it."""
+
+    kind: ProbeKind
+    name: str = ""
+    """The name that is looked at, or the transform."""
+    device: str = ""
+    given: tuple[Tensor, ...] = ()
+    function: Easy = "identity"
+    """The function that is transformed."""
+    inputs: int = 0
+    """``vjp``: how many of the given tensors are inputs; the others are cotangents."""
+    axis: int = 0
+    size: int = 0
+    number: int = 0
+    """How many probes came before."""
 
 
 # From the runner to the judge.
@@ -303,8 +366,16 @@ class Said(msgspec.Struct, tag=True):
     value: int
 
 
-Request = Load | Ask | Try | Memory
-Reply = Loaded | Came | Settled | Said
+class Found(msgspec.Struct, tag=True):
+    """What came of a probe: what was seen and the arrays that were given, in order, or an error."""
+
+    seen: tuple[Seen, ...] = ()
+    items: tuple[Item, ...] = ()
+    error: Raised | None = None
+
+
+Request = Load | Ask | Try | Memory | Probe
+Reply = Loaded | Came | Settled | Said | Found
 
 
 def printable(value: Any) -> Any:

@@ -25,6 +25,7 @@ from einspec.conformance.clauses import units, uses_bank
 from einspec.conformance.judge.conduct import judge_conduct
 from einspec.conformance.judge.context import Context, error_line
 from einspec.conformance.judge.known import holding_back
+from einspec.conformance.judge.large import check_large
 from einspec.conformance.judge.narrow import narrowed, single
 from einspec.conformance.judge.verdict import Result, Verdict
 from einspec.conformance.judge.witness import witness, witness_of_invalid
@@ -106,8 +107,6 @@ def _judged(context: Context, clause: str, tier: str) -> Iterator[Result]:
     elif kind == "law":
         yield _law(context, clause, detail)
     elif tier == "large":
-        from einspec.conformance.checks.large.judged import check_large
-
         yield check_large(context)
     elif tier == "property" and context.policy.draws_afresh:
         yield _drawn_afresh(context, clause)
@@ -205,9 +204,11 @@ def judge_block(context: Context, clause: str, tier: str, block: Block, refusabl
         failed = next((r for r in refused if not _founded(context, facts[r[0]], r[1])), None)
     if failed is not None:
         return _wrong(context, clause, tier, block, *failed)
-    if refused:
+    # a drawn call in a dtype that is refused is news of the clause of that dtype alone
+    if refused and (tier != "property" or len(refused) == block.count):
         return _refused(context, clause, tier, block, facts, refused)
-    return context.result(clause, tier, Verdict.HOLDS, block.instances, block.reason)
+    instances = block.instances - len(refused)
+    return context.result(clause, tier, Verdict.HOLDS, instances, block.reason)
 
 
 def _founded(context: Context, fact: Fact, came: Came) -> bool:

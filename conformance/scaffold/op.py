@@ -23,7 +23,7 @@ from einspec.pages.example import example
 
 FRAMEWORKS = {"numpy": "NumPy", "torch": "PyTorch", "jax": "JAX"}
 ARRAYS = {"numpy": "Array", "torch": "Tensor", "jax": "Array"}
-CHECKED = {"numpy": "einspec.impls.checked", "torch": "einspec.impls.torch.checked", "jax": "einspec.impls.checked"}
+CHECKED = {"numpy": "einspec.impls.checked", "torch": "einspec.impls.checked_torch", "jax": "einspec.impls.checked"}
 IMPORTS = {
     "numpy": "from typing import Any\n\nimport numpy as np\n",
     "torch": "from torch import Tensor\n",

@@ -23,7 +23,19 @@ import psutil
 
 from einspec.conformance import protocol
 from einspec.conformance.confine import protect_judge
-from einspec.conformance.protocol import LENGTH, Ask, Came, Load, Loaded, Reply, Request, Said, Settled
+from einspec.conformance.protocol import (
+    LENGTH,
+    Ask,
+    Came,
+    Found,
+    Load,
+    Loaded,
+    Probe,
+    Reply,
+    Request,
+    Said,
+    Settled,
+)
 
 LOOK = 0.25
 """Seconds between two looks at the limits."""
@@ -38,6 +50,8 @@ MOST_PRINTED = 1 << 26
 TRACE = 20_000
 """Bytes of the end of what it prints in which its trace is looked for."""
 GIB = 1 << 30
+MOST_GIB = 1 << 30
+"""What no limit of memory means, in GiB: more than there is."""
 JUDGE = re.compile(r"[/\\](conformance|hypothesis)[/\\]|<frozen ")
 
 
@@ -64,6 +78,11 @@ class Limits:
     """Of a processor, or of waiting for something that is no processor: other work on the machine does not count."""
     memory: float
     """GiB that the process may hold."""
+
+    @property
+    def bytes(self) -> int:
+        """The memory that the process may hold, in bytes."""
+        return int(min(self.memory, MOST_GIB) * GIB)
 
 
 class LostError(Exception):
@@ -104,7 +123,7 @@ class RunnerProcess:
         self.outbox, self.inbox = bytearray(), bytearray()
         self.watched = psutil.Process(self.process.pid)
         self.tickets = itertools.count(int.from_bytes(os.urandom(6), "little"))
-        self.said = 0
+        self.said = self.probes = 0
         self.clock = _Clock(self.watched)
 
     def load(self, frameworks: dict[str, str] | None = None) -> Loaded:
@@ -118,6 +137,27 @@ class RunnerProcess:
         progress = str(self.prints / "progress")
         self.send(Load(self.name, prints, progress, self.cache, frameworks or {}, path))
         return self.receive(Loaded)
+
+    def hold(self) -> Found:
+        """Import what the name stands for, to probe its adapter, and return what it is.
+
+        Raises:
+            LostError: the process did not survive it.
+        """
+        path = tuple(p or str(Path.cwd()) for p in sys.path)
+        progress = str(self.prints / "progress")
+        self.send(Load(self.name, str(self.prints), progress, path=path, probed=True))
+        return self.receive(Found)
+
+    def probe(self, probe: Probe) -> Found:
+        """Return what comes of a probe of the adapter that is held.
+
+        Raises:
+            LostError: the process did not survive it.
+        """
+        self.probes += 1
+        self.send(msgspec.structs.replace(probe, number=self.probes))
+        return self.receive(Found)
 
     def value(self, request: Request) -> int:
         """Return the answer to what is asked besides calls.
