@@ -19,6 +19,8 @@ import numpy as np
 from einspec.dtypes import ALL, numpy_dtype
 
 Array = np.ndarray[Any, Any]
+LONG = 2048
+"""From how many elements on an array is kept by how it is made, not by its bytes."""
 FRACTION = 1
 """The MessagePack extension that holds a fraction, as text."""
 LENGTH = struct.Struct("<Q")
@@ -34,6 +36,30 @@ does each.
 ``rows``: independent calls along a new first axis, mapped where the function can be, else one by
 one. ``vjp``: the gradient of an input. ``twice``: again, with another call between.
 """
+ProbeKind = Literal[
+    "look",
+    "devices",
+    "memory",
+    "start",
+    "trip",
+    "shares",
+    "is_array",
+    "device_of",
+    "layouts",
+    "expanded",
+    "transform",
+    "many",
+    "state",
+    "restore",
+]
+"""What is done with an adapter before any op is called: a closed list, as that of ways is.
+
+``look``: what a name of it stands for. ``trip``: arrays to a device and back. ``shares``: what of
+an array is memory of NumPy. ``transform``: an easy function under a transform. The others call the
+functions of that name.
+"""
+Easy = Literal["identity", "add", "add_first", "square", "twice_and_sum"]
+"""Functions that are easy to get right: ``a``; ``a + b``; ``a + a[0]``; ``a * a``; ``a + a, a + b``."""
 
 
 class Tensor(msgspec.Struct, array_like=True, frozen=True):
@@ -44,6 +70,8 @@ class Tensor(msgspec.Struct, array_like=True, frozen=True):
     data: bytes
     recipe: tuple[int, bool] | None = None
     """Where a large array starts and whether it is fine: see :class:`einspec.calls.hashed.Hashed`."""
+    ramp: int = -1
+    """Where an array of ``start, start + 1, ...`` starts that is kept without its bytes, if not negative."""
 
     @property
     def is_whole(self) -> bool:
@@ -53,12 +81,29 @@ class Tensor(msgspec.Struct, array_like=True, frozen=True):
 
     def array(self) -> Array:
         """Return the array, read-only."""
+        if self.ramp >= 0:
+            return ramp_of(self.shape, self.ramp, self.dtype)
         return np.frombuffer(self.data, numpy_dtype(self.dtype)).reshape(self.shape)
 
 
 def tensor(array: Array) -> Tensor:
     """Return an array as it goes over the wall."""
     return Tensor(array.dtype.name, array.shape, array.tobytes())
+
+
+def given_tensor(array: Array) -> Tensor:
+    """Return an input as it is kept: a long ramp by where it starts alone."""
+    if array.size >= LONG and array.dtype.kind in "iuf" and float(array.flat[0]).is_integer():
+        start = int(array.flat[0])
+        if start >= 0 and np.array_equal(array, ramp_of(array.shape, start, array.dtype.name)):
+            return Tensor(array.dtype.name, array.shape, b"", None, start)
+    return tensor(array)
+
+
+def ramp_of(shape: tuple[int, ...], start: int, dtype: str) -> Array:
+    """Return ``start, start + 1, ...`` in a shape."""
+    found: Array = np.arange(start, start + math.prod(shape)).reshape(shape).astype(numpy_dtype(dtype))
+    return found
 
 
 class Way(msgspec.Struct, array_like=True, frozen=True):
@@ -79,8 +124,9 @@ class Way(msgspec.Struct, array_like=True, frozen=True):
     """How many outputs the op has."""
     memory: str = ""
     """In what memory cotangents come: a layout, or ``expanded``."""
-    at: tuple[tuple[bytes, ...], ...] = ()
-    """For every output the coordinates (int64, one entry a dimension) at which alone it is looked at."""
+    at: tuple[tuple[bytes, ...] | None, ...] = ()
+    """For every output the coordinates (int64, one entry a dimension) at which alone it is looked at;
+    None where it is not looked at."""
 
 
 PLAIN = Way()
@@ -117,6 +163,9 @@ class Item(msgspec.Struct, array_like=True, frozen=True):
     parts: tuple[Item, ...] = ()
     value: int = 0
     text: str = ""
+    shapes: tuple[tuple[int, ...], ...] = ()
+    """The shape of an output that was looked at at some coordinates, which ``tensor`` holds; of a
+    list those of its arrays."""
 
 
 class Raised(msgspec.Struct, array_like=True, frozen=True):
@@ -198,6 +247,21 @@ class Target(msgspec.Struct, kw_only=True):
     platform: str = ""
 
 
+class Seen(msgspec.Struct, array_like=True, frozen=True):
+    """What an adapter says or gives, as far as data can hold it."""
+
+    kind: str
+    """The name of its class."""
+    text: str = ""
+    """It itself in one line."""
+    is_function: bool = False
+    texts: tuple[str, ...] | None = None
+    """Its elements, or the names in it, where it is a collection of texts; one text where it is one."""
+    entries: tuple[tuple[str, ...] | str, ...] | None = None
+    """Its elements as tuples of texts where they are that, else in one line, where it is a collection."""
+    number: float | None = None
+
+
 # From the judge to the runner.
 
 
@@ -217,6 +281,8 @@ class Load(msgspec.Struct, tag=True):
     """Where modules are looked for."""
     functions: dict[str, str] = {}
     """By op, the name of the function in the module that stands for it; by their own names if empty."""
+    probed: bool = False
+    """Import it to probe its adapter, however wrong that is; no op is called."""
 
 
 class Ask(msgspec.Struct, tag=True):
@@ -247,6 +313,24 @@ class Memory(msgspec.Struct, tag=True):
 
     target: str
     device: str
+
+
+class Probe(msgspec.Struct, tag=True):
+    """Do something with an adapter and say what came of it."""
+
+    kind: ProbeKind
+    name: str = ""
+    """The name that is looked at, or the transform."""
+    device: str = ""
+    given: tuple[Tensor, ...] = ()
+    function: Easy = "identity"
+    """The function that is transformed."""
+    inputs: int = 0
+    """``vjp``: how many of the given tensors are inputs; the others are cotangents."""
+    axis: int = 0
+    size: int = 0
+    number: int = 0
+    """How many probes came before."""
 
 
 # From the runner to the judge.
@@ -284,8 +368,27 @@ class Said(msgspec.Struct, tag=True):
     value: int
 
 
-Request = Load | Ask | Try | Memory
-Reply = Loaded | Came | Settled | Said
+class Found(msgspec.Struct, tag=True):
+    """What came of a probe: what was seen and the arrays that were given, in order, or an error."""
+
+    seen: tuple[Seen, ...] = ()
+    items: tuple[Item, ...] = ()
+    error: Raised | None = None
+
+
+Request = Load | Ask | Try | Memory | Probe
+Reply = Loaded | Came | Settled | Said | Found
+
+
+def printable(value: Any) -> Any:
+    """Return data with every text in it as it can be shown: no control characters but line breaks."""
+    if isinstance(value, str):
+        return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in value)
+    if isinstance(value, dict):
+        return {printable(k): printable(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [printable(v) for v in value]
+    return value
 
 
 def _encode_hook(value: Any) -> Any:

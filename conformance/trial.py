@@ -9,8 +9,9 @@ from typing import Any, Literal
 import numpy as np
 
 from einspec.answers.rules import Difference, Expected, difference
+from einspec.calls.hashed import Hashed
 from einspec.calls.space import Case
-from einspec.conformance.protocol import PLAIN, Call, Input, Item, Raised, Way, tensor
+from einspec.conformance.protocol import PLAIN, Call, Input, Item, Raised, Tensor, Way, given_tensor
 from einspec.dtypes import ALL, USUAL, numpy_dtype
 from einspec.solve import TensorSpec
 
@@ -39,6 +40,7 @@ class Trial:
 
     case: Case
     arrays: Mapping[str, Array]
+    """The inputs; one that is too large to be made here is :class:`einspec.calls.hashed.Hashed`."""
     expected: Mapping[str, Expected]
     way: Way = PLAIN
     how: str = ""
@@ -48,8 +50,6 @@ class Trial:
     extra: Mapping[str, Array] = field(default_factory=dict)
     """Cotangents by output, or the inputs of the call between."""
     law: Law | None = None
-    recipes: Mapping[str, tuple[int, bool]] = field(default_factory=dict)
-    """How inputs that are too large to be sent are made."""
 
     @property
     def dtypes(self) -> set[str]:
@@ -77,9 +77,15 @@ class Trial:
 
 
 def _input(spec: TensorSpec, array: Array) -> Input:
-    if spec.listed:
-        return Input(spec.name, tuple(tensor(np.asarray(part)) for part in array), True)
-    return Input(spec.name, (tensor(np.asarray(array)),))
+    parts = [array[i] for i in range(array.shape[0])] if spec.listed else [array]
+    return Input(spec.name, tuple(_tensor(part) for part in parts), spec.listed)
+
+
+def _tensor(array: Array | Hashed) -> Tensor:
+    """Return an array as it goes over the wall: its bytes, or how it is made."""
+    if isinstance(array, Hashed):
+        return Tensor(array.dtype.name, array.shape, b"", (array.start, array.fine))
+    return given_tensor(np.asarray(array))
 
 
 def arrays_of(inputs: Sequence[Input], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:

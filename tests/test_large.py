@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,12 +18,17 @@ from einspec.answers.expect import widen
 from einspec.calls import cases, hashed
 from einspec.calls.hashed import BLOCK, Hashed, queues
 from einspec.calls.inputs import ramps
-from einspec.conformance.checks.large import judged as large
-from einspec.conformance.checks.large import places, sized
+from einspec.conformance import protocol
+from einspec.conformance.checks.large import places, question, sized
 from einspec.conformance.checks.large.sized import made
-from einspec.conformance.judge.judge import Context, Result
-from einspec.conformance.judge.session import Session
-from einspec.conformance.targets import Target
+from einspec.conformance.judge import large
+from einspec.conformance.judge.context import Context
+from einspec.conformance.judge.verdict import Result
+from einspec.conformance.run.sheets import store
+from einspec.conformance.runner.loading import Candidate
+from einspec.conformance.runner.ways import Calls
+from einspec.conformance.targets.process import Limits
+from einspec.conformance.targets.session import Session
 from einspec.impls import numpy as right
 from einspec.semantics import oracle, pointwise
 from einspec.semantics.points import Points
@@ -51,11 +56,35 @@ def _lowered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(large, "available", lambda session: 2**30)
 
 
-def judged(op: str, function: Callable[..., Any] | None = None, framework: str = "numpy", adapter: Any = None) -> Result:
-    """Return the result of the large tier for one function, that of a built-in backend where none is given."""
+class Here(Session):
+    """A target in this process, so that its functions may be those of a test; all goes over the wall as bytes."""
+
+    def __init__(self, candidate: Candidate) -> None:
+        """Take what is judged."""
+        super().__init__(None, candidate.describe(), "cpu")
+        self.calls = Calls(candidate, "cpu")
+        self.asked: list[protocol.Call] = []
+
+    def stream(self, op: str, calls: bytes, careful: bool = False) -> Iterator[protocol.Outcome]:
+        """Yield what comes of calls."""
+        asked = protocol.calls.decode(calls)
+        self.asked += asked
+        came = protocol.Came(0, tuple(self.calls.make(op, asked, lambda number: True)))
+        reply = protocol.replies.decode(protocol.encode(came))
+        assert isinstance(reply, protocol.Came)
+        yield from reply.outcomes
+
+
+def session(op: str, function: Callable[..., Any] | None = None, framework: str = "numpy") -> Here:
+    """Return one function as a target, that of a built-in backend where none is given."""
     module = importlib.import_module(f"einspec.impls.{framework}")
-    target = Target("mine", adapter or module, {op: function or getattr(module, op)}, "")
-    (result,) = large.check_large(Context(Session(target, "cpu"), load(op)))
+    functions = {op: function or getattr(module, op)}
+    return Here(Candidate("mine", module, "", functions=functions))
+
+
+def judged(op: str, function: Callable[..., Any] | None = None, framework: str = "numpy") -> Result:
+    """Return the result of the large tier for one function."""
+    result = large.check_large(Context(session(op, function, framework), load(op), store()))
     assert (result.clause, result.tier) == (f"{op}/def", "large")
     return result
 
@@ -153,6 +182,18 @@ def test_a_wrapped_offset_is_found() -> None:
     assert "a tensor of shape" in result.witness["inputs"]["x"]
 
 
+def test_no_answer_goes_over_the_wall() -> None:
+    """The runner is told how inputs are made and where to look, in few bytes, and gives the elements asked for alone."""
+    here = session("pixel_shuffle")
+    assert large.check_large(Context(here, load("pixel_shuffle"), store())).verdict == "holds"
+    call = here.asked[-1]
+    ((source,),) = (given.parts for given in call.inputs)
+    assert math.prod(source.shape) > MANY
+    assert (source.recipe, source.data) == ((0, False), b"")
+    assert not call.extra
+    assert len(protocol.encode(call)) < 16 * sum(map(len, call.way.at[0] or ()))
+
+
 @pytest.mark.parametrize(
     ("op", "spoil"),
     [
@@ -210,7 +251,7 @@ def test_results_of_another_shape_or_kind_are_wrong() -> None:
     """A result that is no array, or of another shape, is wrong before any element is looked at."""
     assert "shape" in judged("matrix_transpose", lambda x: x.swapaxes(-1, -2)[..., 1:]).reason
     assert "returned list" in judged("matrix_transpose", lambda x: [x]).reason
-    assert "dtype" in judged("matrix_transpose", lambda x: x.swapaxes(-1, -2).astype(np.int16)).reason
+    assert "dtype" in judged("matrix_transpose", lambda x: x.swapaxes(-1, -2).astype(np.float32)).reason
 
 
 def test_what_does_not_fit_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,17 +271,19 @@ def test_what_does_not_fit_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_sums_that_could_round_are_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a dtype cannot hold the sums exactly nothing is said about them."""
     assert judged("expert_matmul").verdict == "holds"
-    monkeypatch.setattr(large, "finfo", lambda dtype: SimpleNamespace(nmant=3))
+    monkeypatch.setattr(question, "finfo", lambda dtype: SimpleNamespace(nmant=3))
     assert "too long to be exact" in judged("expert_matmul").reason
 
 
 def test_memory_is_asked_of_the_adapter_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """An adapter that knows its devices is asked; else the host's free memory counts, up to a limit."""
     monkeypatch.undo()
-    device = SimpleNamespace(adapter=SimpleNamespace(memory=lambda name: {"cuda:0": 7}[name]), device="cuda:0")
+    device = SimpleNamespace(free_memory=lambda: 7)
     assert large.available(device) == 7  # type: ignore[arg-type]  # what it needs of a session
-    free = large.available(SimpleNamespace(adapter=right, device="cpu"))  # type: ignore[arg-type]
-    assert 0 < free <= large.LIMIT
+    limits = Limits(1, 2**-20)
+    free = [SimpleNamespace(free_memory=lambda: None, host=h) for h in (None, SimpleNamespace(limits=limits))]
+    assert 0 < large.available(free[0]) <= large.LIMIT  # type: ignore[arg-type]
+    assert large.available(free[1]) == 2**10  # type: ignore[arg-type]
     assert large.gib(6 * 2**30) == "6.0 GiB"
 
 

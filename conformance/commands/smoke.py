@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 
-from einspec.conformance.commands import UsageError
+from einspec.conformance.errors import UsageError
 
 LONGEST = 86_400
 """Seconds that a check may be given: a day."""
@@ -16,7 +16,7 @@ LONGEST = 86_400
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument("target", metavar="BACKEND|MODULE|FILE", help="an installed backend, a dotted module or a Python file")
-    parser.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="how long a check may take (default 60)")
+    parser.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="how long one answer may take (default 60)")
 
 
 def run(arguments: argparse.Namespace) -> int:

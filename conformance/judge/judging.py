@@ -15,16 +15,17 @@ from einspec.answers.expect import loses_nan
 from einspec.answers.rules import Difference
 from einspec.card import load
 from einspec.conformance.checks import drawn, laws
+from einspec.conformance.checks.block import Block, Fact
 from einspec.conformance.checks.conduct import CONDUCT
 from einspec.conformance.checks.invalid import near_call, optional_for_files
 from einspec.conformance.checks.scene import Asked
 from einspec.conformance.checks.special import split
 from einspec.conformance.checks.transforms import impossible
 from einspec.conformance.clauses import units, uses_bank
-from einspec.conformance.judge.block import Block, Fact
 from einspec.conformance.judge.conduct import judge_conduct
 from einspec.conformance.judge.context import Context, error_line
 from einspec.conformance.judge.known import holding_back
+from einspec.conformance.judge.large import check_large
 from einspec.conformance.judge.narrow import narrowed, single
 from einspec.conformance.judge.verdict import Result, Verdict
 from einspec.conformance.judge.witness import witness, witness_of_invalid
@@ -106,8 +107,6 @@ def _judged(context: Context, clause: str, tier: str) -> Iterator[Result]:
     elif kind == "law":
         yield _law(context, clause, detail)
     elif tier == "large":
-        from einspec.conformance.checks.large.judged import check_large
-
         yield check_large(context)
     elif tier == "property" and context.policy.draws_afresh:
         yield _drawn_afresh(context, clause)
@@ -128,6 +127,8 @@ def _refusable(context: Context, clause: str) -> bool:
 def unavailable(context: Context, kind: str, detail: str) -> str:
     """Return why a clause cannot be judged here, or nothing."""
     session, target = context.session, context.session.target
+    if kind == "total" and context.bare and not context.policy.strict:
+        return "a caller promises that it does not happen; --strict asks for this too"
     if kind in ("dtype", "index"):
         if detail not in target.dtypes:
             return f"{target.framework} has no {detail}"
@@ -159,6 +160,7 @@ def block_for(context: Context, clause: str, tier: str) -> Block:
         i
         for i, fact in enumerate(block.facts)
         if all(context.session.holds_dtype(context.op.name, d, strict) for d in fact.dtypes)
+        and (not fact.breaks or clause.startswith("total."))
     ]
     return block.only(held)
 
@@ -184,6 +186,7 @@ def judge_block(context: Context, clause: str, tier: str, block: Block, refusabl
         return context.not_run(clause, tier, block.not_run or "no call can show it")
     facts = block.facts
     refused: list[tuple[int, Came]] = []
+    opening: tuple[int, Came] | None = None
     failed: tuple[int, Came] | None = None
     for number, came in enumerate(asked(context, clause, block)):
         if failed is not None:
@@ -193,17 +196,23 @@ def judge_block(context: Context, clause: str, tier: str, block: Block, refusabl
         if came.error is not None and (refusable or context.may_refuse(features, fact.unusual, came.error)):
             refused.append((number, came))
         elif came.error is not None or not _right(context, block, number, fact, came):
+            if number == 0 and (clause, tier) == ("def", "scope"):
+                opening = number, came  # a smaller one may show it as well
+                continue
             failed = number, came
             context.session.stop()
         elif not fact.unusual:
             context.accepted.add(features)
+    failed = failed or opening
     if failed is None and not refusable:
         failed = next((r for r in refused if not _founded(context, facts[r[0]], r[1])), None)
     if failed is not None:
         return _wrong(context, clause, tier, block, *failed)
-    if refused:
+    # a drawn call in a dtype that is refused is news of the clause of that dtype alone
+    if refused and (tier != "property" or len(refused) == block.count):
         return _refused(context, clause, tier, block, facts, refused)
-    return context.result(clause, tier, Verdict.HOLDS, block.instances, block.reason)
+    instances = block.instances - len(refused)
+    return context.result(clause, tier, Verdict.HOLDS, instances, block.reason)
 
 
 def _founded(context: Context, fact: Fact, came: Came) -> bool:
@@ -410,7 +419,7 @@ class _Fresh:
         context, strict = self.context, self.context.policy.strict
         if not all(context.session.holds_dtype(context.op.name, d, strict) for d in trial.dtypes):
             return
-        for part in split(Asked([trial]))[self.clause].trials:
+        for part in split(context.op, Asked([trial]))[self.clause].trials:
             outcome = context.session.one(part)
             features = frozenset(part.case.features)
             error = outcome.error

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 from einspec.card import load
 from einspec.conformance import protocol
+from einspec.conformance.confine import confine_candidate
 from einspec.conformance.protocol import (
     LENGTH,
     Ask,
@@ -21,6 +22,7 @@ from einspec.conformance.protocol import (
     Load,
     Loaded,
     Memory,
+    Probe,
     Reply,
     Said,
     Settled,
@@ -30,8 +32,9 @@ from einspec.conformance.protocol import (
 )
 from einspec.conformance.runner.independence import Watch
 from einspec.conformance.runner.loading import Candidate, Module, adapter_of, works_on
+from einspec.conformance.runner.probing import Prober, opened
 from einspec.conformance.runner.state import changes, process_state, restore
-from einspec.conformance.runner.ways import Calls, whole
+from einspec.conformance.runner.ways import Calls, raised, whole
 from einspec.conformance.targets.names import TargetError
 
 FLUSH = 1 << 16
@@ -50,6 +53,7 @@ class Runner:
         self.calls: dict[tuple[str, str], Calls] = {}
         self.state: dict[str, Any] = {}
         self.watch = Watch()
+        self.prober: Prober | None = None
         self.progress: mmap.mmap | bytearray = bytearray(16)
 
     def serve(self) -> None:
@@ -58,8 +62,13 @@ class Runner:
             (length,) = LENGTH.unpack(head)
             request = protocol.requests.decode(self.requests.read(length))
             match request:
+                case Load(probed=True):
+                    self.say(self.hold(request))
                 case Load():
                     self.say(self.load(request))
+                case Probe():
+                    self.begin(request.number)
+                    self.say(self.prober.answer(request) if self.prober else protocol.Found())
                 case Ask():
                     self.ask(request)
                 case Try():
@@ -76,11 +85,7 @@ class Runner:
     def load(self, request: Load) -> Loaded:
         """Import the candidate, or choose frameworks for one that is imported."""
         if self.module is None:
-            detach(Path(request.prints))
-            sys.path[:] = request.path or sys.path
-            with Path(request.progress).open("r+b") as file:
-                self.progress = mmap.mmap(file.fileno(), 16)
-            self.watch.start()
+            self.prepare(request)
         try:
             self.module = self.module or Module(request.name)
             self.module.choose(request.functions)
@@ -95,6 +100,25 @@ class Runner:
             if hasattr(candidate.adapter, "start") and request.cache:
                 candidate.adapter.start(Path(request.cache))
         return Loaded(tuple(described))
+
+    def prepare(self, request: Load) -> None:
+        """Lead a process group, print to files, look for modules where the judge does, and listen."""
+        detach(Path(request.prints))
+        sys.path[:] = request.path or sys.path
+        with Path(request.progress).open("r+b") as file:
+            self.progress = mmap.mmap(file.fileno(), 16)
+        confine_candidate()
+        self.watch.start(request.cache)
+
+    def hold(self, request: Load) -> protocol.Found:
+        """Import a name to probe its adapter."""
+        self.prepare(request)
+        warnings.simplefilter("ignore")  # what a framework warns of is no news here
+        try:
+            self.prober, found = opened(request.name)
+        except (Exception, SystemExit) as error:
+            return protocol.Found(error=raised(error))
+        return found
 
     def described(self, candidate: Candidate, unsettled: Any, chosen: Any) -> Target:
         """Return what the judge is told of a candidate, with what is still to be chosen."""

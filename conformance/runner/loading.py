@@ -18,25 +18,11 @@ from typing import Any, cast
 from einspec.card import Op, aliases, load, paths
 from einspec.conformance.protocol import Function, Target
 from einspec.conformance.runner import calling
+from einspec.conformance.targets.adapter import ADAPTER, FUNCTIONS
 from einspec.conformance.targets.declared import DeclarationError, read_unsupported
 from einspec.conformance.targets.names import FRAMEWORKS, TargetError, is_file, known_backends
 from einspec.dtypes import ALL
 
-ADAPTER = ("devices", "asarray", "to_numpy", "dtypes")
-"""What makes a module a backend; a module without them is judged as a bare file of functions."""
-OPTIONAL = (
-    "is_array",
-    "device_of",
-    "layouts",
-    "expanded",
-    "holding",
-    "many",
-    "start",
-    "state",
-    "restore",
-    "memory",
-)
-"""What an adapter may define besides."""
 VERSIONS = ("numpy", "torch", "jax", "jaxlib", "einops", "ml_dtypes")
 
 
@@ -88,7 +74,7 @@ class Candidate:
             devices=devices,
             known_devices=tuple(map(str, getattr(adapter, "known_devices", ()))),
             dtypes=tuple(adapter.dtypes),
-            offers=tuple(n for n in OPTIONAL if hasattr(adapter, n)),
+            offers=tuple(n for n in FUNCTIONS if hasattr(adapter, n)),
             transforms=tuple(map(str, transforms)) if isinstance(transforms, Mapping) else (),
             layouts=_layouts(adapter, devices[0]) if sample else (),
             flushes_subnormals=bool(getattr(adapter, "flushes_subnormals", False)),
@@ -160,17 +146,11 @@ class Module:
             self.imported = _imported_names(ast.parse(path.read_bytes(), str(path)))
         except (SyntaxError, ValueError) as error:
             raise TargetError(f"{path} cannot be read as Python: {error}") from error
-        spec = importlib.util.spec_from_file_location(path.stem, path)
-        if spec is None or spec.loader is None:
-            raise TargetError(f"{path} is not a Python file")
-        module = importlib.util.module_from_spec(spec)
-        sys.path.insert(0, str(path.parent.resolve()))
         try:
-            spec.loader.exec_module(module)
+            return module_of(path)
         except (Exception, SystemExit) as error:
             text = f"{path} cannot be imported: {type(error).__name__}: {error}"
             raise TargetError(text) from error
-        return module
 
     def _backend(self) -> dict[str, tuple[str, Callable[..., Any]]]:
         found = {op: (op, getattr(self.module, op, None)) for op in paths()}
@@ -244,6 +224,17 @@ def adapter_of(framework: str) -> ModuleType:
         return importlib.import_module(f"einspec.impls.adapters.{framework}")
     except ImportError as error:
         raise TargetError(f"{framework} cannot be imported: {error}") from error
+
+
+def module_of(path: Path) -> ModuleType:
+    """Return what a file defines, imported as a script is run: with its folder on the path."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(path.parent.resolve()))
+    spec.loader.exec_module(module)
+    return module
 
 
 def _imported(name: str) -> ModuleType:

@@ -22,7 +22,7 @@ from einspec.conformance.protocol import (
 )
 from einspec.conformance.runner.calling import LackingError, bound
 from einspec.conformance.runner.loading import Candidate
-from einspec.dtypes import numpy_dtype
+from einspec.dtypes import ALL, numpy_dtype
 
 Array = np.ndarray[Any, Any]
 CHUNK = 64
@@ -102,7 +102,7 @@ class Calls:
         wide = bool(WIDE & calls[start].dtypes)
         count = 0
         for call in calls[start : start + CHUNK]:
-            if call.way.kind != "plain" or bool(WIDE & call.dtypes) != wide:
+            if call.way.kind != "plain" or call.way.at or bool(WIDE & call.dtypes) != wide:
                 break
             count += 1
         return count
@@ -137,6 +137,8 @@ class Calls:
                     return self._twice(op, call, number)
                 if way == "vjp":
                     return self._gradient(op, call, number)
+                if call.way.at:
+                    return self._sampled(op, call, number)
                 args = self.arguments(call)
                 function = bound(self.candidate.call(op), parameters(call))
                 if way == "rows":
@@ -146,9 +148,8 @@ class Calls:
                     return self._told(number, lambda: changed(*args))
                 if way == "plain" and self.compiles and op not in self.not_traceable:
                     return self._traced(op, function, args, number)
-                at = call.way.at
                 eager = way == "plain" and self.compiles
-                return self._told(number, lambda: function(*args), at, eager)
+                return self._told(number, lambda: function(*args), eager)
         except Caught as error:
             return Outcome(number, error=raised(error))
 
@@ -190,7 +191,8 @@ class Calls:
     def _twice(self, op: str, call: Call, number: int) -> Outcome:
         """Return what a call gave, what the same result held after another call, and what repetitions gave."""
         function = bound(self.candidate.call(op), parameters(call))
-        if self.compiles and op not in self.not_traceable and "jit" in self.adapter.transforms:
+        transforms = getattr(self.adapter, "transforms", {})
+        if self.compiles and op not in self.not_traceable and "jit" in transforms:
             function = self._jitted(op, function, call)
         args, others = self.arguments(call), self.framework_arrays(call.extra)
         result = function(*args)
@@ -269,13 +271,10 @@ class Calls:
             return self.adapter.expanded(array, last, array.shape[last]) if array.ndim else array
         return self.adapter.layouts(array).get(layout, array) if layout else array
 
-    def _told(
-        self, number: int, call: Callable[[], Any], at: tuple[Any, ...] = (), eager: bool = False
-    ) -> Outcome:
+    def _told(self, number: int, call: Callable[[], Any], eager: bool = False) -> Outcome:
         """Return what a call gives, as bytes."""
         try:
-            result = call()
-            return Outcome(number, self.picked(result, at) if at else self.item(result), eager=eager)
+            return Outcome(number, self.item(call()), eager=eager)
         except Caught as error:
             return Outcome(number, error=raised(error), eager=eager)
 
@@ -297,50 +296,78 @@ class Calls:
         if is_array is not None and not is_array(value):
             return Item("other", text=type(value).__name__)
         array = np.asarray(self.adapter.to_numpy(value))
-        if array.dtype.hasobject:
-            return Item("other", text=f"array of {array.dtype.name}")
-        return Item("array", tensor(array))
+        return packed(array)
 
-    def picked(self, result: Any, at: tuple[tuple[bytes, ...], ...]) -> Item:
+    def _sampled(self, op: str, call: Call, number: int) -> Outcome:
+        """Return what a call gives at some coordinates; its inputs live no longer than they must."""
+        function = bound(self.candidate.call(op), parameters(call))
+        args = self.arguments(call)
+        if self.compiles and op not in self.not_traceable:
+            result = self.adapter.many([function], [args])[0]
+        else:
+            result = function(*args)
+        del args
+        return Outcome(number, self.picked(result, call.way.at))
+
+    def picked(self, result: Any, at: tuple[tuple[bytes, ...] | None, ...]) -> Item:
         """Return the elements of outputs at some coordinates, of each that is looked at anywhere."""
-        several = isinstance(result, tuple | list) and len(at) > 1
-        parts = list(result) if several else [result]
-        if len(parts) != len(at):
-            return self.item(result)
-        found = []
-        for part, columns in zip(parts, at, strict=True):
-            if columns:
-                index = tuple(np.frombuffer(c, np.int64) for c in columns)
-                found.append(self._sampled(part, index))
-            else:
-                found.append(Item("other", text="not looked at"))
-        return Item("list", parts=tuple(found)) if several else found[0]
+        if len(at) == 1:
+            return self._picked(result, at[0])
+        if not isinstance(result, tuple | list):
+            return Item("other", text=type(result).__name__)
+        outputs = zip(result, at, strict=False)
+        found = tuple(self._picked(part, columns) for part, columns in outputs)
+        surplus = (Item("other"),) * (len(result) - len(found))
+        return Item("list", parts=found + surplus)
 
-    def _sampled(self, part: Any, index: tuple[Array, ...]) -> Item:
-        """Return an output with its shape, and its elements at some coordinates as one part."""
-        if isinstance(part, tuple | list):
-            picks = [
-                self._elements(p, tuple(c[index[0] == i] for c in index[1:]))
-                for i, p in enumerate(part)
-            ]
-            values = np.empty(len(index[0]), picks[0].dtype)
-            for i, some in enumerate(picks):
-                values[index[0] == i] = some
-            shapes = [list(p.shape) for p in part]
-            return Item("array", tensor(values), text=repr(shapes))
-        values = self._elements(part, index)
-        return Item("array", tensor(values), text=repr(list(part.shape)))
+    def _picked(self, part: Any, columns: tuple[bytes, ...] | None) -> Item:
+        """Return an output as its elements at some coordinates, with its shape or those of its list."""
+        parts = list(part) if isinstance(part, tuple | list) else [part]
+        is_array = getattr(self.adapter, "is_array", lambda x: hasattr(x, "shape"))
+        strange = [p for p in parts if not is_array(p)]
+        if columns is None or strange:
+            return Item("other", text=type(strange[0]).__name__ if strange else "")
+        shapes = tuple(tuple(map(int, p.shape)) for p in parts)
+        index = tuple(np.frombuffer(c, np.int64) for c in columns)
+        if not isinstance(part, tuple | list):
+            values = packed(self._elements(part, index)).tensor if _fits(index, shapes[0]) else None
+            return Item("array", values, shapes=shapes)
+        if not all(_fits(index, (len(parts), *shape)) for shape in shapes):
+            return Item("list", shapes=shapes)
+        chosen = [index[0] == i for i in range(len(parts))]
+        picks = [
+            self._elements(p, tuple(c[here] for c in index[1:]))
+            for p, here in zip(parts, chosen, strict=True)
+        ]
+        values = np.empty(len(index[0]), picks[0].dtype)
+        for here, some in zip(chosen, picks, strict=True):
+            values[here] = some
+        return Item("list", packed(values).tensor, shapes=shapes)
 
     def _elements(self, part: Any, index: tuple[Array, ...]) -> Array:
         """Return some elements of an array, picked on its device where that spares a copy of the whole."""
-        is_array = getattr(self.adapter, "is_array", lambda x: hasattr(x, "shape"))
-        if not is_array(part):
-            raise TypeError(f"returned {type(part).__name__}, not an array")
         if self.device != "cpu":
             with contextlib.suppress(Exception):
                 moved = tuple(self.adapter.asarray(i, self.device) for i in index)
-                return np.asarray(self.adapter.to_numpy(part[moved]))
-        return np.asarray(np.asarray(self.adapter.to_numpy(part))[index])
+                return np.asarray(self.adapter.to_numpy(part[moved])).reshape(-1)
+        return np.asarray(np.asarray(self.adapter.to_numpy(part))[index]).reshape(-1)
+
+
+def _fits(index: Sequence[Array], shape: Sequence[int]) -> bool:
+    """Whether coordinates are those of an array of a shape, which has elements."""
+    pairs = zip(index, shape, strict=False)
+    return len(index) == len(shape) and 0 not in shape and all(int(i.max(initial=0)) < n for i, n in pairs)
+
+
+def packed(array: Array) -> Item:
+    """Return an array as data, its numbers in the order of bytes of this machine."""
+    if type(array) is not np.ndarray:
+        array = np.array(array, subok=False)
+    if array.dtype.hasobject or array.dtype.kind in "VMmUS" and array.dtype.name not in ALL:
+        return Item("other", text=f"array of {array.dtype.name}")
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    return Item("array", tensor(array))
 
 
 def whole(given: Tensor) -> Array:
@@ -348,6 +375,8 @@ def whole(given: Tensor) -> Array:
     if given.recipe is not None:
         start, fine = given.recipe
         return Hashed(given.shape, numpy_dtype(given.dtype), start, fine).whole()
+    if given.ramp >= 0:
+        return given.array()
     return np.frombuffer(bytearray(given.data), numpy_dtype(given.dtype)).reshape(given.shape)
 
 
@@ -361,7 +390,7 @@ def raised(error: BaseException) -> Raised:
         text = str(error).strip()[:MOST_TEXT]
     except Exception:
         text = "(it cannot be shown)"
-    name = type(error).__name__
+    name = str(type(error).__name__)[:200]
     lower = f"{name} {text}".lower()
     return Raised(
         name,

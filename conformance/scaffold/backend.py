@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import importlib.metadata
 import importlib.util
@@ -9,20 +10,17 @@ import re
 from pathlib import Path
 
 from einspec.conformance import output
-from einspec.conformance.commands import UsageError
+from einspec.conformance.errors import UsageError
 from einspec.conformance.scaffold import filled, occupied, write
-from einspec.conformance.targets import FRAMEWORKS, known_backends
+from einspec.conformance.targets.adapter import ADAPTER, OPTIONAL
+from einspec.conformance.targets.names import FRAMEWORKS, known_backends
+from einspec.impls import adapters
 
 NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
-COMMON = ("asarray", "device_of", "devices", "dtypes", "framework", "is_array", "known_devices", "to_numpy")
-BORROWED = {
-    "numpy": ("expanded", "layouts"),
-    "torch": ("expanded", "layouts", "transforms"),
-    "jax": ("flushes_subnormals", "holding", "loses_nan_in_maxima", "many", "start", "transforms"),
-}
-"""What a backend on a framework of the suite takes from the adapter that is there, besides what they have in common."""
-CHECKED = {"torch": "einspec.impls.torch.checked"}
-"""Where the argument checks of a framework are, if not with those of the others."""
+ADAPTERS = Path(adapters.__file__).parent
+"""Where the adapters are that a backend on a framework of the suite borrows."""
+CHECKED = {"torch": "einspec.impls.checked_torch"}
+"""Where the argument checks of a framework are, if not with those of the others. None of the modules has an op."""
 
 
 def new_backend(name: str, framework: str, folder: Path | None = None) -> tuple[list[Path], list[str]]:
@@ -52,7 +50,7 @@ def new_backend(name: str, framework: str, folder: Path | None = None) -> tuple[
         "distribution": _distribution(framework),
         "imports": _imports(framework),
     }
-    adapter = "backend_borrowed.py" if framework in BORROWED else "backend.py"
+    adapter = "backend_borrowed.py" if framework in FRAMEWORKS else "backend.py"
     texts = {
         folder / f"{module}.py": filled(adapter, values),
         folder / "pyproject.toml": filled("backend_pyproject.toml", values),
@@ -65,13 +63,24 @@ def new_backend(name: str, framework: str, folder: Path | None = None) -> tuple[
 
 def _imports(framework: str) -> str:
     """Return the imports of the module, in their order."""
-    if framework not in BORROWED:
+    if framework not in FRAMEWORKS:
         return "\n".join(sorted(("import numpy as np", f"import {framework} as xp")))
-    names = sorted((*COMMON, *BORROWED[framework]))
-    adapter = "".join(f"    {name},\n" for name in names)
+    adapter = "".join(f"    {name},\n" for name in _borrowed(framework))
     checks = f"from {CHECKED.get(framework, 'einspec.impls.checked')} import op"
-    lines = sorted((f"from einspec.impls.{framework} import (  # noqa: F401  # the adapter\n{adapter})", checks))
+    source = f"einspec.impls.adapters.{framework}"
+    lines = sorted((f"from {source} import (  # noqa: F401  # the adapter\n{adapter})", checks))
     return "\n".join(lines)
+
+
+def _borrowed(framework: str) -> list[str]:
+    """Return the names of an adapter that there is, which need not be importable here."""
+    tree = ast.parse((ADAPTERS / f"{framework}.py").read_bytes())
+    names = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    for node in tree.body:
+        if isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names |= {ast.unparse(target) for target in targets}
+    return sorted(names & {*ADAPTER, *OPTIONAL})
 
 
 def _check_name(name: str) -> None:

@@ -16,14 +16,14 @@ import msgspec
 
 import einspec
 from einspec import card
-from einspec.conformance.commands import UsageError
+from einspec.conformance.errors import UsageError
 from einspec.conformance.scaffold import filled, occupied, write
 from einspec.language.tables import Card
 from einspec.pages.example import example
 
 FRAMEWORKS = {"numpy": "NumPy", "torch": "PyTorch", "jax": "JAX"}
 ARRAYS = {"numpy": "Array", "torch": "Tensor", "jax": "Array"}
-CHECKED = {"numpy": "einspec.impls.checked", "torch": "einspec.impls.torch.checked", "jax": "einspec.impls.checked"}
+CHECKED = {"numpy": "einspec.impls.checked", "torch": "einspec.impls.checked_torch", "jax": "einspec.impls.checked"}
 IMPORTS = {
     "numpy": "from typing import Any\n\nimport numpy as np\n",
     "torch": "from torch import Tensor\n",

@@ -2,58 +2,71 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
-from typing import Any, Literal
+from collections.abc import Iterator
 
 import numpy as np
 
 from einspec.calls.values import ramp
-from einspec.conformance.checks.behaviour import LAYOUTS
-from einspec.conformance.checks.surroundings import changed, restore, surroundings
-from einspec.conformance.smoke.bench import Bench, Finding, short, told
+from einspec.conformance.checks.conduct import LAYOUTS
+from einspec.conformance.protocol import Found
+from einspec.conformance.smoke.bench import AdapterError, Array, Bench, Finding, differ
 from einspec.dtypes import numpy_dtype
 
-MOST = 2**80
+MOST = 2.0**80
 """More bytes than there are: infinity and the like are no number of bytes."""
 KINDS = ("jit", "compile", "vmap", "vjp")
+"""The transforms that the judge asks for."""
+DTYPES = ("float32", "int32", "uint8", "bfloat16")
+"""Dtypes in which layouts are tried: of four, one and two bytes, and one that NumPy itself has not."""
+SHAPES = ((3,), (2, 3), (2, 3, 4), (2, 0))
+
+
+def _floats(shape: tuple[int, ...], start: int = 1) -> Array:
+    return ramp(shape, start).astype(np.float32)
 
 
 def check_start(bench: Bench) -> Iterator[Finding]:
     """``start`` takes a folder."""
     if bench.has("start"):
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-            bench.adapter.start(Path(folder))
+        bench.probe("start")
         yield Finding("start", "ok", "takes a folder for compiled code")
 
 
 def check_kind(bench: Bench) -> Iterator[Finding]:
     """``is_array`` tells the framework's arrays from others."""
     if not bench.has("is_array"):
-        yield Finding("is_array", "note", "absent: a result of another kind, such as a list, passes if to_numpy takes it")
+        text = "absent: a result of another kind, such as a list, passes if to_numpy takes it"
+        yield Finding("is_array", "note", text)
         return
-    x = ramp((2,)).astype(np.float32)
-    if not bench.adapter.is_array(bench.array(x)):
-        yield Finding("is_array", "PROBLEM", "is false for what asarray gives", "compare with the class of the arrays")
+    own, taken = bench.probe("is_array", [_floats((2,))], device=bench.devices[0]).seen
+    advice, names = "compare with the class of the arrays", list(taken.texts or ())
+    if "the array" not in names:
+        yield Finding("is_array", "PROBLEM", "is false for what asarray gives", advice)
         return
-    others = {"a list": [1.0, 2.0], "a float": 1.0, **({} if isinstance(bench.array(x), np.ndarray) else {"a NumPy array": x})}
-    wrong = [what for what, other in others.items() if bench.adapter.is_array(other)]
+    usual = ["the array", *(["a NumPy array"] if own.kind == "ndarray" else [])]
+    wrong = [what for what in names if what not in usual]
     if wrong:
-        yield Finding("is_array", "PROBLEM", f"is true for {', '.join(wrong)}", "compare with the class of the arrays")
+        yield Finding("is_array", "PROBLEM", f"is true for {', '.join(wrong)}", advice)
     else:
-        yield Finding("is_array", "ok", f"true for {type(bench.array(x)).__name__} only")
+        yield Finding("is_array", "ok", f"true for {own.kind} only")
 
 
 def check_device_of(bench: Bench) -> Iterator[Finding]:
     """``device_of`` gives the name of the device to which an array was sent."""
     if not bench.has("device_of"):
-        yield Finding("device_of", "note", "absent: that results stay on their device is not judged")
+        text = "absent: that results stay on their device is not judged"
+        yield Finding("device_of", "note", text)
         return
-    found = {d: bench.adapter.device_of(bench.array(ramp((2,)).astype(np.float32), d)) for d in bench.devices}
-    wrong = [f"{got!r} for an array on {want!r}" for want, got in found.items() if got != want]
+    x = [_floats((2,))]
+    found = {d: bench.probe("device_of", x, device=d).seen[0] for d in bench.devices}
+    wrong = [
+        f"{got.text} for an array on {device!r}"
+        for device, got in found.items()
+        if got.texts != (device,) or got.entries is not None
+    ]
     if wrong:
-        yield Finding("device_of", "PROBLEM", f"gives {'; '.join(wrong)}", "give the names that devices() gives")
+        advice = "give the names that devices() gives"
+        yield Finding("device_of", "PROBLEM", f"gives {'; '.join(wrong)}", advice)
     else:
         yield Finding("device_of", "ok", "gives the names of devices()")
 
@@ -64,132 +77,167 @@ def check_layouts(bench: Bench) -> Iterator[Finding]:
         yield Finding("layouts", "note", "absent: no memory but the plain one is judged")
         return
     names: dict[str, str] = {}
+    held = bench.dtypes
     for device in bench.devices:
-        for dtype in (d for d in ("float32", "int32", "uint8", "bfloat16") if d in bench.adapter.dtypes):
-            for shape in ((3,), (2, 3), (2, 3, 4), (2, 0)):
-                want = ramp(shape).astype(numpy_dtype(dtype))
-                given = bench.adapter.layouts(bench.array(want, device))
-                if not isinstance(given, Mapping):
-                    yield Finding("layouts", "PROBLEM", f"layouts(x) gives {short(given)}", "return a dict of arrays by name")
+        for dtype in (d for d in DTYPES if d in held):
+            for shape in SHAPES:
+                x = ramp(shape).astype(numpy_dtype(dtype))
+                found = bench.probe("layouts", [x], device=device)
+                (given,) = found.seen
+                if given.texts is None or len(found.items) != len(given.texts):
+                    advice = "return a dict of arrays by name"
+                    yield Finding("layouts", "PROBLEM", f"layouts(x) gives {given.text}", advice)
                     return
-                for name, x in given.items():
-                    names[name] = names.get(name) or bench.same(x, want)
+                for name, item in zip(given.texts, found.items, strict=True):
+                    names[name] = names.get(name) or differ([item], [x])
+    yield from _layouts(names)
+    yield from _expanded(bench)
+
+
+def _layouts(names: dict[str, str]) -> Iterator[Finding]:
+    """Yield what to say of layouts, each with what is wrong with it."""
     for name, problem in names.items():
         if name not in LAYOUTS:
-            yield Finding("layouts", "PROBLEM", f"no layout {name!r}", f"the names are {', '.join(LAYOUTS[:-1])}")
+            advice = f"the names are {', '.join(LAYOUTS[:-1])}"
+            yield Finding("layouts", "PROBLEM", f"no layout {name!r}", advice)
         elif problem:
-            yield Finding("layouts", "PROBLEM", f"{name}: {problem}", "a layout holds the same values in other memory")
+            advice = "a layout holds the same values in other memory"
+            yield Finding("layouts", "PROBLEM", f"{name}: {problem}", advice)
     if not any(names.values()) and set(names) <= set(LAYOUTS):
         yield Finding("layouts", "ok", ", ".join(names) or "none")
+
+
+def _expanded(bench: Bench) -> Iterator[Finding]:
     if not bench.has("expanded"):
         text = "absent beside layouts, and the clauses layout.expanded call it"
-        yield Finding("expanded", "PROBLEM", text, "define expanded(x, axis, size): the first slice, repeated without memory")
+        advice = "define expanded(x, axis, size): the first slice, repeated without memory"
+        yield Finding("expanded", "PROBLEM", text, advice)
         return
-    want = ramp((2, 3)).astype(np.float32)
+    x, size = _floats((2, 3)), 4
     for axis in (0, 1):
-        repeated = np.repeat(np.take(want, [0], axis), 4, axis)
-        problem = bench.same(bench.adapter.expanded(bench.array(want), axis, 4), repeated)
-        if problem:
-            yield Finding("expanded", "PROBLEM", f"axis {axis}: {problem}", "repeat the first slice along the axis")
+        repeated = np.repeat(np.take(x, [0], axis), size, axis)
+        items = bench.probe("expanded", [x], device=bench.devices[0], axis=axis, size=size).items
+        if problem := differ(items, [repeated]):
+            advice = "repeat the first slice along the axis"
+            yield Finding("expanded", "PROBLEM", f"axis {axis}: {problem}", advice)
             return
     yield Finding("expanded", "ok", "repeats the first slice")
 
 
 def check_transforms(bench: Bench) -> Iterator[Finding]:
     """Each transform is right on functions that are easy to get right."""
-    found = getattr(bench.adapter, "transforms", {})
-    if not isinstance(found, Mapping):
-        yield Finding("transforms", "PROBLEM", f"transforms is {short(found)}", 'make it a dict of functions, as {"vmap": ...}')
+    there = bench.look("transforms")
+    if there is not None and (there.kind != "dict" or there.texts is None):
+        advice = 'make it a dict of functions, as {"vmap": ...}'
+        yield Finding("transforms", "PROBLEM", f"transforms is {there.text}", advice)
         return
+    found = (there.texts if there is not None else None) or ()
     for name in [n for n in found if n not in KINDS]:
-        yield Finding("transforms", "PROBLEM", f"no transform {name!r}", f"the names are {', '.join(KINDS)}")
+        advice = f"the names are {', '.join(KINDS)}"
+        yield Finding("transforms", "PROBLEM", f"no transform {name!r}", advice)
     if not found:
-        yield Finding("transforms", "note", "absent: no gradient and nothing compiled is judged")
+        text = "absent: no gradient and nothing compiled is judged"
+        yield Finding("transforms", "note", text)
     for name in (n for n in KINDS if n in found):
         try:
-            problem = _TRIED.get(name, _tried_compiler)(bench, found[name])
-        except (Exception, SystemExit) as error:
-            problem = told(error)
+            problem = _transform_problem(bench, name)
+        except AdapterError as error:
+            problem = str(error)
         if problem:
-            yield Finding(name, "PROBLEM", problem, _MEANT.get(name, "take a function, return one that gives the same"))
+            yield Finding(name, "PROBLEM", problem, MEANT.get(name, SAME))
         else:
             yield Finding(name, "ok", "right on functions that are easy")
 
 
-def _tried_compiler(bench: Bench, transform: Callable[..., Any]) -> str:
-    x = ramp((2, 3)).astype(np.float32)
-    identity = bench.same(transform(lambda a: a)(bench.array(x)), x)
-    return identity or bench.same(transform(lambda a, b: a + b)(bench.array(x), bench.array(2 * x)), 3 * x)
-
-
-def _tried_vmap(bench: Bench, transform: Callable[..., Any]) -> str:
-    x = ramp((3, 4)).astype(np.float32)
-    return bench.same(transform(lambda row: row + row[0])(bench.array(x)), x + x[:, :1])
-
-
-def _tried_vjp(bench: Bench, transform: Callable[..., Any]) -> str:
-    x, outer = ramp((3,)).astype(np.float32), ramp((3,), 5).astype(np.float32)
-    one = transform(lambda a: a * a, [bench.array(x)], [bench.array(outer)])
-    if not isinstance(one, tuple | list) or len(one) != 1:
-        return f"returned {type(one).__name__} for one input, not a list of one gradient"
-    problem = bench.same(one[0], 2 * x * outer)
-    if problem:
-        return f"the gradient of a * a: {problem}"
-    two = transform(lambda a, b: (a + a, a + b), [bench.array(x), bench.array(x)], [bench.array(x), bench.array(outer)])
-    return bench.same(two[0], 2 * x + outer) or bench.same(two[1], outer)
-
-
-_TRIED = {"vmap": _tried_vmap, "vjp": _tried_vjp}
-_MEANT = {
+SAME = "take a function, return one that gives the same"
+MEANT = {
     "vmap": "take a function of one sample, return one of a batch",
     "vjp": "take (fn, inputs, cotangents), return a list with the gradient of every input",
 }
+"""What a transform is to do, where it is not the same."""
+
+
+def _transform_problem(bench: Bench, name: str) -> str:
+    """Return what a transform does wrong, or nothing."""
+    if name == "vjp":
+        return _vjp_problem(bench)
+    if name == "vmap":
+        x = _floats((3, 4))
+        return differ(_transformed(bench, name, [x], "add_first").items, [x + x[:, :1]])
+    x = _floats((2, 3))
+    one = differ(_transformed(bench, name, [x], "identity").items, [x])
+    return one or differ(_transformed(bench, name, [x, 2 * x], "add").items, [3 * x])
+
+
+def _vjp_problem(bench: Bench) -> str:
+    x, outer = _floats((3,)), _floats((3,), 5)
+    one = _transformed(bench, "vjp", [x, outer], "square", inputs=1)
+    got = one.seen[0].kind if one.seen else "nothing"
+    if got != "list" or len(one.items) != 1:
+        return f"returned {got} for one input, not a list of one gradient"
+    if problem := differ(one.items, [2 * x * outer]):
+        return f"the gradient of a * a: {problem}"
+    two = _transformed(bench, "vjp", [x, x, x, outer], "twice_and_sum", inputs=2)
+    return differ(two.items, [2 * x + outer, outer])
+
+
+def _transformed(
+    bench: Bench, name: str, given: list[Array], function: str, inputs: int = 0
+) -> Found:
+    """Return what an easy function gives under a transform."""
+    options = {"name": name, "function": function, "inputs": inputs}
+    return bench.probe("transform", given, device=bench.devices[0], **options)
 
 
 def check_many(bench: Bench) -> Iterator[Finding]:
     """``many`` gives the result of every call, in order."""
     if not bench.has("many"):
         return
-    x = ramp((3,)).astype(np.float32)
-    calls = [lambda a: a + a, lambda a, b: a + b]
-    results = bench.adapter.many(calls, [[bench.array(x)], [bench.array(x), bench.array(3 * x)]])
-    if not isinstance(results, list | tuple) or len(results) != 2:
-        yield Finding("many", "PROBLEM", f"gives {type(results).__name__}, not one result a call", "return a list, in order")
-        return
-    problem = bench.same(results[0], 2 * x) or bench.same(results[1], 4 * x)
-    state: Literal["ok", "PROBLEM"] = "PROBLEM" if problem else "ok"
-    yield Finding("many", state, problem or "one result a call", "return a list, in order" if problem else "")
+    x = _floats((3,))
+    advice = "return a list, in order"
+    found = bench.probe("many", [x, 3 * x], device=bench.devices[0])
+    if found.seen[0].kind != "list" or len(found.items) != 2:
+        text = f"gives {found.seen[0].kind}, not one result a call"
+        yield Finding("many", "PROBLEM", text, advice)
+    elif problem := differ(found.items, [x * x, 4 * x]):
+        yield Finding("many", "PROBLEM", problem, advice)
+    else:
+        yield Finding("many", "ok", "one result a call")
 
 
 def check_state(bench: Bench) -> Iterator[Finding]:
     """``state`` gives by name what is set for the whole framework and stays as it is, ``restore`` puts it back."""
     if not bench.has("state"):
-        yield Finding("state", "note", "absent: an op that changes a seed or a setting of the framework is not seen")
+        text = "absent: an op that changes a seed or a setting of the framework is not seen"
+        yield Finding("state", "note", text)
         return
-    one, other = bench.adapter.state(), bench.adapter.state()
-    if not isinstance(one, Mapping) or not all(isinstance(name, str) and name for name in one):
-        yield Finding("state", "PROBLEM", f"state() gives {short(one)}", 'return a dict, as {"the default dtype": ...}')
+    given, *rest = bench.probe("state").seen
+    names = given.texts
+    if len(rest) != 2 or names is None or not all(names):
+        advice = 'return a dict, as {"the default dtype": ...}'
+        yield Finding("state", "PROBLEM", f"state() gives {given.text}", advice)
         return
-    taken = sorted(set(one) & set(surroundings(None)))
+    taken, unsteady = (each.texts or () for each in rest)
     if taken:
-        yield Finding("state", "PROBLEM", f"state() names {', '.join(taken)}", "leave to the judge what is of Python and NumPy")
-        return
-    unsteady = list(changed(one, other))
-    if unsteady:
+        advice = "leave to the judge what is of Python and NumPy"
+        yield Finding("state", "PROBLEM", f"state() names {', '.join(taken)}", advice)
+    elif unsteady:
         text = f"two calls of state() one after the other differ: {'; '.join(unsteady)}"
-        yield Finding("state", "PROBLEM", text, "give what stays as it is until it is set, in values that == compares")
-        return
-    if not bench.has("restore"):
-        yield Finding("state", "note", f"{len(one)} settings; restore is absent: what an op has changed stays changed")
-        return
-    restore(bench.adapter, surroundings(bench.adapter))
-    lost = list(changed(one, bench.adapter.state()))
-    if lost:
-        yield Finding(
-            "state", "PROBLEM", f"after restore(state()): {'; '.join(lost)}", "put back what state() gave by these names"
-        )
+        advice = "give what stays as it is until it is set, in values that == compares"
+        yield Finding("state", "PROBLEM", text, advice)
+    elif not bench.has("restore"):
+        text = f"{len(names)} settings; restore is absent: what an op has changed stays changed"
+        yield Finding("state", "note", text)
     else:
-        yield Finding("state", "ok", f"{', '.join(one) or 'nothing'}; restore puts it back")
+        yield _restored(bench, names)
+
+
+def _restored(bench: Bench, names: tuple[str, ...]) -> Finding:
+    lost = bench.probe("restore").seen[0].texts
+    if lost:
+        text = f"after restore(state()): {'; '.join(lost)}"
+        return Finding("state", "PROBLEM", text, "put back what state() gave by these names")
+    return Finding("state", "ok", f"{', '.join(names) or 'nothing'}; restore puts it back")
 
 
 def check_free(bench: Bench) -> Iterator[Finding]:
@@ -198,10 +246,12 @@ def check_free(bench: Bench) -> Iterator[Finding]:
         return
     wrong = []
     for device in bench.devices:
-        found = bench.adapter.memory(device)
-        if isinstance(found, bool) or not isinstance(found, int | float | np.integer | np.floating) or not 0 <= found < MOST:
-            wrong.append(f"memory({device!r}) gives {short(found)}")
+        (found,) = bench.probe("memory", device=device).seen
+        if found.number is None or not 0 <= found.number < MOST:
+            wrong.append(f"memory({device!r}) gives {found.text}")
     if wrong:
-        yield Finding("free memory", "PROBLEM", "; ".join(wrong), "return the number of free bytes, or leave memory out")
+        advice = "return the number of free bytes, or leave memory out"
+        yield Finding("free memory", "PROBLEM", "; ".join(wrong), advice)
     else:
-        yield Finding("free memory", "ok", "memory gives a number of bytes for every device")
+        text = "memory gives a number of bytes for every device"
+        yield Finding("free memory", "ok", text)

@@ -22,10 +22,25 @@ import msgspec
 import psutil
 
 from einspec.conformance import protocol
-from einspec.conformance.protocol import LENGTH, Ask, Came, Load, Loaded, Reply, Request, Said, Settled
+from einspec.conformance.confine import protect_judge
+from einspec.conformance.protocol import (
+    LENGTH,
+    Ask,
+    Came,
+    Found,
+    Load,
+    Loaded,
+    Probe,
+    Reply,
+    Request,
+    Said,
+    Settled,
+)
 
 LOOK = 0.25
 """Seconds between two looks at the limits."""
+PIPE = 1 << 20
+"""Bytes that a pipe holds, where that can be set: as many as the system lets anybody have."""
 GRACE = 0.2
 """Seconds in which a process that is about to be ended may write down where it is."""
 ASLEEP = (psutil.STATUS_SLEEPING, psutil.STATUS_STOPPED, psutil.STATUS_IDLE, psutil.STATUS_ZOMBIE)
@@ -35,7 +50,24 @@ MOST_PRINTED = 1 << 26
 TRACE = 20_000
 """Bytes of the end of what it prints in which its trace is looked for."""
 GIB = 1 << 30
+MOST_GIB = 1 << 30
+"""What no limit of memory means, in GiB: more than there is."""
 JUDGE = re.compile(r"[/\\](conformance|hypothesis)[/\\]|<frozen ")
+
+
+_protected = False
+
+
+def protect() -> None:
+    """Keep candidates out of this process, which judges and has no children but them."""
+    global _protected
+    protect_judge()
+    _protected = True
+
+
+def owns_orphans() -> bool:
+    """Whether all children of this process are candidates or what they have left."""
+    return _protected
 
 
 @dataclass(frozen=True)
@@ -46,6 +78,11 @@ class Limits:
     """Of a processor, or of waiting for something that is no processor: other work on the machine does not count."""
     memory: float
     """GiB that the process may hold."""
+
+    @property
+    def bytes(self) -> int:
+        """The memory that the process may hold, in bytes."""
+        return int(min(self.memory, MOST_GIB) * GIB)
 
 
 class LostError(Exception):
@@ -74,16 +111,19 @@ class RunnerProcess:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 env=_environment(),
+                close_fds=False,  # none is inherited, and a judge cannot list its own
             )
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.stdin, self.stdout = self.process.stdin.fileno(), self.process.stdout.fileno()
         os.set_blocking(self.stdin, False)
         os.set_blocking(self.stdout, False)
+        for pipe in (self.stdin, self.stdout):
+            _widen(pipe)
         self.outbox, self.inbox = bytearray(), bytearray()
         self.watched = psutil.Process(self.process.pid)
         self.tickets = itertools.count(int.from_bytes(os.urandom(6), "little"))
-        self.said = 0
+        self.said = self.probes = 0
         self.clock = _Clock(self.watched)
 
     def load(
@@ -104,6 +144,27 @@ class RunnerProcess:
         chosen = frameworks or {}, path, functions or {}
         self.send(Load(self.name, prints, progress, self.cache, *chosen))
         return self.receive(Loaded)
+
+    def hold(self) -> Found:
+        """Import what the name stands for, to probe its adapter, and return what it is.
+
+        Raises:
+            LostError: the process did not survive it.
+        """
+        path = tuple(p or str(Path.cwd()) for p in sys.path)
+        progress = str(self.prints / "progress")
+        self.send(Load(self.name, str(self.prints), progress, path=path, probed=True))
+        return self.receive(Found)
+
+    def probe(self, probe: Probe) -> Found:
+        """Return what comes of a probe of the adapter that is held.
+
+        Raises:
+            LostError: the process did not survive it.
+        """
+        self.probes += 1
+        self.send(msgspec.structs.replace(probe, number=self.probes))
+        return self.receive(Found)
 
     def value(self, request: Request) -> int:
         """Return the answer to what is asked besides calls.
@@ -220,16 +281,15 @@ class RunnerProcess:
 
     def end(self) -> None:
         """End the process and all that it has started."""
-        if self.process.poll() is None:
-            with contextlib.suppress(psutil.Error):
-                for child in self.watched.children(recursive=True):
-                    with contextlib.suppress(psutil.Error):
-                        child.kill()
+        family = _descendants(self.watched)
         with contextlib.suppress(AttributeError, OSError):
             if os.getpgid(self.process.pid) != os.getpgrp():
                 os.killpg(self.process.pid, signal.SIGKILL)
         with contextlib.suppress(OSError):
             self.process.kill()
+        for process in [*family, *_orphans(self.process.pid)]:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
         self.process.wait()
         for stream in (self.process.stdin, self.process.stdout):
             with contextlib.suppress(OSError):
@@ -279,6 +339,29 @@ class RunnerProcess:
                 ", as when memory runs out" if name == "SIGKILL" else ""
             )
         return f"the process ended with status {code}"
+
+
+def _widen(pipe: int) -> None:
+    """Let a pipe hold more, so that neither side waits for the other; where the system has no such thing it stays as it is."""
+    with contextlib.suppress(ImportError, AttributeError, OSError):
+        import fcntl
+
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE)
+
+
+def _descendants(process: psutil.Process) -> list[psutil.Process]:
+    """Return what a process has started, and what that has started."""
+    try:
+        return list(process.children(recursive=True))
+    except psutil.Error:
+        return []
+
+
+def _orphans(pid: int) -> list[psutil.Process]:
+    """Return what a candidate that is no more has left to this process."""
+    if not owns_orphans():
+        return []
+    return [child for child in _descendants(psutil.Process()) if child.pid != pid]
 
 
 class _Clock:

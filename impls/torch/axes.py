@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from einspec.impls.torch.checked import op
+from einspec.impls.checked_torch import op
 
 __all__ = [
     "channels_first",

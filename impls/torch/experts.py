@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.nn import functional
 
-from einspec.impls.torch.checked import op
+from einspec.impls.checked_torch import op
 from einspec.impls.torch.groups import Rows, group, group_ends, group_of, looped, permute, unpermute
 from einspec.impls.torch.rows import apply
 

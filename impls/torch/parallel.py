@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from einspec.impls.torch.checked import op
+from einspec.impls.checked_torch import op
 from einspec.impls.torch.groups import rows_from
 
 __all__ = ["ep_exchange", "ep_plan", "ep_return"]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from einspec.impls.torch.checked import op
+from einspec.impls.checked_torch import op
 
 __all__ = ["chunk_overlap", "look_around", "pad_to_multiple", "skew", "sliding_window", "sliding_window_mask", "unskew"]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from einspec.impls.torch.checked import op
+from einspec.impls.checked_torch import op
 
 __all__ = ["soft_combine", "soft_dispatch", "soft_weights"]
 

@@ -26,9 +26,9 @@ class Expected:
     bound: Array | None = None
     dtype: str = ""
     at: Array | None = None
-    """The coordinates, a row each, at which alone the output is known, where it is not ``array`` as a whole."""
+    """The coordinates, a row each, of the elements in ``array``, where they are not the whole output."""
     shape: tuple[int, ...] = ()
-    """The shape of the output where ``at`` is given."""
+    """The shape of the whole output, from which these elements are still to be taken; absent where they alone come."""
 
     @property
     def dtype_name(self) -> str:
@@ -47,14 +47,14 @@ class Difference:
 
 def difference(got: Array, expected: Expected) -> Difference | None:
     """Return how a result differs from what was expected, None where it does not."""
-    want, shape = expected.array, expected.array.shape if expected.at is None else expected.shape
+    want, shape = expected.array, expected.shape or expected.array.shape
     if got.shape != shape:
         return Difference(f"shape {list(got.shape)} instead of {list(shape)}")
     if got.dtype.name != expected.dtype_name and expected.dtype_name != "int":
         if not same_kind(got.dtype.name, expected.dtype_name):
             return Difference(f"dtype {got.dtype.name} instead of {expected.dtype_name}")
         got = in_dtype(got, expected.dtype_name)
-    if expected.at is not None:
+    if expected.shape and expected.at is not None:
         got = got[tuple(expected.at.T)]
     if expected.how == "bound":
         wrong = _outside(got, want, expected.bound)

@@ -1,4 +1,4 @@
-"""Tensors too large to keep: a hash of the place of every element as input, and an output of which some elements are known."""
+"""Tensors too large to keep: a hash of the place of every element as input."""
 
 from __future__ import annotations
 
@@ -90,32 +90,6 @@ class Hashed:
         if self.dtype.kind not in "iu":
             signed = signed / np.float32(16) if self.fine else (values & 15).astype(np.int8) - np.int8(8)
         return np.asarray(np.abs(signed.astype(np.int64)) if self.magnitude else signed).astype(self.dtype, copy=False)
-
-
-@dataclass(frozen=True)
-class Sampled:
-    """A tensor of which the elements at some coordinates are known, as the comparison of results reads it."""
-
-    shape: tuple[int, ...]
-    values: Array
-    index: tuple[Array, ...]
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The dtype."""
-        found: np.dtype[Any] = self.values.dtype
-        return found
-
-    @property
-    def size(self) -> int:
-        """The number of elements."""
-        return math.prod(self.shape)
-
-    def __getitem__(self, index: tuple[Any, ...]) -> Any:
-        """Return all that is known, or the element at one coordinate."""
-        if isinstance(index[0], np.ndarray):
-            return self.values
-        return self.values[np.logical_and.reduce([c == i for c, i in zip(self.index, index, strict=True)]).argmax()]
 
 
 def queues(index: Array) -> Array:
