@@ -18,14 +18,11 @@ NARROW = ("bfloat16", *FLOAT8)
 
 def literal(array: Array) -> str:
     """Return an array as Python that rebuilds it, or as a description where it is large."""
-    if array.size > LITERAL_LIMIT:
-        return f"a tensor of shape {list(array.shape)}, dtype {array.dtype.name}"
     name = array.dtype.name
-    if array.size == 0:
-        return f"np.zeros({array.shape}, dtype={dtype_text(name)})"
-    ramp = np.arange(1, array.size + 1).reshape(array.shape)
-    if array.ndim > 1 and name != "bool" and np.array_equal(array, ramp.astype(array.dtype)):
-        return f"np.arange(1, {array.size + 1}).reshape({array.shape}).astype({dtype_text(name)})"
+    if short := _short(array):
+        return short
+    if array.size > LITERAL_LIMIT:
+        return f"a tensor of shape {list(array.shape)}, dtype {name}"
     if name in COMPLEX or name == "bool" or array.dtype.kind in "iu":
         return f"np.array({array.tolist()!r}, dtype={dtype_text(name)})"
     wide = array.astype(np.float64)
@@ -38,6 +35,22 @@ def literal(array: Array) -> str:
     bits = np.ascontiguousarray(array).reshape(-1).view(carrier).tolist()
     made = f"np.array({bits}, np.{carrier.name}).view({dtype_text(name)}).reshape({array.shape})"
     return f"{made}  # {array.tolist()}"
+
+
+def can_be_written(array: Array) -> bool:
+    """Whether :func:`literal` gives Python for an array, not a description."""
+    return array.size <= LITERAL_LIMIT or bool(_short(array))
+
+
+def _short(array: Array) -> str:
+    """Return a ramp, or zeros that are many, as an expression; nothing for other arrays."""
+    name, long = dtype_text(array.dtype.name), array.size > LITERAL_LIMIT
+    if array.size == 0 or (long and not any(array.tobytes())):
+        return f"np.zeros({array.shape}, dtype={name})"
+    ramp = np.arange(1, array.size + 1).reshape(array.shape)
+    if (array.ndim > 1 or long) and name != "bool" and np.array_equal(array, ramp.astype(array.dtype)):
+        return f"np.arange(1, {array.size + 1}).reshape({array.shape}).astype({name})"
+    return ""
 
 
 def _usual_nan(array: Array) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -24,7 +25,7 @@ def narrowed(context: Context, clause: str, tier: str, trial: Trial, outcome: Ou
     best = trial, outcome
     if tier == "property" and context.shrinks and trial.way.kind == "plain":
         best = _shrunk(context, clause, best)
-    for make in (_one_row, _plain_values):
+    for make in (_one_row, _one_mapped, _plain_values):
         for smaller in make(best[0], wrongness(context, *best)):
             again = context.session.one(smaller)
             if wrongness(context, smaller, again) is not None:
@@ -37,6 +38,20 @@ def _one_row(trial: Trial, found: tuple[str, Difference] | None) -> Iterator[Tri
     smaller = single(trial, found)
     if smaller is not None:
         yield smaller
+
+
+def _one_mapped(trial: Trial, found: tuple[str, Difference] | None) -> Iterator[Trial]:
+    """Yield the call mapped over the one row that goes wrong."""
+    listed = any(s.listed for s in trial.case.form.signature.inputs)
+    if trial.way.kind != "vmap" or listed or found is None or not found[1].position:
+        return
+    row = slice(found[1].position[0], found[1].position[0] + 1)
+    arrays = {name: array[row] for name, array in trial.arrays.items()}
+    wants = {}
+    for name, want in trial.expected.items():
+        bound = None if want.bound is None else np.broadcast_to(want.bound, want.array.shape)[row]
+        wants[name] = replace(want, array=want.array[row], bound=bound)
+    yield replace(trial, arrays=arrays, expected=wants)
 
 
 def single(trial: Trial, found: tuple[str, Difference] | None) -> Trial | None:

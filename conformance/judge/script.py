@@ -10,7 +10,7 @@ import numpy as np
 from einspec.answers.rules import Expected
 from einspec.card import Op, load
 from einspec.conformance.judge.context import Context
-from einspec.conformance.judge.literals import LITERAL_LIMIT, NARROW, literal
+from einspec.conformance.judge.literals import NARROW, can_be_written, literal
 from einspec.conformance.protocol import Call, parameters
 from einspec.conformance.targets.session import Session
 from einspec.conformance.targets.spelling import arguments, in_order
@@ -72,6 +72,7 @@ class Writer:
             return ""
         else:
             lines += [f"got = {self.called(self.names())}", *self.assertions(self.trial.expected)]
+            lines += self.dtypes() if clause == "result.dtype" else []
         return "\n".join(lines)
 
     def possible(self) -> bool:
@@ -82,7 +83,9 @@ class Writer:
         known = known and not any(e.at is not None for e in trial.expected.values())
         if self.framework not in MAKE or not known or self.trial.way.kind == "rows":
             return False
-        if max((np.asarray(a).size for a in arrays), default=0) > LITERAL_LIMIT:
+        if self.trial.way.kind == "vjp" and self.listed:
+            return False
+        if not all(can_be_written(np.asarray(a)) for a in arrays):
             return False
         return self.framework != "torch" or not self.used(arrays) & set(NARROW)
 
@@ -158,12 +161,20 @@ class Writer:
             lines += _compared(got, found, want)
         return lines
 
+    def dtypes(self) -> Iterator[str]:
+        """Yield the lines that compare the dtypes of outputs with those of the card."""
+        for i, (name, want) in enumerate(self.trial.expected.items()):
+            got = "got" if len(self.trial.expected) == 1 else f"got[{i}]"
+            shown = BACK[self.framework].format(f"{got}[0]" if name in self.listed else got)
+            yield f"assert {shown}.dtype.name == {want.dtype_name!r}"
+
     def gradient(self) -> list[str]:
         """Return the lines that ask for a gradient, given the cotangents of the outputs."""
         trial, way = self.trial, self.trial.way
-        lines = [f"cotangent_{n} = {self.made(a)}" for n, a in trial.extra.items()]
-        if self.listed:
-            return ["raise SystemExit('a gradient of lists is not written as a script')"]
+        lines = []
+        for n, a in trial.extra.items():
+            memory = LAYOUTS.get(self.framework, {}).get(way.memory, "{x}")
+            lines += [f"{n}_plain = {self.made(a)}", f"cotangent_{n} = {memory.format(x=f'{n}_plain', axis=a.ndim - 1)}"]
         inputs = ", ".join(s.name for s in trial.case.form.signature.inputs)
         call = f"{self.op.name}({', '.join([inputs, *self.parameters()])})"
         outer = [f"cotangent_{n}" for n in trial.extra]
@@ -200,7 +211,7 @@ class Writer:
         shown = {v: read.format(y=back.format("y" if several else v), v=v) for v in ("got", "again", "others")}
         lines += [f"got = {plain}", f"first = {shown['got']}", f"others = {other}"]
         lines.append(f"assert {shown['got']} == first, 'a later call changed an earlier result'")
-        lines += [f"again = {plain}", f"assert {shown['again']} == first, 'the same call gave other bits'"]
+        lines += 2 * [f"again = {plain}", f"assert {shown['again']} == first, 'the same call gave other bits'"]
         return [*lines, f"assert {shown['others']} != first, 'another call gave the result of an earlier one'"]
 
 
@@ -212,12 +223,17 @@ def _compared(got: str, found: str, want: Expected) -> list[str]:
         bound = np.broadcast_to(np.asarray(want.bound), np.shape(want.array))
         lines.append(f"bound = {literal(bound).partition('  #')[0]}")
         lines.append(f"found = {found}.astype(expected.dtype)")
+        lines.append("assert found.shape == expected.shape")
         lines.append("same = (found == expected) | (np.isnan(found) & np.isnan(expected))")
         lines.append("assert np.all(same | np.isinf(bound) | (np.abs(found - expected) <= bound))")
         return lines
     lines.append(f"assert {found}.dtype == expected.dtype and {found}.shape == expected.shape")
     if want.how == "bits" and (want.array == want.array).all():
         lines.append(f"assert {found}.tobytes() == expected.tobytes()")
+    elif want.how == "bits" and want.array.dtype.kind == "f":
+        lines.append(f"found = {found}")
+        lines.append("same = (found == expected) & (np.signbit(found) == np.signbit(expected))")
+        lines.append("assert np.all(same | (np.isnan(found) & np.isnan(expected)))")
     else:
         lines.append(f"assert np.array_equal({found}, expected, equal_nan=True)")
     return lines
@@ -239,7 +255,7 @@ def script_of_invalid(session: Session, op: str, call: Call) -> str:
     """Return a script of a call that must raise, nothing where none can be written."""
     framework = session.framework
     parts = [t for g in call.inputs for t in g.parts]
-    if framework not in MAKE or any(np.prod(t.shape) > LITERAL_LIMIT for t in parts):
+    if framework not in MAKE or not all(can_be_written(t.array()) for t in parts):
         return ""
     if framework == "torch" and {t.dtype for t in parts} & set(NARROW):
         return ""

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from einspec.impls.adapters.numpy import asarray, device_of, devices, dtypes, framework, is_array, to_numpy
+from einspec.impls.adapters import numpy as _adapter
 from einspec.impls.numpy import position, top_k
 
-__all__ = ["asarray", "device_of", "devices", "dtypes", "framework", "is_array", "position", "to_numpy", "top_k"]
+asarray, to_numpy, devices = _adapter.asarray, _adapter.to_numpy, _adapter.devices
+dtypes, device_of, is_array = _adapter.dtypes, _adapter.device_of, _adapter.is_array
 Array = np.ndarray[Any, Any]
 
 

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from einspec.impls.adapters.numpy import asarray, device_of, devices, dtypes, framework, is_array, to_numpy
+from einspec.impls.adapters import numpy as _adapter
 
-__all__ = ["asarray", "device_of", "devices", "dtypes", "framework", "is_array", "to_numpy"]
+asarray, to_numpy, devices = _adapter.asarray, _adapter.to_numpy, _adapter.devices
+dtypes, device_of, is_array = _adapter.dtypes, _adapter.device_of, _adapter.is_array
 
 
 def any_rank(x, *, layout="nchw"):
