@@ -10,7 +10,7 @@ from einspec.impls.adapters import numpy as _adapter
 from einspec.impls.numpy import position, top_k
 
 asarray, to_numpy, devices = _adapter.asarray, _adapter.to_numpy, _adapter.devices
-dtypes, device_of, is_array = _adapter.dtypes, _adapter.device_of, _adapter.is_array
+dtypes, device_of, is_array, framework = _adapter.dtypes, _adapter.device_of, _adapter.is_array, _adapter.framework
 Array = np.ndarray[Any, Any]
 
 

@@ -5,7 +5,7 @@ import numpy as np
 from einspec.impls.adapters import numpy as _adapter
 
 asarray, to_numpy, devices = _adapter.asarray, _adapter.to_numpy, _adapter.devices
-dtypes, device_of, is_array = _adapter.dtypes, _adapter.device_of, _adapter.is_array
+dtypes, device_of, is_array, framework = _adapter.dtypes, _adapter.device_of, _adapter.is_array, _adapter.framework
 
 
 def any_rank(x, *, layout="nchw"):
