@@ -39,7 +39,7 @@ def literal(array: Array) -> str:
 
 def can_be_written(array: Array) -> bool:
     """Whether :func:`literal` gives Python for an array, not a description."""
-    return array.size <= LITERAL_LIMIT or bool(_short(array))
+    return bool(array.size <= LITERAL_LIMIT or _short(array))
 
 
 def _short(array: Array) -> str:
