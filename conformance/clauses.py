@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from einspec.card import Op
+from einspec.conformance.checks.block import Block, block_of
 from einspec.conformance.checks.conduct import CONDUCT, LAYOUTS, ask_conduct, ask_layout
 from einspec.conformance.checks.definition import ask_definition, ask_empty
 from einspec.conformance.checks.gradients import ask_gradient, ask_wide_gradient, gradients_of, wide_gradients_of
@@ -12,10 +13,9 @@ from einspec.conformance.checks.invalid import invalid_block
 from einspec.conformance.checks.laws import ask_law, laws_of
 from einspec.conformance.checks.nan import ask_nan
 from einspec.conformance.checks.scene import Asked, Generator, Scene
-from einspec.conformance.checks.special import VALUES, split
+from einspec.conformance.checks.special import VALUES, split, totals_of
 from einspec.conformance.checks.transforms import TRANSFORMS, ask_transform
 from einspec.conformance.checks.typed import ask_dtype, ask_index, dtype_clauses
-from einspec.conformance.judge.block import Block, block_of
 from einspec.conformance.tiers import OPT_IN, TIERS
 from einspec.constraints import constraints
 
@@ -32,8 +32,8 @@ GENERATORS: dict[str, Generator] = {
     "transform": ask_transform,
 }
 """What asks for a clause, by the kind that its id begins with."""
-OF_DEFINITION = ("def", *VALUES)
-"""The clauses that are asked together, by the values of the calls."""
+OF_DEFINITION = ("def", "values", "total")
+"""The kinds of clauses that are asked together, and told apart by their calls."""
 
 
 def clauses(op: Op) -> list[str]:
@@ -42,6 +42,7 @@ def clauses(op: Op) -> list[str]:
     return [
         "def",
         *(VALUES if inputs else ()),
+        *totals_of(op),
         "empty",
         "result.dtype",
         *dtype_clauses(op),
@@ -61,7 +62,7 @@ def tiers_of(clause: str) -> tuple[str, ...]:
     """Return the tiers in which a clause is judged."""
     if clause == "def":
         return (*(t for t in TIERS if t != "transform"), *OPT_IN)
-    if clause in VALUES:
+    if clause.startswith(("values.", "total.")):
         return tuple(t for t in TIERS if t != "transform")
     late = clause.startswith(("grad.", "grad64.", "transform."))
     return ("transform",) if late else ("scope",)
@@ -79,17 +80,18 @@ def units(op: Op, tiers: Sequence[str]) -> list[tuple[str, str]]:
 
 def uses_bank(clause: str) -> bool:
     """Whether the calls of a clause are those of distinct sizes, of which a file may take only some."""
-    return clause.partition(".")[0] not in ("def", "values", "empty")
+    return clause.partition(".")[0] not in ("def", "values", "total", "empty")
 
 
 def build(scene: Scene, clause: str, tier: str) -> dict[tuple[str, str], Block]:
     """Return the calls of a clause in a tier with their answers, and those of the clauses that are asked with it."""
     kind, _, detail = clause.partition(".")
-    if clause in OF_DEFINITION:
+    if kind in OF_DEFINITION:
         asked = ask_definition(scene, "", tier)
         if asked.not_run:
-            return {(name, tier): Block(scene.op.name, not_run=asked.not_run) for name in OF_DEFINITION}
-        return {(name, tier): _block(scene, part) for name, part in split(asked).items()}
+            names = ("def", *VALUES, *totals_of(scene.op))
+            return {(name, tier): Block(scene.op.name, not_run=asked.not_run) for name in names}
+        return {(name, tier): _block(scene, part) for name, part in split(scene.op, asked).items()}
     if kind == "err":
         return {(clause, tier): invalid_block(scene, detail)}
     asked = GENERATORS[kind](scene, detail, tier)

@@ -12,7 +12,8 @@ import threading
 from collections.abc import Iterator
 
 import einspec
-from einspec.conformance.commands import NAMES, UsageError
+from einspec.conformance.commands import NAMES
+from einspec.conformance.errors import UsageError
 
 
 def parser() -> argparse.ArgumentParser:

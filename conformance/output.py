@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from einspec.conformance.commands import UsageError
+from einspec.conformance.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -19,6 +19,8 @@ import numpy as np
 from einspec.dtypes import ALL, numpy_dtype
 
 Array = np.ndarray[Any, Any]
+LONG = 2048
+"""From how many elements on an array is kept by how it is made, not by its bytes."""
 FRACTION = 1
 """The MessagePack extension that holds a fraction, as text."""
 LENGTH = struct.Struct("<Q")
@@ -68,6 +70,8 @@ class Tensor(msgspec.Struct, array_like=True, frozen=True):
     data: bytes
     recipe: tuple[int, bool] | None = None
     """Where a large array starts and whether it is fine: see :class:`einspec.calls.hashed.Hashed`."""
+    ramp: int = -1
+    """Where an array of ``start, start + 1, ...`` starts that is kept without its bytes, if not negative."""
 
     @property
     def is_whole(self) -> bool:
@@ -77,12 +81,29 @@ class Tensor(msgspec.Struct, array_like=True, frozen=True):
 
     def array(self) -> Array:
         """Return the array, read-only."""
+        if self.ramp >= 0:
+            return ramp_of(self.shape, self.ramp, self.dtype)
         return np.frombuffer(self.data, numpy_dtype(self.dtype)).reshape(self.shape)
 
 
 def tensor(array: Array) -> Tensor:
     """Return an array as it goes over the wall."""
     return Tensor(array.dtype.name, array.shape, array.tobytes())
+
+
+def given_tensor(array: Array) -> Tensor:
+    """Return an input as it is kept: a long ramp by where it starts alone."""
+    if array.size >= LONG and array.dtype.kind in "iuf" and float(array.flat[0]).is_integer():
+        start = int(array.flat[0])
+        if start >= 0 and np.array_equal(array, ramp_of(array.shape, start, array.dtype.name)):
+            return Tensor(array.dtype.name, array.shape, b"", None, start)
+    return tensor(array)
+
+
+def ramp_of(shape: tuple[int, ...], start: int, dtype: str) -> Array:
+    """Return ``start, start + 1, ...`` in a shape."""
+    found: Array = np.arange(start, start + math.prod(shape)).reshape(shape).astype(numpy_dtype(dtype))
+    return found
 
 
 class Way(msgspec.Struct, array_like=True, frozen=True):
@@ -355,6 +376,17 @@ class Found(msgspec.Struct, tag=True):
 
 Request = Load | Ask | Try | Memory | Probe
 Reply = Loaded | Came | Settled | Said | Found
+
+
+def printable(value: Any) -> Any:
+    """Return data with every text in it as it can be shown: no control characters but line breaks."""
+    if isinstance(value, str):
+        return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in value)
+    if isinstance(value, dict):
+        return {printable(k): printable(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [printable(v) for v in value]
+    return value
 
 
 def _encode_hook(value: Any) -> Any:

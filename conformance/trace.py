@@ -47,6 +47,9 @@ PROMISES = {
     "def": Promise(
         "The outputs are what the definition gives, on all legal calls with at least one coordinate an axis.", WHOLE
     ),
+    "values": Promise("So they are where inputs hold such values.", WHOLE),
+    "total": Promise("So they are where callers do not keep this promise.", (*WHOLE, "assume")),
+    "result": Promise("The outputs are of the dtypes that the card names.", TENSORS),
     "empty": Promise("So they are on legal calls with an axis of size 0.", WHOLE),
     "dtype": Promise("So they are in this dtype, and of the dtypes that the card names.", WHOLE),
     "index": Promise("So they are with indices of this dtype.", WHOLE),
@@ -61,6 +64,7 @@ PROMISES = {
     "err": Promise("A call that violates this constraint raises.", CALL),
     "law": Promise("The law holds for the functions themselves.", CALL),
     "grad": Promise("The gradient with respect to this input is that of the definition.", WHOLE),
+    "grad64": Promise("So it is in float64.", WHOLE),
     "transform": Promise("The transformed function gives what the plain one gives.", WHOLE),
 }
 """By the kind that the id of a clause begins with."""

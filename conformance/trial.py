@@ -11,7 +11,7 @@ import numpy as np
 from einspec.answers.rules import Difference, Expected, difference
 from einspec.calls.hashed import Hashed
 from einspec.calls.space import Case
-from einspec.conformance.protocol import PLAIN, Call, Input, Item, Raised, Tensor, Way, tensor
+from einspec.conformance.protocol import PLAIN, Call, Input, Item, Raised, Tensor, Way, given_tensor
 from einspec.dtypes import ALL, USUAL, numpy_dtype
 from einspec.solve import TensorSpec
 
@@ -85,7 +85,7 @@ def _tensor(array: Array | Hashed) -> Tensor:
     """Return an array as it goes over the wall: its bytes, or how it is made."""
     if isinstance(array, Hashed):
         return Tensor(array.dtype.name, array.shape, b"", (array.start, array.fine))
-    return tensor(np.asarray(array))
+    return given_tensor(np.asarray(array))
 
 
 def arrays_of(inputs: Sequence[Input], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:

@@ -8,7 +8,7 @@ import numbers
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ from einspec.language.formula import (
     Param as ParamNode,
 )
 from einspec.language.linear import OpClass, classify
-from einspec.language.tables import KINDS, Card, Laws, Param, SameAs, Variant
+from einspec.language.tables import ASSUMPTIONS, KINDS, Card, Laws, Param, SameAs, Variant
 from einspec.solve import Signature, integer, parse_signature
 
 OPS = Path(__file__).parent / "ops"
@@ -81,6 +81,8 @@ class Form:
     laws: Laws
     same_as: tuple[SameAs, ...]
     choice: dict[str, str]
+    assume: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
+    """What a caller promises, by name: the kind, and the inputs that it is about."""
 
     @functools.cached_property
     def kind(self) -> OpClass:
@@ -226,8 +228,9 @@ def _form(where: str, card: Card, variant: Variant, choice: dict[str, str]) -> F
     outputs = {s.name for s in signature.outputs}
     selects = {k: v for k, v in selects.items() if k in outputs}
     form = Form(
-        signature, stated, equations, dtype, values, selects, sizes, require, laws, card.same_as + variant.same_as, choice
-    )
+        signature, stated, equations, dtype, values, selects, sizes, require, laws, card.same_as + variant.same_as, choice,
+        {name: _assumption(where, name, text, signature) for name, text in card.assume.items()},
+    )  # fmt: skip
     _check(where, card, form)
     return form
 
@@ -246,6 +249,15 @@ def _values(where: str, text: str, names: frozenset[str]) -> tuple[str, Term]:
     if kind not in KINDS:
         raise CardError(f"{where}: values: {kind!r} is none of {', '.join(KINDS)}")
     return kind, term(size or "0", where, names)
+
+
+def _assumption(where: str, name: str, text: str, signature: Signature) -> tuple[str, tuple[str, ...]]:
+    kind, *tensors = text.split()
+    inputs = {s.name for s in signature.inputs}
+    if kind not in ASSUMPTIONS or not tensors or not set(tensors) <= inputs:
+        kinds = ", ".join(ASSUMPTIONS)
+        raise CardError(f"{where}: assume.{name}: expected one of {kinds} and inputs, not {text!r}")
+    return kind, tuple(tensors)
 
 
 def term(text: str, where: str, params: frozenset[str] = frozenset()) -> Term:

@@ -23,7 +23,7 @@ from gradients import (
 
 from einspec.calls.space import Case
 from einspec.card import load
-from einspec.pages.render import text
+from einspec.language.text import text
 from einspec.pages.text import show
 from einspec.semantics import oracle
 from einspec.semantics.gradient import differential, jvp, prefix, vjp

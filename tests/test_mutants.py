@@ -15,12 +15,26 @@ import pytest
 
 from einspec import load
 from einspec.calls import cases
+from einspec.calls.inputs import filled
 from einspec.conformance.checks import exhaustive
+from einspec.conformance.checks.batches import batched, several
+from einspec.conformance.checks.block import block_of
+from einspec.conformance.checks.trials import plain_trial
 from einspec.conformance.cli import main
-from einspec.conformance.mutation import court, score
-from einspec.conformance.mutation.mutants import MOST, MOST_INLINED, as_function, candidates, mutants
+from einspec.conformance.judge.context import Context
+from einspec.conformance.judge.judging import judge, judge_block
+from einspec.conformance.judge.policy import Policy
+from einspec.conformance.judge.verdict import Verdict
+from einspec.conformance.mutation import assessment, score
+from einspec.conformance.mutation.assessment import Assessor
+from einspec.conformance.mutation.mutants import MOST, MOST_INLINED, candidates, mutants
 from einspec.conformance.mutation.operators import mistakes
-from einspec.conformance.mutation.score import Court, Score
+from einspec.conformance.mutation.score import Score
+from einspec.conformance.protocol import Way
+from einspec.conformance.run.costs import costs
+from einspec.conformance.run.sheets import SheetStore
+from einspec.conformance.targets.formula import FormulaSession, as_function
+from einspec.conformance.trial import Trial
 
 FAST = ("pixel_shuffle", "patch_merge", "top_k", "position", "combine", "unfold")
 
@@ -30,9 +44,9 @@ def test_every_mutant_is_killed(name: str) -> None:
     """What is not killed equals the op wherever it was tried, and nothing that kills accuses the op itself."""
     found = score.score(name)
     assert found.good
-    assert [f.id for f in found.fates if f.verdict == "survived"] == []
+    assert [a.id for a in found.assessments if a.status == "survived"] == []
     assert found.count("killed") > 20
-    assert all(f.calls > 100 for f in found.fates if f.verdict == "equivalent")
+    assert all(a.calls > 100 for a in found.assessments if a.status == "equivalent")
 
 
 @pytest.mark.parametrize(
@@ -84,13 +98,15 @@ def test_a_mutant_is_a_function_that_checks_its_arguments() -> None:
 
 def test_a_weak_judge_lets_mutants_survive(monkeypatch: pytest.MonkeyPatch) -> None:
     """With nothing but calls whose sizes are all 1, wrong orders survive, and the score says so with a call that shows them."""
-    monkeypatch.setattr(court, "scope_cases", lambda *_: ([c for c in cases.scope(load("swap_hw"), 9999)[0] if _ones(c)], ""))
-    monkeypatch.setattr(Court, "killer", lambda *_: "")
+    ones = [c for c in cases.scope(load("swap_hw"), 9999)[0] if _ones(c)]
+    block = block_of("swap_hw", [plain_trial(c, filled(c, "float32", "gauss", 1)) for c in ones])
+    monkeypatch.setattr(SheetStore, "block", lambda *_: block)
+    monkeypatch.setattr(Assessor, "killer", lambda *_: "")
     found = score.score("swap_hw")
-    survived = [f for f in found.fates if f.verdict == "survived"]
+    survived = [a for a in found.assessments if a.status == "survived"]
     assert not found.good
     assert len(survived) > 10
-    assert all("instead of" in f.differs for f in survived)
+    assert all("instead of" in a.differs for a in survived)
     assert f"survived: {survived[0].id}" in score.table([found])
 
 
@@ -108,7 +124,7 @@ def test_counts_are_tried_exhaustively() -> None:
 
 def test_a_clause_that_accuses_the_definition_spoils_the_score(monkeypatch: pytest.MonkeyPatch) -> None:
     """Kills count only if the op itself, run in the same way, is not killed."""
-    monkeypatch.setattr(court, "as_function", lambda op, _: mutants(op)[0].function)
+    monkeypatch.setattr(assessment, "as_function", lambda op, _: mutants(op)[0].function)
     found = score.score("swap_hw", ("nchw",))
     assert found.accused == ["scope def"]
     assert not found.good
@@ -121,7 +137,7 @@ def test_the_command_prints_the_score(tmp_path: Path, capsys: pytest.CaptureFixt
     out = capsys.readouterr().out
     assert "score: 100.00%" in out
     data = json.loads((tmp_path / "m.json").read_text())
-    assert {m["verdict"] for m in data["swap_hw"]["mutants"]} <= {"killed", "equivalent"}
+    assert {m["status"] for m in data["swap_hw"]["mutants"]} <= {"killed", "equivalent"}
     assert main(["mutants", "--list", "swap_hw"]) == 0
     assert "swap_hw[nchw]~order(x: h, w)" in capsys.readouterr().out
 
@@ -141,6 +157,83 @@ def test_who_ends_the_command_ends_its_processes(sent: signal.Signals) -> None:
     assert process.returncode == 130
     assert said == "einspec: interrupted\n"
     assert psutil.wait_procs(workers, timeout=5)[1] == []
+
+
+def test_a_formula_is_judged_as_any_target() -> None:
+    """The definition holds in every clause that NumPy can be asked, of one call made twice and of a law too."""
+    op = load("position")
+    context = Context(FormulaSession({}), op, SheetStore(None), Policy(tiers=("scope",)))
+    found = {r.clause.partition("/")[2]: r for r in judge(context)}
+    assert {r.verdict for r in found.values()} == {Verdict.HOLDS, Verdict.NOT_RUN}
+    for clause in ("def", "empty", "dtype.float16", "pure", "repeat", "state", "result.dtype"):
+        if clause in found:
+            assert found[clause].verdict is Verdict.HOLDS, found[clause]
+    assert all(found[c].verdict is Verdict.NOT_RUN for c in found if c.startswith("layout."))
+    assert any(c.startswith("law.") and r.verdict is Verdict.HOLDS for c, r in found.items())
+    assert any(c.startswith("err.") and r.verdict is Verdict.HOLDS for c, r in found.items())
+
+
+@pytest.mark.parametrize("name", ["top_k", "concat", "unstack"])
+def test_a_formula_answers_row_by_row(name: str) -> None:
+    """Independent inputs along a new first axis are called one by one, in a list of tensors too."""
+    case = max(cases.bank(load(name)), key=lambda c: c.elements)
+    trial = batched(case, several(case, 3, "gauss", 1), None, "rows")
+    assert trial is not None
+    context = Context(FormulaSession({}), case.op, SheetStore(None))
+    block = block_of(name, [trial])
+    assert judge_block(context, "def", "scope", block).verdict is Verdict.HOLDS
+    sessions = (FormulaSession({name: m.function}) for m in mutants(name))
+    wrong = (Context(s, case.op, SheetStore(None), shrinks=False) for s in sessions)
+    verdicts = {judge_block(context, "def", "scope", block).verdict for context in wrong}
+    assert Verdict.WRONG in verdicts
+
+
+def test_a_formula_refuses_ways_that_it_does_not_know() -> None:
+    """A call in a layout or under a transform is an error, not a call in another way."""
+    case = cases.bank(load("top_k"))[0]
+    plain = plain_trial(case, filled(case, "float32", "gauss", 1))
+    for way in (Way("vjp"), Way("vmap"), Way("jit"), Way(layout="strided"), Way(expand=0)):
+        outcome = FormulaSession({}).one(Trial(case, plain.arrays, plain.expected, way))
+        assert outcome.error is not None
+        assert outcome.error.name == "NotImplementedError"
+
+
+def test_what_is_not_wanted_is_not_called() -> None:
+    """Once the judge has seen enough it says so, and no further call of a block is made."""
+    called = []
+
+    def function(*args: np.ndarray, **params: object) -> np.ndarray:
+        called.append(args)
+        return args[0]
+
+    session = FormulaSession({"swap_hw": function})
+    few = [c for c in cases.scope(load("swap_hw"), 99)[0] if not c.empty and c.elements > 4][:9]
+    block = block_of("swap_hw", [plain_trial(c, filled(c, "float32", "gauss", 1)) for c in few])
+    context = Context(session, load("swap_hw"), SheetStore(None), shrinks=False)
+    next(iter(session.stream("swap_hw", block.calls)))
+    assert len(called) == 1
+    stream = session.stream("swap_hw", block.calls)
+    next(stream)
+    session.stop()
+    assert list(stream) == []
+    assert len(called) == 2
+    assert judge_block(context, "def", "scope", block).verdict is Verdict.WRONG
+
+
+def test_shards_hold_every_op_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """The parts of the ops are of about the same cost, and together all; one without an op is wrong usage."""
+    names = ("swap_hw", "top_k", "position", "unfold")
+    shown = []
+    for part in ("1/2", "2/2"):
+        assert main(["mutants", "--list", "--shard", part, *names]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        shown.append({line.partition("~")[0].partition("[")[0] for line in lines if line[0] != " "})
+    assert shown[0] | shown[1] == set(names)
+    assert not shown[0] & shown[1]
+    totals = [sum(costs()[op] for op in part) for part in shown]
+    assert max(totals) - min(totals) <= max(costs()[op] for op in names)
+    assert main(["mutants", "--list", "--shard", "2/2", "top_k"]) == 2
+    assert "has no op" in capsys.readouterr().err
 
 
 def test_an_empty_score_is_not_good() -> None:

@@ -17,8 +17,8 @@ import pytest
 from reports import HOSTILE, WITNESS, backend, file, made, one
 
 from einspec.conformance.cli import main, parser
-from einspec.conformance.commands import UsageError
-from einspec.conformance.judge.verdict import Verdict, Verdict
+from einspec.conformance.errors import UsageError
+from einspec.conformance.judge.verdict import Verdict
 from einspec.conformance.judge.witness import rows
 from einspec.conformance.reports import report
 from einspec.conformance.reports.lines import schema

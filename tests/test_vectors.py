@@ -18,11 +18,13 @@ import pytest
 from safetensors.numpy import load_file, save, save_file
 
 from einspec.conformance.cli import main
+from einspec.conformance.judge.verdict import Verdict
 from einspec.conformance.mutation.score import score
+from einspec.conformance.targets.recorded import DTYPES, ERROR, RecordedSession, read_tensors
 from einspec.conformance.vectors import vectors
 from einspec.conformance.vectors.folder import INDEX, write
 from einspec.conformance.vectors.schema import schema
-from einspec.conformance.vectors.verify import DTYPES, ERROR, Verdict, read_tensors, verify
+from einspec.conformance.vectors.verify import OpSummary, verify
 from einspec.dtypes import numpy_dtype
 
 READER = Path(__file__).parent.parent / "examples" / "position_vectors.mjs"
@@ -96,8 +98,8 @@ def changed(right: Path, folder: Path, name: str, change: Change) -> Path:
     return folder
 
 
-def verdict_of(golden: Path, outputs: Path, name: str) -> Verdict:
-    """Return the verdict on one op."""
+def summary_of(golden: Path, outputs: Path, name: str) -> OpSummary:
+    """Return what became of the cases of one op."""
     (found,) = verify(golden, outputs, [name])
     return found
 
@@ -175,12 +177,12 @@ def test_the_vectors_kill_every_mutant(name: str) -> None:
     found = score(name, by_vectors=True)
     assert found.good
     assert found.count("killed") > 5
-    assert {f.by for f in found.fates} == {"vectors", ""} or not found.count("equivalent")
+    assert {a.by for a in found.assessments} == {"vectors", ""} or not found.count("equivalent")
 
 
 def test_calls_are_chosen_for_the_mutants_that_others_let_live(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without them some survive, and the score is not good."""
-    monkeypatch.setattr(vectors, "telling", lambda *_: ())
+    monkeypatch.setattr(vectors, "killing", lambda *_: ())
     found = score("group_mask", by_vectors=True)
     assert not found.good
     assert 0 < found.count("survived") < found.count("killed") / 5
@@ -238,10 +240,11 @@ def test_what_goes_wrong_is_counted(golden: Path, right: Path, tmp_path: Path) -
         ("top_k", lambda f: f.pop(many), (1, 0, 0)),
     ]
     for name, change, counts in changes:
-        found = verdict_of(golden, changed(right, tmp_path, name, change), name)
-        assert (found.wrong, found.missing, len(found.unknown)) == counts, (name, counts)
+        found = summary_of(golden, changed(right, tmp_path, name, change), name)
+        wrong, missing = found.verdicts[Verdict.WRONG], found.verdicts[Verdict.NOT_RUN]
+        assert (wrong, missing, len(found.unknown)) == counts, (name, counts)
         assert not found.passed
-        assert found.holds == len(_cases(golden, name)) - found.wrong - found.missing
+        assert found.verdicts[Verdict.HOLDS] == len(_cases(golden, name)) - wrong - missing
 
 
 def test_files_that_are_not_there_or_no_safetensors(
@@ -260,6 +263,23 @@ def test_files_that_are_not_there_or_no_safetensors(
     assert main(["verify", str(golden), str(outputs), "--op", "position"]) == 0
 
 
+def test_recorded_outputs_are_outcomes(tmp_path: Path) -> None:
+    """A case has the outputs that were written, an error where one was, and nothing where neither was."""
+    said = np.frombuffer(b"no such axis", np.uint8)
+    tensors = {"a/y": np.ones(2, np.float32), "b/error": said, "c/error": np.zeros(1, np.float32)}
+    save_file(tensors, tmp_path / "op.safetensors")
+    session = RecordedSession(tmp_path / "op.safetensors")
+    came = session.outcome("a", ["y", "z"])
+    assert came is not None
+    assert came.error is None
+    assert list(came.outputs) == ["y"]
+    errors = [session.outcome(case, ["y"]) for case in ("b", "c")]
+    assert [e.error.text for e in errors if e and e.error] == ["no such axis", ""]
+    assert session.outcome("d", ["y"]) is None
+    assert session.unknown(["a/y", "b/error"]) == ["c/error"]
+    assert "no file" in RecordedSession(tmp_path / "other.safetensors").problem
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -268,6 +288,7 @@ def test_files_that_are_not_there_or_no_safetensors(
         (["verify", "{golden}", "{right}", "--op", "gate"], "holds no vectors of gate"),
         (["verify", "{golden}", "{right}", "--op", "gaet"], "did you mean gate"),
         (["vectors", "{golden}/index.json"], "is a file"),
+        (["vectors", "{golden}", "--shard", "1/50"], "name another folder"),
     ],
 )
 def test_what_cannot_be_done_says_so(
@@ -313,7 +334,7 @@ def test_the_reader_needs_no_python(golden: Path, tmp_path: Path) -> None:
     done = run_reader(golden, tmp_path, READER)
     count = len(_cases(golden, "position"))
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{count} of {count} cases hold\n", "")
-    assert verdict_of(golden, tmp_path, "position").passed
+    assert summary_of(golden, tmp_path, "position").passed
     assert len(READER.read_text(encoding="utf-8").splitlines()) <= 60
 
 
@@ -339,6 +360,6 @@ def test_a_wrong_reader_is_found_by_both(right_text: str, wrong_text: str, golde
     program = tmp_path / "wrong.mjs"
     program.write_text(text.replace(right_text, wrong_text), encoding="utf-8")
     done = run_reader(golden, tmp_path / "outputs", program)
-    found = verdict_of(golden, tmp_path / "outputs", "position")
+    found = summary_of(golden, tmp_path / "outputs", "position")
     assert done.returncode == 1
-    assert found.wrong == len(done.stdout.partition("hold")[2].split()) > 0
+    assert found.verdicts[Verdict.WRONG] == len(done.stdout.partition("hold")[2].split()) > 0

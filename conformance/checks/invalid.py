@@ -11,8 +11,8 @@ from einspec.calls.invalid import InvalidCall, Tensor, invalid_calls
 from einspec.calls.space import Case
 from einspec.card import Op
 from einspec.conformance import protocol
+from einspec.conformance.checks.block import Block, Fact
 from einspec.conformance.checks.scene import Scene
-from einspec.conformance.judge.block import Block, Fact
 from einspec.conformance.protocol import Call, Input
 from einspec.dtypes import numpy_dtype
 

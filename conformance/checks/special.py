@@ -1,4 +1,4 @@
-"""Calls apart by the values that they hold: finite ones, signed zeros, infinities, NaN."""
+"""Calls apart by what is special in them: values that are no ordinary numbers, promises of the caller that they break."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from einspec.answers.rules import Expected, is_nan
+from einspec.calls.assumptions import broken
 from einspec.calls.cases import batch_axis
 from einspec.calls.space import make_case
+from einspec.card import Op
 from einspec.conformance.checks.scene import Asked
 from einspec.conformance.trial import Trial
 
@@ -20,16 +22,36 @@ VALUES = ("values.signed_zero", "values.infinity", "values.nan")
 NAMES = ("def", *VALUES)
 
 
-def split(asked: Asked) -> dict[str, Asked]:
-    """Return the calls of a definition by the clause that they belong to: ``def`` has those of finite values."""
-    parts: dict[str, list[Trial]] = {name: [] for name in NAMES}
+def totals_of(op: Op) -> list[str]:
+    """Return the clauses about calls that break a promise of the caller."""
+    return list(dict.fromkeys(f"total.{name}" for form in op.forms.values() for name in form.assume))
+
+
+def split(op: Op, asked: Asked) -> dict[str, Asked]:
+    """Return the calls of a definition by the clause that they belong to.
+
+    ``def`` has those of finite values that keep what callers promise.
+    """
+    parts: dict[str, list[Trial]] = {name: [] for name in (*NAMES, *totals_of(op))}
     for trial in asked.trials:
-        for name, part in _apart(trial):
+        promise = broken_promise(trial)
+        for name, part in _apart(trial) if not promise else [(f"total.{promise}", trial)]:
             parts[name].append(part)
     more = (asked.instances or len(asked.trials)) - len(asked.trials)
     found = {name: Asked(trials, asked.reason if name == "def" else "") for name, trials in parts.items()}
     found["def"].instances = len(parts["def"]) + max(more, 0)
     return found
+
+
+def broken_promise(trial: Trial) -> str:
+    """Return the promise of the caller that a call breaks, in one of its rows where it has several."""
+    if not trial.case.form.assume:
+        return ""
+    if trial.way.kind not in ("rows", "vmap"):
+        return broken(trial.case, trial.arrays)
+    count = len(next(iter(trial.arrays.values())))
+    rows = ({name: array[i] for name, array in trial.arrays.items()} for i in range(count))
+    return next((name for row in rows if (name := broken(trial.case, row))), "")
 
 
 def _apart(trial: Trial) -> Iterator[tuple[str, Trial]]:

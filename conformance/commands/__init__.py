@@ -1,12 +1,62 @@
 """The commands of ``einspec``, one module each: what it takes, and what it does.
 
-A module has a docstring whose first line is its help, ``arguments(parser)``, and ``run(arguments)``, which returns the exit
-status: 0 passed, 1 failed, 2 wrong usage. What takes time to import is imported inside ``run``.
+A module has a docstring whose first line is its help, ``arguments(parser)``, and
+``run(arguments)``, which returns the exit status: 0 passed, 1 failed, 2 wrong usage. What takes
+time to import is imported inside ``run``.
 """
 
-NAMES = ("check", "report", "diff", "known", "show", "ops", "schema", "vectors", "verify", "new", "smoke", "mutants")
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from einspec.conformance.errors import UsageError
+
+NAMES = (
+    "check",
+    "report",
+    "diff",
+    "known",
+    "show",
+    "ops",
+    "schema",
+    "vectors",
+    "verify",
+    "new",
+    "smoke",
+    "mutants",
+    "sheets",
+)
 """The commands in the order in which the help lists them."""
 
 
-class UsageError(Exception):
-    """A command cannot do what it was asked; the message says what to do instead."""
+def shard(text: str) -> tuple[int, int]:
+    """Return which of how many parts is meant, as the type of an argument.
+
+    Raises:
+        ArgumentTypeError: the text is not ``I/N``.
+    """
+    part, _, parts = text.partition("/")
+    if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
+        raise argparse.ArgumentTypeError(f"must be I/N with 1 <= I <= N, such as 1/4, not {text}")
+    return int(part), int(parts)
+
+
+def add_shard(parser: argparse.ArgumentParser) -> None:
+    """Add the argument that leaves one of several parts of the ops."""
+    text = "only the I-th of N parts, balanced by what ops cost"
+    parser.add_argument("--shard", type=shard, default=(1, 1), metavar="I/N", help=text)
+
+
+def part_of(names: Sequence[str], of: tuple[int, int]) -> list[str]:
+    """Return the ops of a part.
+
+    Raises:
+        UsageError: there are fewer ops than parts, so that this one has none.
+    """
+    from einspec.conformance.run.costs import dealt_out
+
+    found = dealt_out(names, of)
+    if not found:
+        raise UsageError(f"--shard {of[0]}/{of[1]} has no op: there are only {len(names)}")
+    return found

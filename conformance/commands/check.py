@@ -12,7 +12,8 @@ import sys
 from pathlib import Path
 
 from einspec.card import resolve
-from einspec.conformance.commands import UsageError
+from einspec.conformance.commands import add_shard
+from einspec.conformance.errors import UsageError
 from einspec.conformance.run.request import TIMEOUT, Request
 from einspec.conformance.tiers import OPT_IN, TIERS
 
@@ -77,9 +78,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N|random",
         help="where drawn calls come from; the same every time when absent; random prints the seed that it takes",
     )
-    parser.add_argument(
-        "--shard", type=_shard, default=(1, 1), metavar="I/N", help="only the I-th of N parts, balanced by what ops cost"
-    )
+    add_shard(parser)
     parser.add_argument(
         "--allow-einspec", action="store_true", help="judge a file although it computes with einspec itself"
     )
@@ -96,6 +95,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FILE.jsonl|-",
         help="write a report as JSON Lines, while the run goes on; - prints it instead of the matrix",
+    )
+    parser.add_argument(
+        "--explain-promises", action="store_true", help="print what a file and a backend must do, and judge nothing"
     )
     parser.add_argument("--host", default="", metavar="LABEL", help="what the report is to call this machine")
 
@@ -124,16 +126,13 @@ def _seed(text: str) -> int:
     return int(text)
 
 
-def _shard(text: str) -> tuple[int, int]:
-    """Return which of how many parts."""
-    part, _, parts = text.partition("/")
-    if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
-        raise argparse.ArgumentTypeError(f"must be I/N with 1 <= I <= N, such as 1/4, not {text}")
-    return int(part), int(parts)
-
-
 def run(arguments: argparse.Namespace) -> int:
     """Judge, print the matrix and the failures."""
+    if arguments.explain_promises:
+        from einspec.conformance.judge.promises import table
+
+        print(table())
+        return 0
     from rich.console import Console
 
     from einspec.conformance import output

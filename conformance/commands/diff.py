@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from einspec.conformance.commands import UsageError
+from einspec.conformance.errors import UsageError
 
 if TYPE_CHECKING:
     from einspec.conformance.reports.diff import Change

@@ -12,7 +12,7 @@ import json
 import sys
 from pathlib import Path
 
-from einspec.conformance.commands import UsageError
+from einspec.conformance.errors import UsageError
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

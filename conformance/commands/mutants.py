@@ -11,7 +11,8 @@ import os
 import sys
 from pathlib import Path
 
-from einspec.conformance.commands import UsageError
+from einspec.conformance.commands import add_shard, part_of
+from einspec.conformance.errors import UsageError
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +27,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--vectors", action="store_true", help="let the golden vectors judge, and nothing else")
     parser.add_argument("--list", action="store_true", help="list the mutants and judge none")
     parser.add_argument("--processes", type=int, metavar="N", help="side by side; as many as processors when absent")
+    add_shard(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -35,6 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     from einspec.conformance.mutation import mutants, score
 
     names = list(dict.fromkeys(map(resolve, arguments.ops))) or list(paths())
+    names = part_of(names, arguments.shard)
     if arguments.processes is not None and arguments.processes < 1:
         raise UsageError(f"--processes must be at least 1, not {arguments.processes}")
     printing = output.checked({"--json": arguments.json})
@@ -48,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     found: dict[str, score.Score] = {}
     for part in score.scores(names, arguments.processes, arguments.vectors):
         found[part.op] = found[part.op].joined(part) if part.op in found else part
-        print(f"{part.op}: {len(part.fates)} mutants judged", file=sys.stderr)
+        print(f"{part.op}: {len(part.assessments)} mutants judged", file=sys.stderr)
     if not printing:
         print(score.table([found[name] for name in names]))
     if arguments.json:

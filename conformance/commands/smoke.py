@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 
-from einspec.conformance.commands import UsageError
+from einspec.conformance.errors import UsageError
 
 LONGEST = 86_400
 """Seconds that a check may be given: a day."""

@@ -12,7 +12,8 @@ import sys
 from pathlib import Path
 
 from einspec.card import paths, resolve
-from einspec.conformance.commands import UsageError
+from einspec.conformance.commands import add_shard, part_of
+from einspec.conformance.errors import UsageError
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,6 +22,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--op", action="append", default=[], metavar="OP", help="only this op, by name or alias; may be repeated"
     )
+    add_shard(parser)
 
 
 def needs_safetensors() -> None:
@@ -36,11 +38,13 @@ def run(arguments: argparse.Namespace) -> int:
     from einspec.conformance.vectors import folder
 
     names = list(dict.fromkeys(map(resolve, arguments.op))) or list(paths())
+    names = part_of(names, arguments.shard)
     output.folder("DIR", arguments.folder)
 
     others = folder.written(arguments.folder) - set(names)
-    if others and arguments.op:
-        raise UsageError(f"{arguments.folder} holds vectors of {len(others)} other ops, which would go; name another folder")
+    if others and (arguments.op or arguments.shard != (1, 1)):
+        text = f"{arguments.folder} holds vectors of {len(others)} other ops, which would go"
+        raise UsageError(f"{text}; name another folder")
 
     done = itertools.count(1)
 

@@ -9,8 +9,8 @@ import argparse
 from pathlib import Path
 
 from einspec.card import resolve
-from einspec.conformance.commands import UsageError
 from einspec.conformance.commands.vectors import needs_safetensors
+from einspec.conformance.errors import UsageError
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
             f"no folder {arguments.outputs}; it is to hold one safetensors file an op, named as in {arguments.folder}"
         )
     console = output.console()
-    verdicts = list(verify.verify(arguments.folder, arguments.outputs, [resolve(name) for name in arguments.op]))
+    names = [resolve(name) for name in arguments.op]
+    summaries = list(verify.verify(arguments.folder, arguments.outputs, names))
     strays = [] if arguments.op else verify.strays(arguments.folder, arguments.outputs)
-    verify.show(verdicts, strays, console)
-    return 0 if verdicts and all(v.passed for v in verdicts) and not strays else 1
+    verify.show(summaries, strays, console)
+    return 0 if summaries and all(s.passed for s in summaries) and not strays else 1

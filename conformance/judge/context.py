@@ -10,8 +10,8 @@ from einspec.calls import cases
 from einspec.calls.space import Case
 from einspec.card import Op
 from einspec.conformance import protocol
+from einspec.conformance.checks.block import Block
 from einspec.conformance.checks.scene import Profile, Scene
-from einspec.conformance.judge.block import Block
 from einspec.conformance.judge.policy import Policy
 from einspec.conformance.judge.verdict import Result, Verdict
 from einspec.conformance.protocol import Raised

@@ -15,13 +15,13 @@ from einspec.answers.expect import loses_nan
 from einspec.answers.rules import Difference
 from einspec.card import load
 from einspec.conformance.checks import drawn, laws
+from einspec.conformance.checks.block import Block, Fact
 from einspec.conformance.checks.conduct import CONDUCT
 from einspec.conformance.checks.invalid import near_call, optional_for_files
 from einspec.conformance.checks.scene import Asked
 from einspec.conformance.checks.special import split
 from einspec.conformance.checks.transforms import impossible
 from einspec.conformance.clauses import units, uses_bank
-from einspec.conformance.judge.block import Block, Fact
 from einspec.conformance.judge.conduct import judge_conduct
 from einspec.conformance.judge.context import Context, error_line
 from einspec.conformance.judge.known import holding_back
@@ -123,6 +123,8 @@ def _refusable(context: Context, kind: str) -> bool:
 def unavailable(context: Context, kind: str, detail: str) -> str:
     """Return why a clause cannot be judged here, or nothing."""
     session, target = context.session, context.session.target
+    if kind == "total" and context.bare and not context.policy.strict:
+        return "a caller promises that it does not happen; --strict asks for this too"
     if kind in ("dtype", "index"):
         if detail not in target.dtypes:
             return f"{target.framework} has no {detail}"
@@ -154,6 +156,7 @@ def block_for(context: Context, clause: str, tier: str) -> Block:
         i
         for i, fact in enumerate(block.facts)
         if all(context.session.holds_dtype(d, strict) for d in fact.dtypes)
+        and (not fact.breaks or clause.startswith("total."))
     ]
     return block.only(held)
 
@@ -179,6 +182,7 @@ def judge_block(context: Context, clause: str, tier: str, block: Block, refusabl
         return context.not_run(clause, tier, block.not_run or "no call can show it")
     facts = block.facts
     refused: list[tuple[int, Came]] = []
+    opening: tuple[int, Came] | None = None
     failed: tuple[int, Came] | None = None
     for number, came in enumerate(asked(context, clause, block)):
         if failed is not None:
@@ -188,10 +192,14 @@ def judge_block(context: Context, clause: str, tier: str, block: Block, refusabl
         if came.error is not None and (refusable or context.may_refuse(features, fact.unusual, came.error)):
             refused.append((number, came))
         elif came.error is not None or not _right(context, block, number, fact, came):
+            if number == 0 and (clause, tier) == ("def", "scope"):
+                opening = number, came  # a smaller one may show it as well
+                continue
             failed = number, came
             context.session.stop()
         elif not fact.unusual:
             context.accepted.add(features)
+    failed = failed or opening
     if failed is None and not refusable:
         failed = next((r for r in refused if not _founded(context, facts[r[0]], r[1])), None)
     if failed is not None:
@@ -401,7 +409,7 @@ class _Fresh:
         context, strict = self.context, self.context.policy.strict
         if not all(context.session.holds_dtype(d, strict) for d in trial.dtypes):
             return
-        for part in split(Asked([trial]))[self.clause].trials:
+        for part in split(context.op, Asked([trial]))[self.clause].trials:
             outcome = context.session.one(part)
             features = frozenset(part.case.features)
             error = outcome.error

@@ -10,6 +10,7 @@ import numpy as np
 
 from einspec.answers.rules import Difference, Expected, is_nan
 from einspec.calls.invalid import invalid_calls
+from einspec.conformance.checks.special import broken_promise
 from einspec.conformance.judge.context import Context
 from einspec.conformance.judge.literals import bits_text, expected_text, literal
 from einspec.conformance.judge.replay import record
@@ -17,6 +18,7 @@ from einspec.conformance.judge.script import Writer, script_of_invalid
 from einspec.conformance.protocol import Item, Raised
 from einspec.conformance.protocol import Outcome as Came
 from einspec.conformance.trial import Outcome, Trial
+from einspec.language.tables import ASSUMPTIONS
 
 Array = np.ndarray[Any, Any]
 PARTS = {
@@ -26,6 +28,7 @@ PARTS = {
     "call": "call",
     "sizes": "sizes",
     "how": "how",
+    "promise": "promise",
     "inputs": "{}",
     "expected": "expected {}",
     "got": "got {}",
@@ -59,6 +62,7 @@ def witness(
         "call": f"{case.op.name}({case})",
         "sizes": sizes_text(trial),
         "how": trial.how,
+        "promise": promise_text(trial),
         "inputs": {name: literal(array) for name, array in trial.arrays.items()},
         "params": {k: repr(v) for k, v in case.params.items()},
     }
@@ -83,13 +87,23 @@ def witness(
     return data
 
 
+def promise_text(trial: Trial) -> str:
+    """Return the promise of a caller that a call breaks, in words."""
+    name = broken_promise(trial)
+    if not name:
+        return ""
+    kind, tensors = trial.case.form.assume[name]
+    text = f"of {' and '.join(tensors)} callers promise that {ASSUMPTIONS[kind]}"
+    return f"{text}; this call breaks it, and the definition says what comes all the same"
+
+
 def sizes_text(trial: Trial) -> str:
     """Return the sizes of a call with the parameters that they are tied to, as ``sh = stride[0] = 2``."""
     case, tied = trial.case, dict[str, str]()
     for name, param in case.op.card.params.items():
         targets = param.targets(name)
         for i, target in enumerate(targets if param.size and "(" not in param.size else ()):
-            tied[target] = f"{name}[{i}]" if len(targets) > 1 else name
+            tied[target] = f"{name}[{i}]" if param.several and len(targets) > 1 else name
     sizes = case.solution.sizes
     parts = [f"{axis} = {tied[axis]} = {sizes[axis]}" for axis in sizes if axis in tied]
     parts += [f"{axis} = {n}" for axis, n in sizes.items() if axis not in tied and "." not in axis]

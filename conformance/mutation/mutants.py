@@ -7,24 +7,21 @@ a tie that falls the other way, a normalisation that is missing. A judge can be 
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from einspec.answers.expect import Map, output_dtype, widen
+from einspec.answers.expect import widen
 from einspec.calls.space import Case
 from einspec.card import Form, Op, load
 from einspec.conformance.mutation.operators import Mistake, mistakes
-from einspec.dtypes import numpy_dtype
-from einspec.impls.checked import op as checked
-from einspec.language.formula import Equation, Read
+from einspec.conformance.targets.formula import as_function
+from einspec.language import text
+from einspec.language.formula import Equation
 from einspec.language.linear import EXACT
-from einspec.pages import render
 from einspec.semantics import oracle
-from einspec.solve import TensorSpec, solve
 
 Array = np.ndarray[Any, Any]
 MOST, MOST_INLINED = 12, 2
@@ -120,87 +117,4 @@ def _spread(entries: list[Any], most: int) -> list[Any]:
 
 
 def _shown(equations: Sequence[Equation]) -> str:
-    return "\n".join(render.text(e) for e in equations)
-
-
-# What a mutant computes
-
-
-def as_function(op: Op, changed_forms: Mapping[int, Sequence[Equation]]) -> Callable[..., Any]:
-    """Return an op as a NumPy function that the oracle computes, under the checks of a backend.
-
-    Args:
-        op: the op.
-        changed_forms: by ``id`` of a form, the equations to evaluate instead of its own.
-    """
-
-    def function(*inputs: Any, **params: Any) -> Any:
-        names = [s.name for s in _form(op, params).signature.inputs]
-        arrays = {n: _stacked(x) for n, x in zip(names, inputs, strict=True)}
-        shapes = tuple(a.shape for a in arrays.values())
-        case = Case(op, params, shapes, solve(op, shapes, params))
-        outputs = evaluated(case, arrays, changed_forms.get(id(case.form), case.form.equations))
-        results = tuple(_result(outputs[s.name], s, output_dtype(case, s.name, arrays)) for s in case.form.signature.outputs)
-        return results if len(results) > 1 else results[0]
-
-    inputs = max((f.signature.inputs for f in op.forms.values()), key=len)
-    kind = inspect.Parameter.POSITIONAL_ONLY
-    parameters = [inspect.Parameter(s.name, kind, annotation="Sequence" if s.listed else "Array") for s in inputs]
-    function.__name__ = op.name
-    function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what the checks look at
-    return checked(function)
-
-
-def _form(op: Op, params: Mapping[str, Any]) -> Form:
-    return op.form(op.bind(params))
-
-
-def _stacked(x: Any) -> Array:
-    return np.stack(x) if isinstance(x, list | tuple) else np.asarray(x)
-
-
-def _result(array: Array, spec: TensorSpec, dtype: str) -> Any:
-    if dtype == "int":
-        return int(array)
-    with np.errstate(all="ignore"):
-        array = array.astype(numpy_dtype(dtype), copy=False)
-    return tuple(array) if spec.listed else array
-
-
-def evaluated(case: Case, inputs: Mapping[str, Array], equations: Sequence[Equation]) -> dict[str, Array]:
-    """Return the outputs of a call by other equations than those of its card.
-
-    An op that moves elements goes on to move them bit for bit, so that what is found is the mistake and not the arithmetic
-    of the oracle.
-    """
-    form = case.form
-    if form.kind in EXACT:
-        if all(isinstance(e.body, Read) for e in equations):
-            return oracle.evaluate(case.solution, inputs, equations=equations)
-        moved = _moved(case, inputs, equations)
-        if moved is not None:
-            return moved
-    return oracle.evaluate(case.solution, {k: widen(v) for k, v in inputs.items()}, equations=equations)
-
-
-def _moved(case: Case, inputs: Mapping[str, Array], equations: Sequence[Equation]) -> dict[str, Array] | None:
-    """Return the outputs of equations that move elements and fill with constants; None where they do more."""
-    form, start = case.form, 1
-    ramps = dict(inputs)
-    for name in form.data:
-        size = inputs[name].size
-        ramps[name] = np.arange(start, start + size, dtype=np.float64).reshape(inputs[name].shape)
-        start += size
-    scaled = ({k: v * factor if k in form.data else v for k, v in ramps.items()} for factor in (1, -1, 0))
-    places, negated, fills = (oracle.evaluate(case.solution, x, equations=equations) for x in scaled)
-    flat = np.concatenate([np.asarray(inputs[name]).reshape(-1) for name in form.data])
-    found = {}
-    for spec in form.signature.outputs:
-        fill = np.asarray(fills[spec.name], dtype=np.float64)
-        filled = places[spec.name] == fill
-        place = np.where(filled, 0, places[spec.name])
-        moves = np.where(filled, negated[spec.name] == fill, (negated[spec.name] == -place) & (fill == 0))
-        if not (moves & (place >= 0) & (place < start) & (place == np.rint(place))).all():
-            return None
-        found[spec.name] = Map(place.astype(np.int64), fill).apply(flat)
-    return found
+    return "\n".join(text.text(e) for e in equations)

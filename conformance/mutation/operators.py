@@ -10,6 +10,7 @@ from typing import Any
 from einspec.card import Form, load
 from einspec.errors import FormulaError
 from einspec.inline import inline
+from einspec.language import text
 from einspec.language.formula import (
     Apply,
     Axis,
@@ -35,7 +36,6 @@ from einspec.language.formula import (
     transform,
     walk,
 )
-from einspec.pages import render
 
 Change = tuple[str, str, Any]
 """The operator, what it was applied to in words, and the node that came out."""
@@ -65,7 +65,7 @@ def mistakes(form: Form) -> Iterator[Mistake]:
     own = {e.tensor for e in form.stated if isinstance(e, Equation)}
     for i, equation in enumerate(form.equations):
         for operator, detail, new in Scene(form, form.equations[:i], equation).changes():
-            made = replace(new, text=render.text(new))
+            made = replace(new, text=text.text(new))
             where = detail if len(form.equations) == 1 else f"{equation.tensor}: {detail}"
             changed = (*form.equations[:i], made, *form.equations[i + 1 :])
             yield Mistake(operator, where, made.text, changed, equation.tensor not in own)
@@ -160,7 +160,7 @@ class Scene:
 
     def brackets(self, node: Bracket) -> Iterator[Change]:
         """Yield other comparisons: the border, the direction, the tie, the priority, the partner, one next to it, or none."""
-        shown = render.term_text(node)
+        shown = text.term_text(node)
         yield "drop", shown, Number(1)
         if node.op in EDGES:
             yield "edge", shown, replace(node, op=EDGES[node.op])
@@ -186,7 +186,7 @@ class Scene:
         if found is not None:
             yield from self.softmaxes(node, *found)
             return
-        shown = render.term_text(node)
+        shown = text.term_text(node)
         if node.op in SIGNS:
             yield "sign", f"{shown}, {SIGNS[node.op]}", replace(node, op=SIGNS[node.op])
         if node.op in ("-", "/", "//", "%"):
@@ -199,7 +199,7 @@ class Scene:
         if node.op in ("+", "-", "*"):
             for kept, left_out in ((node.left, node.right), (node.right, node.left)):
                 if not isinstance(left_out, Bracket):
-                    yield "omit", render.term_text(left_out), kept
+                    yield "omit", text.term_text(left_out), kept
         if node.op == "*" and not any(isinstance(f, Bracket) for f in (node.left, node.right)):
             yield "sign", f"{shown}, +", replace(node, op="+")
 
@@ -303,7 +303,7 @@ def _other_uses(form: Form, i: int, use: OpCall) -> Iterator[tuple[str, str, OpC
             if other != choice:
                 yield "use", f"{name} is {other}", _written(use, choices=_with(use.choices, name, other))
     for name, value in use.numbers:
-        shown = render.term_text(value)
+        shown = text.term_text(value)
         fewer = tuple(pair for pair in use.numbers if pair[0] != name)
         yield "use", f"no {name}={shown}", _written(use, numbers=fewer)
         for sign in "+-":
@@ -332,7 +332,7 @@ def _with(pairs: Sequence[tuple[str, Any]], name: str, value: Any) -> tuple[tupl
 def _written(use: OpCall, **changes: Any) -> OpCall:
     """Return a changed use of another card, with its text."""
     new = replace(use, **changes)
-    targets, inputs = (", ".join(render.term_text(r) for r in side) for side in (new.targets, new.inputs))
+    targets, inputs = (", ".join(text.term_text(r) for r in side) for side in (new.targets, new.inputs))
     choices = "".join(f', {n}="{v}"' for n, v in new.choices)
-    numbers = "".join(f", {n}={render.term_text(v)}" for n, v in new.numbers)
+    numbers = "".join(f", {n}={text.term_text(v)}" for n, v in new.numbers)
     return replace(new, text=f"{targets} = {new.op}({inputs}{choices}{numbers})")

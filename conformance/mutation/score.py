@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from einspec.card import Op, load
-from einspec.conformance.mutation.court import Court, Fate, Verdict
+from einspec.conformance.mutation.assessment import Assessment, Assessor, Status
 from einspec.conformance.mutation.mutants import MOST, MOST_INLINED, candidates, mutants
 from einspec.conformance.run.pool import side_by_side
 from einspec.conformance.vectors.vectors import vectors
@@ -17,28 +17,29 @@ from einspec.language.formula import walk
 
 @dataclass
 class Score:
-    """The fates of the mutants of an op, or of one of its forms."""
+    """What became of the mutants of an op, or of one of its forms."""
 
     op: str
-    fates: list[Fate] = field(default_factory=list)
+    assessments: list[Assessment] = field(default_factory=list)
     candidates: int = 0
     """How many mutants there would be without a limit."""
     accused: list[str] = field(default_factory=list)
     """Clauses that accuse the definition itself, run in the same way: what they kill proves nothing."""
 
-    def count(self, verdict: Verdict) -> int:
-        """Return how many mutants had a fate."""
-        return sum(f.verdict == verdict for f in self.fates)
+    def count(self, status: Status) -> int:
+        """Return how many mutants are of a status."""
+        return sum(a.status == status for a in self.assessments)
 
     def joined(self, other: Score) -> Score:
         """Return the score of two parts of an op."""
         accused = [*self.accused, *(a for a in other.accused if a not in self.accused)]
-        return Score(self.op, [*self.fates, *other.fates], self.candidates, accused)
+        assessments = [*self.assessments, *other.assessments]
+        return Score(self.op, assessments, self.candidates, accused)
 
     @property
     def good(self) -> bool:
         """Whether every mutant that is not equivalent was killed, by clauses that do not accuse the definition."""
-        return bool(self.fates) and not self.count("survived") and not self.accused
+        return bool(self.assessments) and not self.count("survived") and not self.accused
 
 
 def score(op: Op | str, only: Sequence[str] | None = None, by_vectors: bool = False) -> Score:
@@ -53,9 +54,10 @@ def score(op: Op | str, only: Sequence[str] | None = None, by_vectors: bool = Fa
     found = Score(op.name, candidates=candidates(op))
     for value, form in op.forms.items():
         if only is None or value in only:
-            court = Court(op, form, (v.trial for v in vectors(op, form)) if by_vectors else None)
-            found.fates += [court.fate(m) for m in mutants(op) if m.form is form]
-            found.accused += court.control()
+            golden = (v.trial for v in vectors(op, form)) if by_vectors else None
+            assessor = Assessor(op, form, golden)
+            found.assessments += [assessor.assess(m) for m in mutants(op) if m.form is form]
+            found.accused += assessor.control()
     return found
 
 
@@ -64,16 +66,19 @@ def table(found: Sequence[Score]) -> str:
     width = max(len(s.op) for s in found)
     lines = [f"{'op':<{width}}  mutants  equivalent  killed  survived  killed first by"]
     for s in found:
-        first = ", ".join(f"{by} {n}" for by, n in Counter(f.by for f in s.fates if f.by).most_common())
-        counts = f"{len(s.fates):>7}  {s.count('equivalent'):>10}  {s.count('killed'):>6}  {s.count('survived'):>8}"
+        killers = Counter(a.by for a in s.assessments if a.by)
+        first = ", ".join(f"{by} {n}" for by, n in killers.most_common())
+        counts = f"{len(s.assessments):>7}  {s.count('equivalent'):>10}  {s.count('killed'):>6}  {s.count('survived'):>8}"
         lines.append(f"{s.op:<{width}}  {counts}  {first}")
     for s in found:
-        for fate in s.fates:
-            if fate.verdict == "survived":
-                lines += ["", f"survived: {fate.id}", f"  formula  {fate.formula}", f"  differs  {fate.differs}"]
+        for one in s.assessments:
+            if one.status == "survived":
+                shown = (f"  formula  {one.formula}", f"  differs  {one.differs}")
+                lines += ["", f"survived: {one.id}", *shown]
         lines += [f"accuses the definition itself: {s.op} {clause}" for clause in s.accused]
-    made = sum(len(s.fates) for s in found)
-    killed, equal = (sum(s.count(verdict) for s in found) for verdict in ("killed", "equivalent"))
+    made = sum(len(s.assessments) for s in found)
+    killed = sum(s.count("killed") for s in found)
+    equal = sum(s.count("equivalent") for s in found)
     without = sum(s.candidates for s in found)
     rule = f"at most {MOST} an operator and form, {MOST_INLINED} in what other cards bring, of {without:,} there could be"
     share = killed / (made - equal) if made > equal else 1.0
@@ -83,7 +88,14 @@ def table(found: Sequence[Score]) -> str:
 
 def as_json(found: Sequence[Score]) -> dict[str, Any]:
     """Return the scores as plain data: every mutant with what became of it."""
-    return {s.op: {"candidates": s.candidates, "accused": s.accused, "mutants": [asdict(f) for f in s.fates]} for s in found}
+    return {
+        s.op: {
+            "candidates": s.candidates,
+            "accused": s.accused,
+            "mutants": [asdict(a) for a in s.assessments],
+        }
+        for s in found
+    }
 
 
 def scores(names: Sequence[str], processes: int | None = None, by_vectors: bool = False) -> Iterator[Score]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from einspec.conformance.commands import UsageError
+from einspec.conformance.errors import UsageError
 from einspec.conformance.judge.verdict import Result
 from einspec.conformance.reports.lines import Backend
 from einspec.conformance.reports.report import Report, read

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from einspec.card import paths
-from einspec.conformance.commands import UsageError
+from einspec.conformance.errors import UsageError
 from einspec.conformance.judge.verdict import Result
 from einspec.conformance.reports.lines import CLAUSE, SCHEMA_VERSION, Backend, Footer, Header
 from einspec.conformance.run.request import Request

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import einspec
-from einspec.conformance.commands import UsageError
+from einspec.conformance.errors import UsageError
 from einspec.conformance.output import STDOUT
 from einspec.conformance.reports.lines import SCHEMA_VERSION
 from einspec.conformance.reports.report import SURROGATE, encoded

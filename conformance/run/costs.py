@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from einspec.card import load, paths
@@ -24,3 +25,18 @@ def guess(op: str) -> float:
     """Return about what an op costs by the length of its definition."""
     letters = sum(len(e.text) for form in load(op).forms.values() for e in form.equations)
     return 0.2 + PER_LETTER * letters
+
+
+def dealt_out(ops: Sequence[str], shard: tuple[int, int]) -> list[str]:
+    """Return one of several parts of some ops: dealt out by what they cost, the dearest first."""
+    part, parts = shard
+    if parts == 1:
+        return list(ops)
+    cost = costs()
+    shares: list[list[str]] = [[] for _ in range(parts)]
+    totals = [0.0] * parts
+    for op in sorted(ops, key=lambda op: (-cost.get(op, 1.0), op)):
+        least = totals.index(min(totals))
+        shares[least].append(op)
+        totals[least] += cost.get(op, 1.0)
+    return [op for op in ops if op in shares[part - 1]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,7 @@ import psutil
 
 from einspec.card import load, paths
 from einspec.conformance.run import events
-from einspec.conformance.run.costs import costs
+from einspec.conformance.run.costs import costs, dealt_out
 from einspec.conformance.run.events import Event, Idle, Problem
 from einspec.conformance.run.pool import undisturbed
 from einspec.conformance.run.request import Request
@@ -52,8 +53,11 @@ class Member:
 
     def end(self) -> None:
         """End it, and the candidate that it runs."""
+        if not self.op:
+            with contextlib.suppress(OSError):
+                self.jobs.send_bytes(b"")
+            self.process.join(ENDING)
         self.jobs.close()
-        self.process.join(ENDING if not self.op else 0)
         if self.process.is_alive():
             self.process.terminate()
             self.process.join(ENDING)
@@ -97,19 +101,9 @@ class Queue:
 
 
 def shared_out(request: Request) -> list[str]:
-    """Return the ops of a shard of a run: all of them dealt out by what they cost, the dearest first."""
+    """Return the ops of a shard of a run."""
     ops = [op for op in paths() if not request.ops or op in request.ops]
-    part, parts = request.shard
-    if parts == 1:
-        return ops
-    cost = costs()
-    shares: list[list[str]] = [[] for _ in range(parts)]
-    totals = [0.0] * parts
-    for op in sorted(ops, key=lambda op: (-cost.get(op, 1.0), op)):
-        least = totals.index(min(totals))
-        shares[least].append(op)
-        totals[least] += cost.get(op, 1.0)
-    return [op for op in ops if op in shares[part - 1]]
+    return dealt_out(ops, request.shard)
 
 
 def happenings(request: Request) -> Iterator[Event]:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from einspec.card import paths
-from einspec.conformance.checks.agreement import agreements
 from einspec.conformance.judge.verdict import Result, Verdict
+from einspec.conformance.run.agreement import agreements
 from einspec.conformance.run.events import Described, Event, Judged, Printed, Problem, Sample
 from einspec.conformance.run.processes import happenings
 from einspec.conformance.run.request import Request
@@ -52,6 +52,18 @@ class Run:
             and judged >= set(self.backends)
         )
 
+    @property
+    def unjudged(self) -> list[str]:
+        """The ops of files whose definition was not judged, whatever else was: a file says nothing by saying so."""
+        found = []
+        for name, backend in self.backends.items():
+            own = [r for r in self.results if r.backend == name and r.clause.endswith("/def")]
+            for op in backend["ops"] if backend["bare"] and "scope" in self.request.tiers else ():
+                verdicts = {r.verdict for r in own if r.op == op}
+                if verdicts and verdicts <= {Verdict.UNSUPPORTED, Verdict.NOT_RUN, Verdict.KNOWN}:
+                    found.append(f"{name}: {op}/def was not judged, so nothing is known of {op}")
+        return found
+
 
 def check(request: Request, listen: Callable[[Event], object] = lambda event: None) -> Run:
     """Judge what is asked for and return the run.
@@ -71,7 +83,7 @@ def check(request: Request, listen: Callable[[Event], object] = lambda event: No
         names = {name: i for i, name in enumerate(run.backends)}
         run.results.sort(key=lambda r: (names[r.backend], r.device, order[r.op]))
         run.results += agreements(dict(sorted(samples.items(), key=lambda item: order[item[0]])))
-        run.problems += [*_missing(run), *_stale(run)]
+        run.problems += [*_missing(run), *_stale(run), *run.unjudged]
         run.complete = True
     except KeyboardInterrupt:
         run.problems.append("interrupted: the results so far are kept")

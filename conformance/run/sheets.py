@@ -23,16 +23,16 @@ import msgspec
 
 import einspec
 from einspec.card import load, paths
+from einspec.conformance.checks.block import Block
 from einspec.conformance.checks.scene import Scene
 from einspec.conformance.clauses import build
-from einspec.conformance.judge.block import Block
 from einspec.language.formula import OpCall
 
 FORMAT = b"einspec sheet 1\n"
 """What a file begins with."""
 CODE = ("language", "semantics", "calls", "answers")
 """The rooms of the spec on which an answer rests."""
-ASKED = ("checks", "judge/block.py", "clauses.py", "protocol.py", "trial.py")
+ASKED = ("checks", "clauses.py", "protocol.py", "trial.py")
 """What of the judge decides which calls are asked, and how they are kept."""
 PACKAGES = ("numpy", "ml_dtypes", "hypothesis")
 """The packages that make up values and compute answers."""

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from einspec.card import load, paths
-from einspec.conformance.checks.agreement import sample
 from einspec.conformance.clauses import units
 from einspec.conformance.judge.context import Context
 from einspec.conformance.judge.declarations import check_declared
@@ -23,6 +22,7 @@ from einspec.conformance.judge.judging import STOPS, judge_unit
 from einspec.conformance.judge.verdict import Result, Verdict
 from einspec.conformance.protocol import Target
 from einspec.conformance.run import events
+from einspec.conformance.run.agreement import sample
 from einspec.conformance.run.events import (
     Began,
     Described,
@@ -37,7 +37,7 @@ from einspec.conformance.run.request import Request, cache_directory
 from einspec.conformance.run.sheets import store
 from einspec.conformance.targets.declared import DeclarationError, Known, read_known
 from einspec.conformance.targets.names import TargetError
-from einspec.conformance.targets.process import Limits, LostError
+from einspec.conformance.targets.process import Limits, LostError, protect
 from einspec.conformance.targets.session import Host, Session
 
 MOST_LOST, MOST_LATE = 20, 3
@@ -124,8 +124,8 @@ class Worker:
             self.say(Began(session.target.name, op, clause))
             for result in self.unit(context, clause, tier, key):
                 self.say(Judged(result))
-                if result.verdict is Verdict.WRONG and clause in STOPS and not self.request.everything:
-                    stopped = f"{op}/{clause} is wrong; --all judges the rest"
+                if result.verdict.fails and clause in STOPS and not self.request.everything:
+                    stopped = f"{op}/{clause} is {result.verdict}; --all judges the rest"
         if not stopped and self.spent[key] < 1:
             found = sample(context)
             if found is not None:
@@ -198,11 +198,12 @@ def work(request: Request, memory: float, jobs: Connection, out: Connection) -> 
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
     os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(cache_directory() / "hypothesis"))
+    protect()
     worker = Worker(request, memory, lambda event: out.send_bytes(events.encode(event)))
     signal.signal(signal.SIGTERM, lambda *_: (worker.close(), os._exit(1)))
     with contextlib.suppress(EOFError, OSError):
-        while True:
-            name, _, op = jobs.recv_bytes().decode().rpartition("\0")
+        while job := jobs.recv_bytes():
+            name, _, op = job.decode().rpartition("\0")
             try:
                 worker.do(Job(name, op))
             except Exception as error:

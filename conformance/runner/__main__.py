@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 from einspec.card import load
 from einspec.conformance import protocol
+from einspec.conformance.confine import confine_candidate
 from einspec.conformance.protocol import (
     LENGTH,
     Ask,
@@ -104,7 +105,8 @@ class Runner:
         sys.path[:] = request.path or sys.path
         with Path(request.progress).open("r+b") as file:
             self.progress = mmap.mmap(file.fileno(), 16)
-        self.watch.start()
+        confine_candidate()
+        self.watch.start(request.cache)
 
     def hold(self, request: Load) -> protocol.Found:
         """Import a name to probe its adapter."""

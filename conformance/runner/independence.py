@@ -1,4 +1,4 @@
-"""Whether a candidate computes with einspec itself: what of it is imported or read, as far as Python tells."""
+"""Whether a candidate computes with einspec itself: what of it is imported, read or started, as far as Python tells."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from typing import Any
 
 import einspec
 
-ROOT = str(Path(einspec.__file__).parent.resolve())
-ANSWERS = ("semantics", "answers", "calls", "vectors", "evaluate", "testing", "pages")
-"""The rooms of the package from which an answer could be had."""
+ROOT = str(Path(einspec.__file__).parent.absolute())
+REAL = str(Path(einspec.__file__).parent.resolve())
+ROOMS = ("semantics", "answers", "calls", "pages", "vectors", "evaluate", "testing")
+"""What of the spec gives answers."""
 JUDGE = ("checks", "judge", "run", "mutation", "vectors", "reports")
-"""The same of the part that judges."""
+"""What of the judge has them."""
 BACKENDS = ("numpy", "torch", "jax", "einops")
+"""The implementations."""
+STARTS = ("subprocess.Popen", "os.exec", "os.posix_spawn", "os.system", "os.spawn")
 
 
 class Watch:
@@ -22,11 +25,17 @@ class Watch:
 
     def __init__(self) -> None:
         self.found: dict[str, None] = {}
-        self.loaded = frozenset(sys.modules)
+        self.loaded: frozenset[str] = frozenset()
+        self.sheets = ""
 
-    def start(self) -> None:
-        """Listen from now on."""
+    def start(self, cache: str) -> None:
+        """Listen from now on.
+
+        Args:
+            cache: the folder of what is kept between runs, answers among it.
+        """
         self.loaded = frozenset(sys.modules)
+        self.sheets = os.path.join(cache, "sheets") if cache else ""
         sys.addaudithook(self._hear)
 
     def used(self) -> tuple[str, ...]:
@@ -37,29 +46,28 @@ class Watch:
     def _hear(self, event: str, args: tuple[Any, ...]) -> None:
         if event == "import":
             name = str(args[0])
-            if name.startswith("einspec.") and gives_answers(name) and name not in self.loaded:
+            if name not in self.loaded and gives_answers(name):
                 self.found[name] = None
         elif event == "open":
             self._opened(args[0])
-        elif event in ("subprocess.Popen", "os.exec", "os.posix_spawn", "os.system"):
-            text = " ".join(map(str, args[:2]))
-            if "einspec" in text:
-                self.found["a process that runs einspec"] = None
+        elif event in STARTS and "einspec" in " ".join(map(str, args[:2])):
+            self.found["a process that runs einspec"] = None
 
     def _opened(self, path: Any) -> None:
+        """Note a file of einspec's that is read."""
         if not isinstance(path, str | bytes):
             return
-        text = os.fsdecode(path)
-        if not text.startswith(ROOT) or "__pycache__" in text:
+        text = os.path.abspath(os.fsdecode(path))
+        if self.sheets and text.startswith(self.sheets):
+            self.found["kept answers"] = None
             return
-        parts = Path(text).relative_to(ROOT).parts
-        if text.endswith(".py") and (parts[0] in ANSWERS or parts[:1] == ("impls",) and len(parts) > 2):
-            if not text.startswith(os.path.join(ROOT, "impls", "adapters")):
-                module = ".".join(("einspec", *parts)).removesuffix(".py")
-                if module not in self.loaded and module not in sys.modules:
-                    self.found[f"the source of {module}"] = None
-        elif parts[0] == "vectors":
-            self.found["golden vectors"] = None
+        root = next((r for r in (ROOT, REAL) if text.startswith(r + os.sep)), None)
+        if root is None:
+            return
+        parts = [p for p in Path(text).relative_to(root).parts if p != "__pycache__"]
+        module = ".".join(["einspec", *parts[:-1], parts[-1].partition(".")[0]])
+        if module not in self.loaded and gives_answers(module):
+            self.found[f"the code of {module}"] = None
 
 
 def gives_answers(module: str) -> bool:
@@ -71,4 +79,4 @@ def gives_answers(module: str) -> bool:
         return len(parts) > 2 and parts[2] in BACKENDS
     if parts[1] == "conformance":
         return len(parts) > 2 and parts[2] in JUDGE
-    return parts[1] in ANSWERS
+    return parts[1] in ROOMS

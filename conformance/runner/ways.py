@@ -22,7 +22,7 @@ from einspec.conformance.protocol import (
 )
 from einspec.conformance.runner.calling import LackingError, bound
 from einspec.conformance.runner.loading import Candidate
-from einspec.dtypes import numpy_dtype
+from einspec.dtypes import ALL, numpy_dtype
 
 Array = np.ndarray[Any, Any]
 CHUNK = 64
@@ -296,9 +296,7 @@ class Calls:
         if is_array is not None and not is_array(value):
             return Item("other", text=type(value).__name__)
         array = np.asarray(self.adapter.to_numpy(value))
-        if array.dtype.hasobject:
-            return Item("other", text=f"array of {array.dtype.name}")
-        return Item("array", tensor(array))
+        return packed(array)
 
     def _sampled(self, op: str, call: Call, number: int) -> Outcome:
         """Return what a call gives at some coordinates; its inputs live no longer than they must."""
@@ -332,7 +330,7 @@ class Calls:
         shapes = tuple(tuple(map(int, p.shape)) for p in parts)
         index = tuple(np.frombuffer(c, np.int64) for c in columns)
         if not isinstance(part, tuple | list):
-            values = tensor(self._elements(part, index)) if _fits(index, shapes[0]) else None
+            values = packed(self._elements(part, index)).tensor if _fits(index, shapes[0]) else None
             return Item("array", values, shapes=shapes)
         if not all(_fits(index, (len(parts), *shape)) for shape in shapes):
             return Item("list", shapes=shapes)
@@ -344,7 +342,7 @@ class Calls:
         values = np.empty(len(index[0]), picks[0].dtype)
         for here, some in zip(chosen, picks, strict=True):
             values[here] = some
-        return Item("list", tensor(values), shapes=shapes)
+        return Item("list", packed(values).tensor, shapes=shapes)
 
     def _elements(self, part: Any, index: tuple[Array, ...]) -> Array:
         """Return some elements of an array, picked on its device where that spares a copy of the whole."""
@@ -361,11 +359,24 @@ def _fits(index: Sequence[Array], shape: Sequence[int]) -> bool:
     return len(index) == len(shape) and 0 not in shape and all(int(i.max(initial=0)) < n for i, n in pairs)
 
 
+def packed(array: Array) -> Item:
+    """Return an array as data, its numbers in the order of bytes of this machine."""
+    if type(array) is not np.ndarray:
+        array = np.array(array, subok=False)
+    if array.dtype.hasobject or array.dtype.kind in "VMmUS" and array.dtype.name not in ALL:
+        return Item("other", text=f"array of {array.dtype.name}")
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    return Item("array", tensor(array))
+
+
 def whole(given: Tensor) -> Array:
     """Return the array of a tensor, writeable and of its own memory."""
     if given.recipe is not None:
         start, fine = given.recipe
         return Hashed(given.shape, numpy_dtype(given.dtype), start, fine).whole()
+    if given.ramp >= 0:
+        return given.array()
     return np.frombuffer(bytearray(given.data), numpy_dtype(given.dtype)).reshape(given.shape)
 
 
@@ -379,7 +390,7 @@ def raised(error: BaseException) -> Raised:
         text = str(error).strip()[:MOST_TEXT]
     except Exception:
         text = "(it cannot be shown)"
-    name = type(error).__name__
+    name = str(type(error).__name__)[:200]
     lower = f"{name} {text}".lower()
     return Raised(
         name,

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from einspec.conformance.commands import UsageError
+from einspec.conformance.errors import UsageError
 
 TEMPLATES = Path(__file__).parent / "templates"
 

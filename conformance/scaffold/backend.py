@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from einspec.conformance import output
-from einspec.conformance.commands import UsageError
+from einspec.conformance.errors import UsageError
 from einspec.conformance.scaffold import filled, occupied, write
 from einspec.conformance.targets.adapter import ADAPTER, OPTIONAL
 from einspec.conformance.targets.names import FRAMEWORKS, known_backends

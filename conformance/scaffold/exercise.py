@@ -9,7 +9,7 @@ import textwrap
 from pathlib import Path
 
 from einspec.card import Op, load
-from einspec.conformance.commands import UsageError
+from einspec.conformance.errors import UsageError
 from einspec.conformance.scaffold import filled, occupied, write
 from einspec.pages import text as show
 

@@ -16,7 +16,7 @@ import msgspec
 
 import einspec
 from einspec import card
-from einspec.conformance.commands import UsageError
+from einspec.conformance.errors import UsageError
 from einspec.conformance.scaffold import filled, occupied, write
 from einspec.language.tables import Card
 from einspec.pages.example import example

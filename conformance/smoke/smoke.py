@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
-from einspec.conformance.commands import UsageError
+from einspec.conformance.errors import UsageError
 from einspec.conformance.smoke.bench import AdapterError, Bench, Finding, told
 from einspec.conformance.smoke.soundness import CHECKS, ESSENTIAL
 from einspec.conformance.targets.adapter import ADAPTER

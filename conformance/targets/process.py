@@ -22,6 +22,7 @@ import msgspec
 import psutil
 
 from einspec.conformance import protocol
+from einspec.conformance.confine import protect_judge
 from einspec.conformance.protocol import (
     LENGTH,
     Ask,
@@ -38,6 +39,8 @@ from einspec.conformance.protocol import (
 
 LOOK = 0.25
 """Seconds between two looks at the limits."""
+PIPE = 1 << 20
+"""Bytes that a pipe holds, where that can be set: as many as the system lets anybody have."""
 GRACE = 0.2
 """Seconds in which a process that is about to be ended may write down where it is."""
 ASLEEP = (psutil.STATUS_SLEEPING, psutil.STATUS_STOPPED, psutil.STATUS_IDLE, psutil.STATUS_ZOMBIE)
@@ -50,6 +53,21 @@ GIB = 1 << 30
 MOST_GIB = 1 << 30
 """What no limit of memory means, in GiB: more than there is."""
 JUDGE = re.compile(r"[/\\](conformance|hypothesis)[/\\]|<frozen ")
+
+
+_protected = False
+
+
+def protect() -> None:
+    """Keep candidates out of this process, which judges and has no children but them."""
+    global _protected
+    protect_judge()
+    _protected = True
+
+
+def owns_orphans() -> bool:
+    """Whether all children of this process are candidates or what they have left."""
+    return _protected
 
 
 @dataclass(frozen=True)
@@ -93,12 +111,15 @@ class RunnerProcess:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 env=_environment(),
+                close_fds=False,  # none is inherited, and a judge cannot list its own
             )
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.stdin, self.stdout = self.process.stdin.fileno(), self.process.stdout.fileno()
         os.set_blocking(self.stdin, False)
         os.set_blocking(self.stdout, False)
+        for pipe in (self.stdin, self.stdout):
+            _widen(pipe)
         self.outbox, self.inbox = bytearray(), bytearray()
         self.watched = psutil.Process(self.process.pid)
         self.tickets = itertools.count(int.from_bytes(os.urandom(6), "little"))
@@ -253,16 +274,15 @@ class RunnerProcess:
 
     def end(self) -> None:
         """End the process and all that it has started."""
-        if self.process.poll() is None:
-            with contextlib.suppress(psutil.Error):
-                for child in self.watched.children(recursive=True):
-                    with contextlib.suppress(psutil.Error):
-                        child.kill()
+        family = _descendants(self.watched)
         with contextlib.suppress(AttributeError, OSError):
             if os.getpgid(self.process.pid) != os.getpgrp():
                 os.killpg(self.process.pid, signal.SIGKILL)
         with contextlib.suppress(OSError):
             self.process.kill()
+        for process in [*family, *_orphans(self.process.pid)]:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
         self.process.wait()
         for stream in (self.process.stdin, self.process.stdout):
             with contextlib.suppress(OSError):
@@ -312,6 +332,29 @@ class RunnerProcess:
                 ", as when memory runs out" if name == "SIGKILL" else ""
             )
         return f"the process ended with status {code}"
+
+
+def _widen(pipe: int) -> None:
+    """Let a pipe hold more, so that neither side waits for the other; where the system has no such thing it stays as it is."""
+    with contextlib.suppress(ImportError, AttributeError, OSError):
+        import fcntl
+
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE)
+
+
+def _descendants(process: psutil.Process) -> list[psutil.Process]:
+    """Return what a process has started, and what that has started."""
+    try:
+        return list(process.children(recursive=True))
+    except psutil.Error:
+        return []
+
+
+def _orphans(pid: int) -> list[psutil.Process]:
+    """Return what a candidate that is no more has left to this process."""
+    if not owns_orphans():
+        return []
+    return [child for child in _descendants(psutil.Process()) if child.pid != pid]
 
 
 class _Clock:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from einspec.calls.cases import bank
@@ -55,7 +56,8 @@ class Host:
     def _load(self) -> protocol.Loaded:
         assert self.running is not None
         try:
-            return self.running.load(self.frameworks)
+            loaded = self.running.load(self.frameworks)
+            return msgspec.convert(protocol.printable(msgspec.to_builtins(loaded)), protocol.Loaded)
         except LostError:
             self.forget()
             raise
@@ -72,7 +74,8 @@ class Host:
                     if len(function.frameworks) > 1:
                         self._choose(function.op, function.frameworks)
             if self.frameworks:
-                self.targets = self._load().targets
+                self.forget()  # what was called to find out counts for nothing
+                self._described()
         except LostError as error:
             raise TargetError(f"{self.name}: nothing was judged: {error.reason}") from error
         return self.targets
@@ -100,6 +103,14 @@ class Host:
             self.running = None
 
     close = forget
+
+
+def _shown(outcome: protocol.Outcome) -> protocol.Outcome:
+    """Return an outcome whose error can be shown."""
+    if outcome.error is None:
+        return outcome
+    error = msgspec.convert(protocol.printable(msgspec.to_builtins(outcome.error)), Raised)
+    return msgspec.structs.replace(outcome, error=error)
 
 
 def _probe(op: Op) -> Call:
@@ -176,7 +187,7 @@ class Session:
                     return
                 if outcome.eager:
                     self.not_traceable.add(op)
-                yield outcome
+                yield _shown(outcome)
         except LostError:
             settled = True
             self.host.forget()

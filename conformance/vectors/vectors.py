@@ -27,9 +27,9 @@ from einspec.conformance.checks.nan import unread
 from einspec.conformance.checks.scope import spread
 from einspec.conformance.checks.trials import plain_trial
 from einspec.conformance.checks.typed import dtype_clauses
-from einspec.conformance.judge.session import Trial
+from einspec.conformance.trial import Trial
 from einspec.conformance.vectors.covering import covering
-from einspec.conformance.vectors.telling import telling
+from einspec.conformance.vectors.killing import killing
 from einspec.dtypes import ALL, USUAL
 from einspec.language.linear import EXACT, OpClass
 from einspec.semantics.traits import traits_of
@@ -123,7 +123,7 @@ def vectors(op: Op, only: Form | None = None) -> list[Vector]:
                 found.setdefault(vector.id, vector)
         for form in forms:
             chosen = [v.trial for v in found.values() if v.trial.case.form is form]
-            for clause, trial in telling(op, form, chosen, _storable, _kept):
+            for clause, trial in killing(op, form, chosen, _storable, _kept):
                 trial.how = f"on values {_digest(*trial.arrays.values())}"
                 vector = Vector(clause, trial)
                 found.setdefault(vector.id, vector)

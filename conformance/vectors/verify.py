@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,42 +13,32 @@ import numpy as np
 from rich.console import Console
 from rich.markup import escape
 
-from einspec.answers.rules import Expected, difference
-from einspec.conformance.commands import UsageError
-from einspec.conformance.judge.witness import expected_text, literal, where
+from einspec.answers.rules import Difference, Expected, difference
+from einspec.conformance.errors import UsageError
+from einspec.conformance.judge.literals import expected_text, literal
+from einspec.conformance.judge.verdict import Verdict
+from einspec.conformance.judge.witness import place
 from einspec.conformance.reports.terminal import print_witness
+from einspec.conformance.targets.recorded import (
+    ERROR,
+    MalformedError,
+    RecordedSession,
+    read_tensors,
+)
+from einspec.conformance.trial import Outcome
 from einspec.conformance.vectors.folder import FORMAT, INDEX, RULES
-from einspec.dtypes import numpy_dtype
 
 Array = np.ndarray[Any, Any]
-DTYPES = {
-    **{f"{letter}{bits}": f"{kind}{bits}" for letter, kind in (("I", "int"), ("U", "uint")) for bits in (8, 16, 32, 64)},
-    **{f"F{bits}": f"float{bits}" for bits in (16, 32, 64)},
-    "BF16": "bfloat16",
-    "BOOL": "bool",
-    "C64": "complex64",
-    "F8_E4M3": "float8_e4m3fn",
-    "F8_E5M2": "float8_e5m2",
-    "F8_E4M3FNUZ": "float8_e4m3fnuz",
-    "F8_E5M2FNUZ": "float8_e5m2fnuz",
-}
-"""The dtypes of safetensors files under the names that einspec gives them."""
-ERROR = "error"
-"""The output by which a program says that it rejects a call: any tensor; bytes are shown as text."""
-
-
-class MalformedError(ValueError):
-    """A file is no safetensors file, or holds a dtype that no op has."""
+OUTCOMES = {Verdict.HOLDS: "hold", Verdict.WRONG: "wrong", Verdict.NOT_RUN: "missing"}
+"""What may become of a case, in the words of the command."""
 
 
 @dataclass
-class Verdict:
+class OpSummary:
     """What became of the cases of one op."""
 
     op: str
-    holds: int = 0
-    wrong: int = 0
-    missing: int = 0
+    verdicts: Counter[Verdict] = field(default_factory=Counter)
     unknown: list[str] = field(default_factory=list)
     """Tensors that belong to no case."""
     problem: str = ""
@@ -58,7 +49,8 @@ class Verdict:
     @property
     def passed(self) -> bool:
         """Whether every case is there and right, and nothing else."""
-        return bool(self.holds) and not (self.wrong or self.missing or self.unknown or self.problem)
+        all_hold = set(self.verdicts) == {Verdict.HOLDS}
+        return all_hold and not (self.unknown or self.problem)
 
 
 def read_index(folder: Path) -> dict[str, Any]:
@@ -78,26 +70,8 @@ def read_index(folder: Path) -> dict[str, Any]:
     return index
 
 
-def read_tensors(path: Path) -> dict[str, Array]:
-    """Return the tensors of a safetensors file by name.
-
-    Raises:
-        MalformedError: the file is none, or holds a dtype that no op has.
-    """
-    from safetensors import SafetensorError, deserialize
-
-    try:
-        parts = deserialize(path.read_bytes())  # type: ignore[no-untyped-call]  # safetensors has no types here
-    except (SafetensorError, OSError) as error:
-        raise MalformedError(f"{path} is no safetensors file: {error}") from None
-    foreign = sorted({f"{name} is {part['dtype']}" for name, part in parts if part["dtype"] not in DTYPES})
-    if foreign:
-        raise MalformedError(f"{path} holds dtypes that no op has: {', '.join(foreign[:3])}")
-    return {n: np.frombuffer(p["data"], numpy_dtype(DTYPES[p["dtype"]])).reshape(p["shape"]) for n, p in parts}
-
-
-def verify(folder: Path, outputs: Path, names: Iterable[str] = ()) -> Iterator[Verdict]:
-    """Yield a verdict for every op of a folder of vectors, or for those named.
+def verify(folder: Path, outputs: Path, names: Iterable[str] = ()) -> Iterator[OpSummary]:
+    """Yield a summary for every op of a folder of vectors, or for those named.
 
     Args:
         folder: the vectors.
@@ -126,32 +100,22 @@ def strays(folder: Path, outputs: Path) -> list[str]:
     return sorted(p.name for p in outputs.iterdir() if p.name not in known)
 
 
-def _judged(name: str, op: Mapping[str, Any], folder: Path, outputs: Path) -> Verdict:
+def _judged(name: str, op: Mapping[str, Any], folder: Path, outputs: Path) -> OpSummary:
     try:
         golden = read_tensors(folder / op["file"])
     except MalformedError as error:
-        raise UsageError(f"{error}; write the vectors again with einspec vectors {folder}") from None
+        again = f"write the vectors again with einspec vectors {folder}"
+        raise UsageError(f"{error}; {again}") from None
     _check(op, golden, folder)
-    verdict, path = Verdict(name), outputs / op["file"]
-    try:
-        got = read_tensors(path) if path.exists() else {}
-    except MalformedError as error:
-        got, verdict.problem = {}, str(error)
-    if not path.exists():
-        verdict.problem = f"no file {path}"
-    cases = [_Case(name, op, case, golden, got) for case in op["cases"]]
-    verdict.unknown = sorted(got.keys() - {key for case in cases for key in case.keys})
+    session = RecordedSession(outputs / op["file"])
+    cases = [_Case(name, op, case, golden) for case in op["cases"]]
+    known = (f"{case.id}/{output}" for case in cases for output in (*case.outputs, ERROR))
+    summary = OpSummary(name, unknown=session.unknown(known), problem=session.problem)
     for case in cases:
-        if not case.keys & got.keys():
-            verdict.missing += 1
-            continue
-        problem = case.failure()
-        if problem is None:
-            verdict.holds += 1
-        else:
-            verdict.wrong += 1
-            verdict.first = verdict.first or problem
-    return verdict
+        verdict, failure = case.judged(session)
+        summary.verdicts[verdict] += 1
+        summary.first = summary.first or failure
+    return summary
 
 
 def _check(op: Mapping[str, Any], golden: Mapping[str, Array], folder: Path) -> None:
@@ -173,56 +137,66 @@ def _check(op: Mapping[str, Any], golden: Mapping[str, Array], folder: Path) -> 
 
 @dataclass
 class _Case:
-    """One case, what it must give and what came."""
+    """One case and what it must give."""
 
     op: str
     described: Mapping[str, Any]
     case: Mapping[str, Any]
     golden: Mapping[str, Array]
-    got: Mapping[str, Array]
 
     @property
-    def keys(self) -> set[str]:
-        """The tensors by which a program can answer."""
+    def id(self) -> str:
+        """The name of the case."""
+        return str(self.case["id"])
+
+    @property
+    def outputs(self) -> list[str]:
+        """The outputs by which a program can answer: those of any form where the call must be rejected."""
         forms = self.described["forms"].values()
-        outputs = self.case.get("outputs") or {name for form in forms for name in form["outputs"]}
-        return {f"{self.case['id']}/{name}" for name in (*outputs, ERROR)}
+        any_form = dict.fromkeys(name for form in forms for name in form["outputs"])
+        return list(self.case.get("outputs") or any_form)
 
-    @property
-    def error(self) -> str | None:
-        """What a program says for an error, None where it rejects nothing."""
-        array = self.got.get(f"{self.case['id']}/{ERROR}")
-        if array is None:
+    def judged(self, session: RecordedSession) -> tuple[Verdict, dict[str, Any] | None]:
+        """Return the verdict on what a program answered, and what is wrong with it as a failure is shown."""
+        outcome = session.outcome(self.id, self.outputs)
+        if outcome is None:
+            return Verdict.NOT_RUN, None
+        failure = self.accepted(outcome) if "rejects" in self.case else self.failure(outcome)
+        return (Verdict.HOLDS if failure is None else Verdict.WRONG), failure
+
+    def accepted(self, outcome: Outcome) -> dict[str, Any] | None:
+        """Return how a call was accepted that must be rejected."""
+        if not outcome.outputs:
             return None
-        return array.tobytes().decode(errors="replace") if array.dtype == np.uint8 else ""
+        text = f"accepted a call that does not fit ({self.case['why']})"
+        return self.shown({"error": self.case["why"]}, {"result": ", ".join(sorted(outcome.outputs))}, text)
 
-    def failure(self) -> dict[str, Any] | None:
-        """Return what is wrong with the answer, as a failure is shown."""
-        if "rejects" in self.case:
-            found = sorted(key.partition("/")[2] for key in self.keys & self.got.keys() if not key.endswith(f"/{ERROR}"))
-            text = f"accepted a call that does not fit ({self.case['why']})"
-            return self.shown({"error": self.case["why"]}, {"result": ", ".join(found)}, text) if found else None
+    def failure(self, outcome: Outcome) -> dict[str, Any] | None:
+        """Return how an answer differs from what must come, in the dtype that is named."""
         wants = {name: self.expected(name) for name in self.case["outputs"]}
-        if self.error is not None:
+        if outcome.error is not None:
             text = "a call that the card allows was rejected"
-            return self.shown(_texts(wants), {"error": self.error or "rejected"}, text)
+            return self.shown(_texts(wants), {"error": outcome.error.text or "rejected"}, text)
         for name, want in wants.items():
-            array = self.got.get(f"{self.case['id']}/{name}")
+            array = outcome.outputs.get(name)
             if array is None:
                 return self.shown(_texts({name: want}), {}, f"{name}: no such output")
             how = difference(array, want)
+            if how is None and array.dtype.name != want.dtype_name:
+                how = Difference(f"dtype {array.dtype.name} instead of {want.dtype_name}")
             if how is not None:
-                text = f"{name}: {how.problem}{where(name, how.position, want, array)}"
+                text = f"{name}: {how.problem}{place(name, how.position, want, array)}"
                 return self.shown(_texts({name: want}), {name: literal(array)}, text)
         return None
 
     def expected(self, name: str) -> Expected:
-        key, rule = f"{self.case['id']}/{name}", self.case["outputs"][name]
+        """Return what an output must be."""
+        key, rule = f"{self.id}/{name}", self.case["outputs"][name]
         return Expected(self.golden[key], rule["rule"], self.golden.get(f"{key}.bound"), rule["dtype"])
 
     def shown(self, expected: Mapping[str, str], got: Mapping[str, str], problem: str) -> dict[str, Any]:
         """Return a failure as plain data, as the judge of backends does."""
-        params, id_ = self.case["params"], self.case["id"]
+        params, id_ = self.case["params"], self.id
         forms = self.described["forms"]
         form = forms.get(params.get(self.described["choice"], ""), next(iter(forms.values())))
         inputs = {n: self.golden[f"{id_}/{n}"] for n in form["inputs"] if f"{id_}/{n}" in self.golden}
@@ -246,25 +220,25 @@ def _texts(wants: Mapping[str, Expected]) -> dict[str, str]:
     return {name: expected_text(want) for name, want in wants.items()}
 
 
-def show(verdicts: Sequence[Verdict], strays: Sequence[str], console: Console) -> None:
+def show(summaries: Sequence[OpSummary], strays: Sequence[str], console: Console) -> None:
     """Print a line an op, the first failure of each, and in the end how many ops hold."""
-    width = max((len(v.op) for v in verdicts), default=0)
-    for verdict in verdicts:
-        style = "green" if verdict.passed else "bold red"
-        counts = f"{verdict.holds} hold, {verdict.wrong} wrong, {verdict.missing} missing"
-        more = [f"{len(verdict.unknown)} unknown"] * bool(verdict.unknown) + [verdict.problem] * bool(verdict.problem)
-        line = f"[{style}]{verdict.op:<{width}}[/]  {escape('; '.join([counts, *more]))}"
+    width = max((len(s.op) for s in summaries), default=0)
+    for summary in summaries:
+        style = "green" if summary.passed else "bold red"
+        counts = ", ".join(f"{summary.verdicts[v]} {word}" for v, word in OUTCOMES.items())
+        more = [f"{len(summary.unknown)} unknown"] * bool(summary.unknown) + [summary.problem] * bool(summary.problem)
+        line = f"[{style}]{summary.op:<{width}}[/]  {escape('; '.join([counts, *more]))}"
         console.print(line, highlight=False, soft_wrap=True)
-    for verdict in verdicts:
-        if verdict.first is not None:
-            console.rule(f"[bold red]WRONG[/] [bold]{escape(verdict.first['clause'])}[/]", align="left")
-            console.print(escape(verdict.first["difference"]), highlight=False, soft_wrap=True)
-            print_witness(verdict.first, console)
-        if verdict.unknown:
-            names = ", ".join(verdict.unknown[:6])
-            console.print(f"{verdict.op}: no case has an output {escape(names)}", highlight=False, soft_wrap=True)
+    for summary in summaries:
+        if summary.first is not None:
+            console.rule(f"[bold red]WRONG[/] [bold]{escape(summary.first['clause'])}[/]", align="left")
+            console.print(escape(summary.first["difference"]), highlight=False, soft_wrap=True)
+            print_witness(summary.first, console)
+        if summary.unknown:
+            names = ", ".join(summary.unknown[:6])
+            console.print(f"{summary.op}: no case has an output {escape(names)}", highlight=False, soft_wrap=True)
     for name in strays:
         console.print(f"[bold red]{escape(name)}[/]: there are no vectors for this file", highlight=False, soft_wrap=True)
-    passed = sum(v.passed for v in verdicts)
-    style, word = ("green", "passed") if passed == len(verdicts) and passed and not strays else ("bold red", "failed")
-    console.print(f"[{style}]{word}[/]: {passed} of {len(verdicts)} ops hold", highlight=False)
+    passed = sum(s.passed for s in summaries)
+    style, word = ("green", "passed") if passed == len(summaries) and passed and not strays else ("bold red", "failed")
+    console.print(f"[{style}]{word}[/]: {passed} of {len(summaries)} ops hold", highlight=False)

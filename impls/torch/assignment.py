@@ -7,9 +7,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from einspec.impls.checked_torch import op
 from einspec.impls.counting import Rational, parts, slots_for
 from einspec.impls.numpy import assignment as on_numpy
-from einspec.impls.checked_torch import op
 from einspec.impls.torch.modes import in_numpy
 from einspec.impls.torch.routing import order_key
 

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.nn import functional
 
-from einspec.impls.torch.assignment import stable_group
 from einspec.impls.checked_torch import op
+from einspec.impls.torch.assignment import stable_group
 from einspec.impls.torch.rows import apply, weighted_rows
 
 __all__ = ["align_groups", "group", "padded_to_ragged", "permute", "ragged_to_padded", "unpermute"]

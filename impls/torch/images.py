@@ -9,8 +9,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from einspec.impls.params import Pair, each
 from einspec.impls.checked_torch import op
+from einspec.impls.params import Pair, each
 
 __all__ = [
     "batch_to_space",

@@ -9,8 +9,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from einspec.impls.torch.assignment import drop, position
 from einspec.impls.checked_torch import op
+from einspec.impls.torch.assignment import drop, position
 from einspec.impls.torch.experts import expert_mlp, glu, moe_dense
 from einspec.impls.torch.groups import Sums, permute, unpermute
 from einspec.impls.torch.modes import in_numpy

@@ -9,8 +9,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from einspec.impls.torch.assignment import expert_counts
 from einspec.impls.checked_torch import op
+from einspec.impls.torch.assignment import expert_counts
 
 __all__ = ["bias_step", "cv_squared", "load_balance", "z_loss"]
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from einspec.impls.params import Pair, each
 from einspec.impls.checked_torch import op
+from einspec.impls.params import Pair, each
 
 __all__ = ["avg_pool_blocks", "channel_max_pool", "global_avg_pool", "global_max_pool", "max_pool_blocks", "maxout"]
 

@@ -8,10 +8,10 @@ import ml_dtypes
 import torch
 from torch import Tensor
 
+from einspec.impls.checked_torch import op
 from einspec.impls.numpy.routing import largest as largest_in_numpy
 from einspec.impls.presets import NORMS, SCORES, SMALLEST
 from einspec.impls.torch.bits import signed
-from einspec.impls.checked_torch import op
 from einspec.impls.torch.modes import in_numpy
 
 __all__ = [

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
+from einspec.impls.checked_torch import op
 from einspec.impls.torch.assignment import position as place
 from einspec.impls.torch.assignment import route_slots
-from einspec.impls.checked_torch import op
 from einspec.impls.torch.modes import eager
 from einspec.impls.torch.rows import apply, first_to_rows, wide_type
 from einspec.impls.torch.rows import weighted_rows as weighted_rows  # others take it from here

@@ -9,9 +9,9 @@ import itertools
 import torch
 from torch import Tensor
 
+from einspec.impls.checked_torch import op
 from einspec.impls.params import Pair, each
 from einspec.impls.torch.bits import signed
-from einspec.impls.checked_torch import op
 
 __all__ = [
     "cyclic_shift",

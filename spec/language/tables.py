@@ -21,6 +21,16 @@ KINDS = {
 """What ``[values]`` may say of an input."""
 
 
+ASSUMPTIONS = {
+    "distinct_slots": "no two routes have the same slot of the same expert, but for those that have none",
+    "fitting_counts": "no number of rows is negative, and together they are at most the rows that there are",
+    "distinct_ids": "no row has the same id twice, but for those that are none",
+    "valid_ids": "every id is that of an expert, or -1",
+    "finite": "no value is NaN or infinite",
+}
+"""What ``[assume]`` may say that a caller promises of tensors: each is looked at in :mod:`einspec.calls.assumptions`."""
+
+
 class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Base of every table of a card: an unknown key is an error."""
 
@@ -162,6 +172,9 @@ class Card(Table, frozen=True):
     ``at least float32 as x``, or ``int``: a Python integer. Inputs are by default of the dtype of the first one."""
     values: dict[str, str] = {}
     """What an input holds when the judge makes it up: a kind of ``KINDS`` and an expression over sizes and parameters."""
+    assume: dict[str, str] = {}
+    """What a caller promises, by name: a kind of ``ASSUMPTIONS`` and the inputs that it is about. The definition says what
+    comes also where it is not so; that is asked of backends, and of files under ``--strict``."""
     selects: dict[str, str] = {}
     """For an output the tensor of which it holds positions in descending order, the lower first where equal:
     ``x``, or ``x where mask`` if only some may be taken. Follows by itself where the output comes from another card."""

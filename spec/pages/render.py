@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from einspec.language.formula import (
     Apply,
     Axis,
     Binary,
-    Bracket,
     Equation,
     Group,
     Index,
@@ -29,116 +28,12 @@ from einspec.language.formula import (
     Tuple,
     axes_of,
     base,
-    factors,
 )
+from einspec.language.text import ATOM, PRECEDENCE, PRODUCT, SUM, chain, is_integer_zero, mean
 
 if TYPE_CHECKING:
     from einspec.card import Form
     from einspec.language.tables import Card
-
-ATOM, NEGATION, PRODUCT, SUM, COMPARISON = 5, 4, 3, 2, 1
-"""How tightly a term binds, as in Python."""
-PRECEDENCE = {"+": SUM, "-": SUM, "*": PRODUCT, "/": PRODUCT, "//": PRODUCT, "%": PRODUCT}
-
-
-def text(equation: Equation) -> str:
-    """Return an equation as one line of the formula language; parsing it gives the same tree."""
-    left = f"{equation.tensor}[{_index_text(equation.index)}]" if equation.index else equation.tensor
-    return f"{left} = {term_text(equation.body)}"
-
-
-def term_text(node: Node) -> str:
-    """Return a term as one line of the formula language; parsing it gives the same tree."""
-    return _text(node)[0]
-
-
-def _text(node: Node) -> tuple[str, int]:
-    """Return a term and how tightly it binds."""
-    chain = _chain(node)
-    if chain:
-        operands = (chain[0].left, *(b.right for b in chain))
-        shown = [_operand_text(o) for o in operands]
-        return shown[0] + "".join(f" {b.op} {s}" for b, s in zip(chain, shown[1:], strict=True)), COMPARISON
-    mean = _mean(node)
-    if mean:
-        return f"mean[{', '.join(mean.axes)}]({term_text(mean.body)})", ATOM
-    match node:
-        case Axis(name) | Param(name):
-            return name, ATOM
-        case Number(value):
-            return ("1e999" if value == math.inf else repr(value)), ATOM
-        case Size(axis):
-            return axis.upper(), ATOM
-        case Read(tensor, index):
-            return f"{tensor}[{_index_text(index) or '()'}]", ATOM
-        case Apply(function, argument):
-            return f"{function}({term_text(argument)})", ATOM
-        case Reduce(kind, axes, body):
-            return f"{kind}[{', '.join(axes)}]({term_text(body)})", ATOM
-        case Binary("-", Number(0), right) if _is_integer_zero(node.left):
-            return f"-{_within(right, NEGATION)}", NEGATION
-        case Binary(op, left, right):
-            level = PRECEDENCE[op]
-            return f"{_within(left, level)} {op} {_within(right, level + 1)}", level
-    raise AssertionError(node)
-
-
-def _is_integer_zero(node: Node) -> bool:
-    return isinstance(node, Number) and type(node.value) is int
-
-
-def _within(node: Node, level: int) -> str:
-    """Return a term, in parentheses where it binds more loosely than its place asks for."""
-    shown, own = _text(node)
-    return shown if own >= level else f"({shown})"
-
-
-def _operand_text(node: Node) -> str:
-    if isinstance(node, Tuple):
-        return f"({', '.join(term_text(p) for p in node.parts)}{',' * (len(node.parts) == 1)})"
-    return _within(node, SUM)
-
-
-def _index_text(index: tuple[Index, ...]) -> str:
-    shown = ", ".join(_position_text(p) for p in index)
-    return f"{shown}," if len(index) == 1 and isinstance(index[0], Group) else shown
-
-
-def _position_text(position: Index) -> str:
-    match position:
-        case Axis(name):
-            return name
-        case Rest(name):
-            return name if name == "..." else f"*{name}"
-        case Group(parts):
-            return f"({','.join(_position_text(p) for p in parts)}{',' * (len(parts) == 1)})"
-
-
-def _chain(node: Node) -> list[Bracket]:
-    """Return the brackets of ``a < b <= c``, which is a product of two, or of a single bracket; else nothing."""
-    if isinstance(node, Bracket):
-        return [node]
-    if isinstance(node, Binary) and node.op == "*" and isinstance(node.right, Bracket):
-        before = _chain(node.left)
-        return [*before, node.right] if before and before[-1].right == node.right.left else []
-    return []
-
-
-def _mean(node: Node) -> Reduce | None:
-    """Return the sum of a mean: one that is divided by the sizes of its axes, in their order."""
-    if isinstance(node, Binary) and node.op == "/" and isinstance(node.left, Reduce) and node.left.kind == "sum":
-        sizes = [Size(base(a)) for a in node.left.axes]
-        flat = all(not isinstance(n, Binary) for n in _spine(node.right))
-        return node.left if flat and list(factors(node.right)) == sizes else None
-    return None
-
-
-def _spine(product: Node) -> Iterator[Node]:
-    """Yield the right operands of a product that is written without parentheses."""
-    while isinstance(product, Binary) and product.op == "*":
-        yield product.right
-        product = product.left
-
 
 LATEX_COMPARISONS = {"<": "<", "<=": r"\le", ">": ">", ">=": r"\ge", "==": "=", "!=": r"\ne"}
 LATEX_FUNCTIONS: dict[str, Callable[[str], str]] = {
@@ -177,14 +72,14 @@ def _use_latex(call: OpCall) -> str:
 
 def _latex(node: Node) -> tuple[str, int]:
     """Return a term as LaTeX and how tightly it binds."""
-    chain = _chain(node)
-    if chain:
-        operands = [_operand_latex(o) for o in (chain[0].left, *(b.right for b in chain))]
-        rest = (f" {LATEX_COMPARISONS[b.op]} {o}" for b, o in zip(chain, operands[1:], strict=True))
+    links = chain(node)
+    if links:
+        operands = [_operand_latex(o) for o in (links[0].left, *(b.right for b in links))]
+        rest = (f" {LATEX_COMPARISONS[b.op]} {o}" for b, o in zip(links, operands[1:], strict=True))
         return rf"[\,{operands[0]}{''.join(rest)}\,]", ATOM
-    mean = _mean(node)
-    if mean and isinstance(node, Binary):
-        return rf"\frac{{1}}{{{_latex(node.right)[0]}}} {_reduce_latex(mean)}", SUM
+    average = mean(node)
+    if average and isinstance(node, Binary):
+        return rf"\frac{{1}}{{{_latex(node.right)[0]}}} {_reduce_latex(average)}", SUM
     match node:
         case Axis(name):
             return _axis_latex(name), ATOM
@@ -220,7 +115,7 @@ def _binary_latex(node: Binary) -> tuple[str, int]:
         case "//":
             fraction = rf"\frac{{{_latex(node.left)[0]}}}{{{_latex(node.right)[0]}}}"
             return rf"\left\lfloor {fraction} \right\rfloor", ATOM
-        case "-" if node.left == Number(0) and _is_integer_zero(node.left):
+        case "-" if node.left == Number(0) and is_integer_zero(node.left):
             return f"-{_latex_within(node.right, PRODUCT)}", SUM
     left, right = _latex_within(node.left, level), _latex_within(node.right, level + 1)
     if node.op == "*":
@@ -237,7 +132,7 @@ def _times(right: str) -> str:
 def _latex_within(node: Node, level: int, inside: type | None = None) -> str:
     """Return a term in parentheses where it binds more loosely than its place asks for, or is a reduction not last."""
     shown, own = _latex(node)
-    reduction = isinstance(node, Reduce) or _mean(node) is not None
+    reduction = isinstance(node, Reduce) or mean(node) is not None
     if (reduction and inside is Reduce) or (own >= level and not reduction):
         return shown
     return rf"\left({shown}\right)"

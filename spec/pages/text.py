@@ -10,7 +10,7 @@ from typing import NamedTuple
 from einspec.calls.space import Case
 from einspec.card import Form, Op, load, paths
 from einspec.language.linear import OpClass
-from einspec.language.tables import KINDS, Param
+from einspec.language.tables import ASSUMPTIONS, KINDS, Param
 from einspec.pages.example import evaluated, example, nested
 from einspec.pages.gradient import equations, latex_gradient, remarks
 from einspec.pages.render import einops_call, latex_definition
@@ -73,6 +73,7 @@ def show(name: str, latex: bool = False, grad: bool = False) -> str:
         "Parameters": [line for n, p in op.card.params.items() for line in _parameter(op, n, p)],
         "Sizes": _sizes(op),
         "Dtypes": _dtypes(op),
+        "Callers promise": _by_form(op, _promises),
         "Example": _worked(op, case),
         "Laws": _by_form(op, _laws),
         "To copy, with einops": _einops(op, case),
@@ -234,6 +235,11 @@ def _dtypes(op: Op) -> list[str]:
         how = "tensors on the way may be rounded to the dtype" if op.card.stores else "the result is rounded once"
         lines += _wrapped(f"float16 and bfloat16 are computed in at least float32; {how}", 2, 4)
     return lines
+
+
+def _promises(form: Form) -> Iterator[str]:
+    for name, (kind, tensors) in form.assume.items():
+        yield f"{name:<14} of {' and '.join(tensors)}: {ASSUMPTIONS[kind]}"
 
 
 def _laws(form: Form) -> Iterator[str]:

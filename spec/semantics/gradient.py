@@ -32,7 +32,7 @@ from einspec.language.formula import (
     walk,
 )
 from einspec.language.tables import Laws
-from einspec.pages.render import text
+from einspec.language.text import text
 from einspec.semantics.binding import Known, canonical, distinct, fresh, rename, tensors_of
 from einspec.semantics.shifts import invariant
 from einspec.semantics.slopes import Path, Slopes, product, shared

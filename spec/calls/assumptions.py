@@ -1,0 +1,71 @@
+"""What callers promise: whether the inputs of a call are as ``[assume]`` of its card says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from einspec.calls.space import Case
+
+Array = np.ndarray[Any, Any]
+
+
+def broken(case: Case, inputs: Mapping[str, Array]) -> str:
+    """Return the first promise that a call breaks, by its name; nothing where it keeps them all."""
+    for name, (kind, tensors) in case.form.assume.items():
+        if not KEPT[kind](case, [inputs[t] for t in tensors], tensors):
+            return name
+    return ""
+
+
+def _distinct_slots(case: Case, arrays: list[Array], names: tuple[str, ...]) -> bool:
+    """Whether routes that have a slot have different ones; ids first, then places in the queue."""
+    ids, places = (a.reshape(-1).astype(np.int64) for a in arrays)
+    there = (ids >= 0) & (ids < _bound(case, names[0])) & (places >= 0) & (places < _bound(case, names[1]))
+    pairs = np.stack([ids[there], places[there]])
+    return np.unique(pairs, axis=1).shape[1] == pairs.shape[1]
+
+
+def _fitting_counts(case: Case, arrays: list[Array], names: tuple[str, ...]) -> bool:
+    """Whether no count is negative and their sum fits, along the last axis where there are several rows of counts."""
+    counts = arrays[0].astype(np.int64)
+    total = counts.sum(-1) if counts.ndim else counts
+    return bool((counts >= 0).all() and (total <= _bound(case, names[0])).all())
+
+
+def _distinct_ids(case: Case, arrays: list[Array], names: tuple[str, ...]) -> bool:
+    """Whether each row has different ids, those left out that are none."""
+    ids = arrays[0].reshape(-1, arrays[0].shape[-1]) if arrays[0].ndim else arrays[0].reshape(1, 1)
+    for row in ids:
+        own = row[(row >= 0) & (row < _bound(case, names[0]))].tolist()
+        if len(set(own)) < len(own):
+            return False
+    return True
+
+
+def _valid_ids(case: Case, arrays: list[Array], names: tuple[str, ...]) -> bool:
+    """Whether each id is -1 or that of an expert."""
+    return bool(((arrays[0] >= -1) & (arrays[0] < _bound(case, names[0]))).all())
+
+
+def _finite(case: Case, arrays: list[Array], names: tuple[str, ...]) -> bool:
+    """Whether all values are finite."""
+    return all(bool(np.isfinite(a.astype(np.complex128 if a.dtype.kind == "c" else np.float64)).all()) for a in arrays)
+
+
+def _bound(case: Case, name: str) -> int:
+    """Return the number that goes with what an input holds."""
+    _, term = case.form.values[name]
+    return int(term.value(case.solution.sizes, case.solution.values))
+
+
+KEPT: dict[str, Callable[[Case, list[Array], tuple[str, ...]], bool]] = {
+    "distinct_slots": _distinct_slots,
+    "fitting_counts": _fitting_counts,
+    "distinct_ids": _distinct_ids,
+    "valid_ids": _valid_ids,
+    "finite": _finite,
+}
+"""Whether the inputs of a call keep a promise, by its kind in ``einspec.language.tables.ASSUMPTIONS``."""
