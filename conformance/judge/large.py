@@ -1,7 +1,8 @@
 """More elements than 32 bits can count: one call an op, judged at some coordinates.
 
 No oracle of that size is built. Every input element is a hash of its place, so that a wrong offset
-gives another value. The runner makes the inputs by that recipe and is told where to look; what must be there stays here.
+gives another value. The runner makes the inputs by that recipe and is told where to look; what must
+be there stays here.
 """
 
 from __future__ import annotations

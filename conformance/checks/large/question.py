@@ -15,8 +15,8 @@ from einspec.calls.hashed import Hashed
 from einspec.calls.space import Case, make_case
 from einspec.conformance.checks.large.places import coordinates, dimension, rows_of
 from einspec.conformance.checks.trials import plain_trial
-from einspec.conformance.protocol import Item, Way
-from einspec.conformance.trial import WRONG_KIND, Outcome, Raised, Trial
+from einspec.conformance.protocol import Item, Raised, Way
+from einspec.conformance.trial import WRONG_KIND, Outcome, Trial
 from einspec.dtypes import ALL, finfo, numpy_dtype
 from einspec.language.linear import EXACT, OpClass
 from einspec.semantics.points import Points
