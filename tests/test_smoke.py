@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from einspec.conformance.cli import main
 from einspec.conformance import protocol
 from einspec.conformance.checks.conduct import LAYOUTS
+from einspec.conformance.cli import main
 from einspec.conformance.protocol import Found, Item, Probe, Seen, tensor
 from einspec.conformance.runner.probing import Prober, seen
 from einspec.conformance.smoke.bench import Bench, Finding, differs

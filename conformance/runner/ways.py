@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -126,7 +127,7 @@ class Calls:
                     yield from self._compiled(op, part, first + offset, begin)
             return
         for number, result in enumerate(results):
-            yield self._told(first + number, lambda result=result: result)
+            yield self._told(first + number, functools.partial(_itself, result))
 
     def _one(self, op: str, call: Call, number: int) -> Outcome:
         """Return the outcome of one call."""
@@ -339,10 +340,10 @@ class Calls:
             self._elements(p, tuple(c[here] for c in index[1:]))
             for p, here in zip(parts, chosen, strict=True)
         ]
-        values = np.empty(len(index[0]), picks[0].dtype)
+        elements = np.empty(len(index[0]), picks[0].dtype)
         for here, some in zip(chosen, picks, strict=True):
-            values[here] = some
-        return Item("list", packed(values).tensor, shapes=shapes)
+            elements[here] = some
+        return Item("list", packed(elements).tensor, shapes=shapes)
 
     def _elements(self, part: Any, index: tuple[Array, ...]) -> Array:
         """Return some elements of an array, picked on its device where that spares a copy of the whole."""
@@ -351,6 +352,10 @@ class Calls:
                 moved = tuple(self.adapter.asarray(i, self.device) for i in index)
                 return np.asarray(self.adapter.to_numpy(part[moved])).reshape(-1)
         return np.asarray(np.asarray(self.adapter.to_numpy(part))[index]).reshape(-1)
+
+
+def _itself(result: Any) -> Any:
+    return result
 
 
 def _fits(index: Sequence[Array], shape: Sequence[int]) -> bool:

@@ -1,4 +1,4 @@
-"""What an adapter may offer besides the four names: right where it is there, noted where it is not."""
+"""What an adapter may offer besides the four names: right where it is there, else noted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOST = 2.0**80
 KINDS = ("jit", "compile", "vmap", "vjp")
 """The transforms that the judge asks for."""
 DTYPES = ("float32", "int32", "uint8", "bfloat16")
-"""Dtypes in which layouts are tried: of four, one and two bytes, and one that NumPy itself has not."""
+"""Dtypes in which layouts are tried: of four, one and two bytes, one of them not NumPy's own."""
 SHAPES = ((3,), (2, 3), (2, 3, 4), (2, 0))
 
 
@@ -206,7 +206,7 @@ def check_many(bench: Bench) -> Iterator[Finding]:
 
 
 def check_state(bench: Bench) -> Iterator[Finding]:
-    """``state`` gives by name what is set for the whole framework and stays as it is, ``restore`` puts it back."""
+    """``state`` gives by name what is set and stays as it is, ``restore`` puts it back."""
     if not bench.has("state"):
         text = "absent: an op that changes a seed or a setting of the framework is not seen"
         yield Finding("state", "note", text)

@@ -1,4 +1,4 @@
-"""Trying the adapter of a backend before any op is judged: it is probed in a process of its own, and judged here."""
+"""Trying the adapter of a backend before any op is judged: probed over there, judged here."""
 
 from __future__ import annotations
 
@@ -101,4 +101,6 @@ def _imported(bench: Bench) -> Finding:
         return Finding("import", "note", text, advice)
     advice = f"to judge it, einspec check; an adapter of your own has {has}"
     borrowed = f"the adapter of {bench.module} that it borrows"
-    return Finding("import", "note", f"{name} is a file of functions: what is tried is {borrowed}", advice)
+    return Finding(
+        "import", "note", f"{name} is a file of functions: what is tried is {borrowed}", advice
+    )

@@ -138,7 +138,7 @@ def _contradictions(bench: Bench, unsupported: list[Unsupported], known: list[Kn
 
 def _wrong_entry(entry: tuple[str, ...] | str) -> Iterator[str]:
     if isinstance(entry, str):
-        yield f"unsupported: {entry} is no tuple of texts (op or clause, dtype, device, reason, url)"
+        yield f"unsupported: {entry} is no tuple of texts, (op or clause, dtype, device, reason)"
         return
     try:
         (item,) = read_unsupported([entry])
@@ -198,7 +198,7 @@ SHARED = {
 
 
 def check_memory(bench: Bench) -> Iterator[Finding]:
-    """Say whether arrays share memory with the NumPy arrays that they were made from, or are turned into."""
+    """Say whether arrays share memory with the NumPy arrays on either end of the way."""
     x = ramp((4,)).astype(np.float32)
     (found,) = bench.probe("shares", [x], device=bench.devices[0]).seen
     shared = [SHARED[what] for what in found.texts or () if what in SHARED]

@@ -79,8 +79,7 @@ OPTIONAL = {
     "known_failures": Name(
         "text",
         "known_failures",
-        "the path of a file, from the module on:"
-        " clauses that fail and are known to, a line each",
+        "the path of a file, from the module on: clauses that fail and are known to, a line each",
     ),
 }
 """What an adapter may define besides; what is absent is reported, not assumed."""

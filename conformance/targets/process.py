@@ -136,7 +136,8 @@ class RunnerProcess:
         path = tuple(p or str(Path.cwd()) for p in sys.path)
         progress = str(self.prints / "progress")
         self.send(Load(self.name, prints, progress, self.cache, frameworks or {}, path))
-        return self.receive(Loaded)
+        found: Loaded = self.receive(Loaded)
+        return found
 
     def hold(self) -> Found:
         """Import what the name stands for, to probe its adapter, and return what it is.
@@ -147,7 +148,8 @@ class RunnerProcess:
         path = tuple(p or str(Path.cwd()) for p in sys.path)
         progress = str(self.prints / "progress")
         self.send(Load(self.name, str(self.prints), progress, path=path, probed=True))
-        return self.receive(Found)
+        found: Found = self.receive(Found)
+        return found
 
     def probe(self, probe: Probe) -> Found:
         """Return what comes of a probe of the adapter that is held.
@@ -157,7 +159,8 @@ class RunnerProcess:
         """
         self.probes += 1
         self.send(msgspec.structs.replace(probe, number=self.probes))
-        return self.receive(Found)
+        found: Found = self.receive(Found)
+        return found
 
     def value(self, request: Request) -> int:
         """Return the answer to what is asked besides calls.
@@ -166,7 +169,8 @@ class RunnerProcess:
             LostError: there is none.
         """
         self.send(request)
-        return self.receive(Said).value
+        said: Said = self.receive(Said)
+        return said.value
 
     def ask(self, target: str, device: str, op: str, calls: bytes, careful: bool = False) -> int:
         """Ask for calls of an op, and return the ticket under which the outcomes come."""
