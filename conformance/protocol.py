@@ -279,6 +279,8 @@ class Load(msgspec.Struct, tag=True):
     """By op, whose arrays the functions take of which that was open."""
     path: tuple[str, ...] = ()
     """Where modules are looked for."""
+    functions: dict[str, str] = {}
+    """By op, the name of the function in the module that stands for it; by their own names if empty."""
     probed: bool = False
     """Import it to probe its adapter, however wrong that is; no op is called."""
 

@@ -53,9 +53,9 @@ def made(*results: Result, asked: tuple[str, ...] = (), **versions: str) -> Run:
     return run
 
 
-def one(clause: str, verdict: Verdict, reason: str = "", name: str = "numpy", device: str = "cpu", **more: Any) -> Result:
+def one(clause: str, verdict: str, reason: str = "", name: str = "numpy", device: str = "cpu", **more: Any) -> Result:
     """Return a result of the scope tier."""
-    return Result(clause, "scope", verdict, 3, reason, backend=name, device=device, **more)
+    return Result(clause, "scope", Verdict(verdict), 3, reason, backend=name, device=device, **more)
 
 
 def file(folder: Path, name: str, run: Run) -> Path:

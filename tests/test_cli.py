@@ -6,14 +6,19 @@ import json
 from pathlib import Path
 
 import jsonschema
+import numpy as np
 import pytest
 from sources import RIGHT, WRONG, written
 
+from einspec.conformance.checks.agreement import agreements
 from einspec.conformance.cli import main
-from einspec.conformance.judge.verdict import Result
+from einspec.conformance.judge.verdict import Result, Verdict
+from einspec.conformance.protocol import tensor
 from einspec.conformance.reports import report
 from einspec.conformance.reports.lines import schema
-from einspec.conformance.run.run import Request, Run, agreements
+from einspec.conformance.run.events import Sample
+from einspec.conformance.run.request import Request
+from einspec.conformance.run.run import Run
 
 
 def test_a_right_file_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -103,16 +108,16 @@ def test_a_report_does_not_take_the_place_of_what_is_judged(tmp_path: Path, caps
 def test_a_run_that_judged_nothing_fails() -> None:
     """An empty run is no pass, and neither is one in which a backend had nothing that holds."""
     assert not Run(Request(()), complete=True).passed
-    run = Run(Request(("a",)), [Result("stack/def", "scope", "not run", backend="a")], {"a": {}}, complete=True)
+    run = Run(Request(("a",)), [Result("stack/def", "scope", Verdict.NOT_RUN, backend="a")], {"a": {}}, complete=True)
     assert not run.passed
 
 
 def test_backends_are_compared_with_each_other() -> None:
     """Two backends that differ on the same input are reported, whatever the definition says."""
-    import numpy as np
-
-    one = {"how": ["bits"], "bounds": [0.0], "outputs": [np.zeros(3, np.float32)], "case": "x[3]", "device": "cpu"}
-    other = {**one, "outputs": [np.ones(3, np.float32)]}
+    one, other = (
+        Sample(name, "cpu", "stack", "x[3]", ("bits",), (tensor(np.full(3, value, np.float32)),), (tensor(np.zeros(0)),))
+        for name, value in (("numpy", 0), ("torch", 1))
+    )
     (result,) = agreements({"stack": {"numpy": one, "torch": other}})
     assert result.verdict == "wrong"
     (result,) = agreements({"stack": {"numpy": one, "torch": one}})

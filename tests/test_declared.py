@@ -4,30 +4,32 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from judged import opened
+from judged import results as judged
 from sources import RIGHT, WRONG, written
 
 from einspec.card import load
-from einspec.conformance.checks import definition
 from einspec.conformance.checks.typed import dtypes_of
-from einspec.conformance.clauses import check_declared, judge
 from einspec.conformance.cli import main
-from einspec.conformance.judge.judge import Context, Result
-from einspec.conformance.judge.session import Session
+from einspec.conformance.judge import judging
+from einspec.conformance.judge.context import Context
+from einspec.conformance.judge.declarations import check_declared
+from einspec.conformance.judge.verdict import Result
 from einspec.conformance.reports import report
-from einspec.conformance.targets import TargetError, find
 from einspec.conformance.targets.declared import DeclarationError, read_known, read_unsupported
+from einspec.conformance.targets.names import TargetError
 
 TIERS = ("scope", "property")
 
 
 def results(path: Path) -> dict[tuple[str, str], Result]:
     """Return the results of its one op by clause and tier."""
-    (target,) = find(str(path))
-    check_declared(target)
-    context = Context(Session(target, "cpu"), load("matrix_transpose"), tiers=TIERS)
-    return {(r.clause, r.tier): r for r in judge(context)}
+    session = opened(path.parent, path.read_text("utf-8"), path.name)
+    check_declared(session)
+    return {(r.clause, r.tier): r for r in judged(session, "matrix_transpose", tiers=TIERS)}
 
 
 def test_unsupported_entries_drive_skips(tmp_path: Path) -> None:
@@ -55,10 +57,8 @@ def test_drawn_cases_leave_unsupported_dtypes_out(tmp_path: Path) -> None:
     refuses = 'def matrix_transpose(x):\n    assert x.dtype == np.float32, "corrupt"\n    return np.swapaxes(x, -1, -2)\n'
     dtypes = [d for d in dtypes_of(load("matrix_transpose")) if d != "float32"]
     said = f"unsupported = [('*', d, '*', 'float32 alone') for d in {dtypes}]\n"
-    (target,) = find(str(written(tmp_path, "import numpy as np\n" + refuses + said)))
-    context = Context(Session(target, "cpu"), load("matrix_transpose"), tiers=TIERS)
-    assert context.dtypes == ("float32",)
-    assert {r.verdict for r in judge(context, ["def"])} == {"holds"}
+    session = opened(tmp_path, "import numpy as np\n" + refuses + said)
+    assert {r.verdict for r in judged(session, "matrix_transpose", ["def"], tiers=TIERS)} == {"holds"}
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_known_failures_do_not_fail_a_run(tmp_path: Path, capsys: pytest.Capture
     """What ``einspec known`` prints makes the same run pass where something else holds; the reason is shown."""
     both = WRONG + "def merge_heads(x):\n    b, h, n, d = x.shape\n    return x.swapaxes(1, 2).reshape(b, n, h * d)\n"
     path, kept, first = written(tmp_path, both), tmp_path / "known.jsonl", tmp_path / "r.jsonl"
-    command = ["check", str(path), "--tier", "scope", "--tier", "property"]
+    command = ["check", str(path), "--tier", "scope", "--tier", "property", "--all"]
     assert main([*command, "--report", str(first)]) == 1
     failures = [r for r in report.read(first).results if r.verdict == "wrong"]
     assert len(failures) > 5
@@ -147,9 +147,15 @@ def test_the_stored_witness_goes_first_and_alone(tmp_path: Path, monkeypatch: py
     assert any(line["tier"] == "property" for line in lines)
     (tmp_path / "known.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
     path.write_text(WRONG + 'known_failures = "known.jsonl"\n', encoding="utf-8")
-    monkeypatch.setattr(definition, "property_result", lambda context: pytest.fail("judged although the witness fails"))
+    known, judge = {(line["clause"], line["tier"]) for line in lines}, judging.judge_block
+
+    def watched(context: Context, clause: str, tier: str, *rest: Any, **more: Any) -> Result:
+        assert (context.id(clause), tier) not in known, "judged although the witness fails"
+        return judge(context, clause, tier, *rest, **more)
+
+    monkeypatch.setattr(judging, "judge_block", watched)
     found = results(path)
-    assert {k for k, r in found.items() if r.verdict == "known"} == {(line["clause"], line["tier"]) for line in lines}
+    assert {k for k, r in found.items() if r.verdict == "known"} == known
     assert "the stored witness" in found["matrix_transpose/def", "property"].reason
 
 

@@ -9,7 +9,7 @@ import pytest
 from reports import WITNESS, file, made, one
 
 from einspec.conformance.cli import main
-from einspec.conformance.judge.judge import Verdict
+from einspec.conformance.judge.verdict import Verdict
 from einspec.conformance.reports import report
 from einspec.conformance.reports.diff import Change, diff
 

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import psutil
 import pytest
+from sources import INTERRUPTIBLE
 
 from einspec.card import load
 from einspec.conformance.clauses import units
 from einspec.conformance.judge.verdict import Result
 from einspec.conformance.reports import report
-from einspec.conformance.run import processes
+from einspec.conformance.run import worker
 from einspec.conformance.run.request import Request
 from einspec.conformance.run.run import Run, check
 
@@ -72,10 +73,10 @@ def test_a_lost_process_costs_one_clause(tmp_path: Path, body: str, options: dic
 
 def test_an_op_that_always_dies_is_left_after_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is not tried any more says so, and the other op is judged whole."""
-    monkeypatch.setattr(processes, "MOST_LOST", 4)
+    monkeypatch.setattr(worker, "MOST_LOST", 4)
     path = tmp_path / "hostile.py"
     path.write_text("import os, numpy as np\ndef matrix_transpose(x):\n    os._exit(3)\n" + BESIDE, encoding="utf-8")
-    run = check(Request((str(path),), tiers=("scope",)))
+    run = check(Request((str(path),), tiers=("scope",), everything=True))
     verdicts = {r.verdict for r in run.results if r.op == "matrix_transpose"}
     assert verdicts == {"errored", "not run"}
     assert sum(r.verdict == "errored" for r in run.results) == 4
@@ -87,22 +88,10 @@ def test_an_op_that_always_hangs_is_left_sooner(tmp_path: Path) -> None:
     """It may take the whole of --timeout three times."""
     path = tmp_path / "hostile.py"
     path.write_text("import numpy as np\ndef matrix_transpose(x):\n    while True: pass\n" + BESIDE, encoding="utf-8")
-    run = check(Request((str(path),), tiers=("scope",), timeout=3))
+    run = check(Request((str(path),), tiers=("scope",), timeout=3, everything=True))
     late = [r for r in run.results if r.op == "matrix_transpose" and "--timeout" in r.reason]
     assert [r.verdict for r in late] == ["errored"] * 3
     assert run.complete
-
-
-def test_a_process_lost_while_backends_are_compared_costs_this_alone(tmp_path: Path) -> None:
-    """What was judged before is not judged again, and the next op is judged whole."""
-    path = tmp_path / "hostile.py"
-    body = "import os, numpy as np\ndef matrix_transpose(x):\n    if x.ravel()[0] not in range(-9, 10): os._exit(3)\n"
-    path.write_text(body + "    return np.swapaxes(x, -1, -2)\n" + BESIDE, encoding="utf-8")
-    run = check(Request((str(path),), tiers=("big",)))
-    found = by_clause(run)
-    assert len(found) == len(run.results)
-    assert {c for c, r in found.items() if r.verdict == "errored"} == {"matrix_transpose/agree"}
-    assert found["merge_heads/def"].verdict == "holds"
 
 
 def test_system_exit_is_a_wrong_result(tmp_path: Path) -> None:
@@ -177,7 +166,7 @@ def test_an_interrupted_run_leaves_a_report(tmp_path: Path, sent: signal.Signals
         encoding="utf-8",
     )
     written = tmp_path / "r.jsonl"
-    command = [sys.executable, "-m", "einspec.conformance.cli", "check", str(path), "--report", str(written)]
+    command = [sys.executable, "-c", INTERRUPTIBLE, "check", str(path), "--report", str(written)]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
     while not written.exists() or '"kind": "result"' not in written.read_text(encoding="utf-8"):

@@ -91,7 +91,7 @@ def test_another_failure_than_the_known_one_is_news(tmp_path: Path, capsys: pyte
     path, found, known = tmp_path / "halves.py", tmp_path / "r.jsonl", tmp_path / "known.jsonl"
     body = "import numpy as np\ndef matrix_transpose(x):\n    return x if x.shape[-2:] == {} else np.swapaxes(x, -1, -2)\n"
     path.write_text(body.format((1, 2)), encoding="utf-8")
-    check = ["check", str(path), "--tier", "scope"]
+    check = ["check", str(path), "--tier", "scope", "--all"]
     assert main([*check, "--report", str(found)]) == 1
     capsys.readouterr()
     main(["known", str(found), "--reason", "later"])

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from sources import INTERRUPTIBLE
 
 from einspec import load
 from einspec.calls import cases
@@ -145,7 +146,7 @@ def test_the_command_prints_the_score(tmp_path: Path, capsys: pytest.CaptureFixt
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_who_ends_the_command_ends_its_processes(sent: signal.Signals) -> None:
     """Nothing goes on in the background, and what is not begun is not waited for."""
-    command = [sys.executable, "-m", "einspec.conformance.cli", "mutants", "moe_layer"]
+    command = [sys.executable, "-c", INTERRUPTIBLE, "mutants", "moe_layer"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         watched = psutil.Process(process.pid)
         while sum("spawn_main" in " ".join(child.cmdline()) for child in watched.children()) < 2:

@@ -26,6 +26,7 @@ from einspec.conformance.reports.merge import read_all
 from einspec.conformance.reports.page import witness_rows
 from einspec.conformance.reports.summary import badges, markdown
 from einspec.conformance.reports.writing import Writer
+from einspec.conformance.run.events import Began, Described, Judged
 from einspec.conformance.run.request import Request
 
 HOLDS = one("stack/def", "holds")
@@ -34,10 +35,10 @@ WRONG = one("stack/def", "wrong", "y: 1 of 2 elements differ", witness=WITNESS)
 
 def test_every_verdict_fits_the_published_schema(tmp_path: Path) -> None:
     """All lines of a report validate, and lines with another verdict, an unknown field or no clause do not."""
-    path = file(tmp_path, "r", made(*(one(f"stack/{v}", v, "why", stale="here") for v in VERDICTS), WRONG))
+    path = file(tmp_path, "r", made(*(one(f"stack/{v}", v, "why", stale="here") for v in tuple(Verdict)), WRONG))
     validator = jsonschema.Draft202012Validator(schema())
     lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-    assert [line["kind"] for line in lines] == ["header", "backend", *["result"] * (len(VERDICTS) + 1), "footer"]
+    assert [line["kind"] for line in lines] == ["header", "backend", *["result"] * (len(tuple(Verdict)) + 1), "footer"]
     for line in lines:
         validator.validate(line)
     for change in ({"verdict": "maybe"}, {"colour": "red"}, {"clause": "stack"}, {"tier": "never"}, {"kind": "other"}):
@@ -55,10 +56,10 @@ def test_a_report_is_written_while_the_run_goes_on(tmp_path: Path) -> None:
     path, run = tmp_path / "r.jsonl", made(HOLDS, one("stack/agree", "holds"))
     with Writer(path, run.request, host="box") as writer:
         assert report.read(path).header.host == "box"
-        writer("backend", backend("numpy", "stack"))
-        writer("backend", backend("numpy", "tile"))
-        writer("unit", None)
-        writer("result", HOLDS)
+        writer(Described(backend("numpy", "stack")))
+        writer(Described(backend("numpy", "tile")))
+        writer(Began("numpy", "stack", "def"))
+        writer(Judged(HOLDS))
         found = report.read(path)
         assert ([r.clause for r in found.results], found.incomplete) == (["stack/def"], "incomplete: cut off")
         assert found.backends["numpy"].ops == ["stack", "tile"]
@@ -75,11 +76,9 @@ def test_a_run_that_is_killed_leaves_a_report(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "einspec.conformance.cli", "check", "numpy", "--tier", "scope", "--report", str(path)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
-        for _ in range(600):
-            if path.exists() and path.read_text("utf-8").count('"result"') >= 10:
-                break
-            time.sleep(0.1)
-        assert process.poll() is None
+        while not path.exists() or path.read_text("utf-8").count('"result"') < 10:
+            assert process.poll() is None
+            time.sleep(0.05)
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -221,7 +220,7 @@ def test_every_option_that_writes_a_file_can_print_it() -> None:
 
 def test_the_summary_counts_every_verdict_and_skips_are_no_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Markdown has a column a verdict, and a backend of which nothing was judged did not pass."""
-    results = [one(f"stack/{i}", v) for i, v in enumerate(VERDICTS) for _ in range(1)]
+    results = [one(f"stack/{i}", v) for i, v in enumerate(tuple(Verdict)) for _ in range(1)]
     path = file(tmp_path, "r", made(*results))
     assert main(["report", str(path), "--markdown", "-"]) == 1
     out = capsys.readouterr().out

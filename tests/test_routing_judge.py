@@ -3,90 +3,49 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from judged import bad, session, worst
 
-import einspec.impls.numpy as backend
 from einspec.answers.choice import descends
 from einspec.calls.values import specials
 from einspec.card import load
-from einspec.conformance.checks.big import POINTS, huge
 from einspec.conformance.checks.exhaustive import assignments, evaluate_stacked, rankings
-from einspec.conformance.clauses import judge
-from einspec.conformance.judge.judge import Context, Result
-from einspec.conformance.judge.session import Session
-from einspec.conformance.targets import Target
+from einspec.conformance.checks.long_axes import POINTS, past_16_bits
 from einspec.semantics.oracle import evaluate
 from einspec.semantics.points import Points
 
 Array = np.ndarray[Any, Any]
+FUNCTIONS = Path(__file__).parent / "functions" / "routing.py"
 
 
-def wrong(op: str, function: Callable[..., Any], only: tuple[str, ...] = ("def",), **more: Any) -> list[Result]:
-    """Return what is wrong with a function as the implementation of an op in an otherwise right backend."""
-    functions = {name: getattr(backend, name) for name in ("top_k", "position", "dispatch", "combine", "expert_counts")}
-    target = Target("numpy", backend, {**functions, op: function}, "")
-    found = list(judge(Context(Session(target, "cpu"), load(op), **more), only))
-    assert all(r.verdict != "errored" for r in found), found
-    return [r for r in found if r.verdict == "wrong"]
+def wrong(op: str, name: str, *only: str, **policy: Any) -> set[str]:
+    """Return which clauses are wrong with a function as the implementation of an op in a backend."""
+    return bad(worst(session(FUNCTIONS, {op: name}), op, only=only or ("def", "values.nan"), **policy))
 
 
-def last_of_equals(x: Array, *, k: int) -> tuple[Array, Array]:
-    """Choose the last of equal values first."""
-    values, index = backend.top_k(np.ascontiguousarray(x[:, ::-1]), k=k)
-    return values, (x.shape[1] - 1 - index).astype(np.int32)
-
-
-def nan_last(x: Array, *, k: int) -> tuple[Array, Array]:
-    """Choose NaN after everything else."""
-    index = np.argsort(-x, axis=1, kind="stable")[:, :k].astype(np.int32)
-    return np.take_along_axis(x, index, 1), index
-
-
-def far_ids_lost(x: Array, *, k: int) -> tuple[Array, Array]:
-    """Return positions through 16 bits."""
-    values, index = backend.top_k(x, k=k)
-    return values, index.astype(np.uint16).astype(np.int32)
-
-
-@pytest.mark.parametrize("function", [last_of_equals, nan_last, far_ids_lost])
-def test_wrong_selections_are_caught(function: Callable[..., Any]) -> None:
+@pytest.mark.parametrize(("name", "clause"), [("last_of_equals", "def"), ("nan_last", "values.nan"), ("far_ids_lost", "def")])
+def test_wrong_selections_are_caught(name: str, clause: str) -> None:
     """Ties, the place of NaN, and ids above 65535."""
-    assert wrong("top_k", function)
-    assert not wrong("top_k", backend.top_k)
+    assert f"top_k/{clause}" in wrong("top_k", name)
+    assert not wrong("top_k", "top_k")
 
 
 def test_free_ties_allow_any_valid_choice_and_nothing_else() -> None:
     """With --ties any the last of equals is right; NaN last is still wrong, and so are values that do not belong."""
-    assert not wrong("top_k", last_of_equals, ties="any")
-    assert wrong("top_k", nan_last, ties="any")
-
-    def other_values(x: Array, *, k: int) -> tuple[Array, Array]:
-        values, index = last_of_equals(x, k=k)
-        return values[:, ::-1], index
-
-    assert wrong("top_k", other_values, ties="any")
+    assert not wrong("top_k", "last_of_equals", ties="any")
+    assert wrong("top_k", "nan_last", ties="any")
+    assert wrong("top_k", "other_values", ties="any")
 
 
-def later_routes_first(index: Array, *, experts: int, order: str = "token") -> Array:
-    """Count the equal routes that come after, not before."""
-    flipped = backend.position(np.ascontiguousarray(index[::-1, ::-1]), experts=experts, order=order)
-    return np.ascontiguousarray(flipped[::-1, ::-1])
-
-
-def short_queue(index: Array, *args: Array, **params: Any) -> Array:
-    """Count in 16 bits."""
-    return backend.position(index, *args, **params).astype(np.int16).astype(np.int32)
-
-
-@pytest.mark.parametrize("function", [later_routes_first, short_queue])
-def test_wrong_positions_are_caught(function: Callable[..., Any]) -> None:
+@pytest.mark.parametrize("name", ["later_routes_first", "short_queue"])
+def test_wrong_positions_are_caught(name: str) -> None:
     """The order in a queue, and queues longer than 32767."""
-    assert wrong("position", function)
-    assert not wrong("position", backend.position)
+    assert wrong("position", name, "def")
+    assert not wrong("position", "position", "def")
 
 
 def test_assignments_are_all_there_smallest_first() -> None:
@@ -132,14 +91,14 @@ def test_an_output_at_points_is_that_of_the_whole() -> None:
 
 def test_huge_calls_have_ids_and_queues_beyond_16_bits() -> None:
     """At least one call of position has more than 65535 experts, and one a queue of more than 32767."""
-    trials = huge(load("position"))
+    trials = past_16_bits(load("position"))
     assert max(t.case.solution.values["experts"] for t in trials) > 2**16
     assert max(t.arrays["index"].size for t in trials) > 2**15
 
 
 def test_huge_calls_of_dispatch_have_every_axis_beyond_16_bits() -> None:
     """Tokens, features, experts and slots each are huge in one call, and every output is known at some coordinates."""
-    trials = huge(load("dispatch"))
+    trials = past_16_bits(load("dispatch"))
     sizes = [t.case.solution.sizes for t in trials]
     assert all(max(s[a] for s in sizes) > 2**16 for a in "tdec")
     assert all(len(w.array) == POINTS for t in trials for w in t.expected.values())
@@ -147,21 +106,21 @@ def test_huge_calls_of_dispatch_have_every_axis_beyond_16_bits() -> None:
 
 def test_huge_calls_reach_the_last_token_row_and_slot() -> None:
     """Late tokens have slots where there are few, and among few ids, rows and slots some are beyond 16 bits."""
-    slots = [t.arrays["position"] for t in huge(load("dispatch"))]
+    slots = [t.arrays["position"] for t in past_16_bits(load("dispatch"))]
     late = next(p for p in slots if len(p) > 2**16)
     assert (late[2**16 :] < 2).any()
     assert (late[: 2**15] < 2).any()
-    combined = [(t.arrays["index"].max(), t.arrays["position"].max()) for t in huge(load("combine"))]
+    combined = [(t.arrays["index"].max(), t.arrays["position"].max()) for t in past_16_bits(load("combine"))]
     assert max(i for i, _ in combined) >= 2**16
     assert max(p for _, p in combined) >= 2**16
-    rows = [t.arrays["row"] for t in huge(load("unpermute"))]
+    rows = [t.arrays["row"] for t in past_16_bits(load("unpermute"))]
     assert max(r.max() for r in rows) >= 2**16
     assert max(np.argwhere(r >= 0).max() for r in rows) >= 2**16
 
 
 def test_a_huge_call_is_judged_where_the_work_allows() -> None:
     """The order of very many tokens by expert is too much work at any coordinate, their rows and counts are not."""
-    (trial,) = (t for t in huge(load("group")) if t.arrays["index"].size > 2**15)
+    (trial,) = (t for t in past_16_bits(load("group")) if t.arrays["index"].size > 2**15)
     assert {name: len(want.array) for name, want in trial.expected.items()} == {"order": 0, "row": POINTS, "counts": POINTS}
 
 

@@ -131,7 +131,7 @@ def _selection(case: Case) -> Trial:
     """Return a call of a selection from very many values, of which each row must be a right one."""
     name, (source, _) = next(iter(case.form.selects.items()))
     arrays, lead = filled(case, "float32", "gauss", 3), case.form.lead
-    arrays[lead] = np.round(arrays[lead] / 3)  # so that equal values are among the largest
+    arrays[lead] = np.round(arrays[lead] / 3) + 0  # so that equal values are among the largest, and no zero is negative
     long = np.moveaxis(arrays[lead], int(np.argmax(arrays[lead].shape)), -1)
     far = long[..., -long.shape[-1] // 32 :]
     far[:1], far[1:] = far[:1] + 10, far[1:] - 10  # so that far positions are chosen, in one row at least

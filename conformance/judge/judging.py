@@ -112,12 +112,16 @@ def _judged(context: Context, clause: str, tier: str) -> Iterator[Result]:
         yield _drawn_afresh(context, clause)
     else:
         block = block_for(context, clause, tier)
-        yield judge_block(context, clause, tier, block, refusable=_refusable(context, kind))
+        yield judge_block(context, clause, tier, block, refusable=_refusable(context, clause))
 
 
-def _refusable(context: Context, kind: str) -> bool:
-    """Whether an exception in a clause of a kind is a refusal: of what files need not offer."""
-    return context.bare and kind in ("grad", "grad64", "transform", "layout")
+def _refusable(context: Context, clause: str) -> bool:
+    """Whether an exception in a clause is a refusal: of what files need not offer.
+
+    That includes arrays that run backwards, which some libraries do not have; what raises for other memory writes
+    to its input, or reads it as if it were in order.
+    """
+    return context.bare and (clause == "layout.reversed" or clause.startswith(("grad.", "grad64.", "transform.")))
 
 
 def unavailable(context: Context, kind: str, detail: str) -> str:
@@ -128,7 +132,7 @@ def unavailable(context: Context, kind: str, detail: str) -> str:
     if kind in ("dtype", "index"):
         if detail not in target.dtypes:
             return f"{target.framework} has no {detail}"
-        if not session.holds_dtype(detail, context.policy.strict):
+        if not session.holds_dtype(context.op.name, detail, context.policy.strict):
             return "NumPy has this dtype from ml_dtypes only; --strict asks for it"
     if kind in ("grad", "grad64") and "vjp" not in target.transforms:
         return f"{target.framework} has no gradients"
@@ -155,7 +159,7 @@ def block_for(context: Context, clause: str, tier: str) -> Block:
     held = [
         i
         for i, fact in enumerate(block.facts)
-        if all(context.session.holds_dtype(d, strict) for d in fact.dtypes)
+        if all(context.session.holds_dtype(context.op.name, d, strict) for d in fact.dtypes)
         and (not fact.breaks or clause.startswith("total."))
     ]
     return block.only(held)
@@ -280,14 +284,20 @@ def _result_dtype(context: Context) -> Result:
         _conduct(context)
     if not context.dtypes:
         return context.result("result.dtype", "scope", Verdict.HOLDS, 1)
-    text, (trial, outcome, name) = next(iter(context.dtypes.items()))
-    want = trial.expected[name].dtype_name
-    habit = want.startswith(("int", "uint")) and outcome.outputs[name].dtype.kind in "iu"
-    if context.bare and not context.policy.strict and habit:
+    found = sorted(context.dtypes.items(), key=lambda item: _is_habit(*item[1]))
+    text, (trial, outcome, name) = found[0]
+    if context.bare and not context.policy.strict and _is_habit(trial, outcome, name):
         reason = f"{text}: a framework's habit that a file may have; the values are judged whatever integer holds them"
         return context.result("result.dtype", "scope", Verdict.REFUSED, 1, reason)
     data = witness(context, "result.dtype", trial, outcome, (name, Difference(f"dtype {text.partition(': ')[2]}")))
     return context.result("result.dtype", "scope", Verdict.WRONG, 1, text, data)
+
+
+def _is_habit(trial: Trial, outcome: Outcome, name: str) -> bool:
+    """Whether an output is of another integer dtype than the one that the card fixes: not than that of an input."""
+    fixed = not trial.case.form.dtype.get(name, "").startswith("same as")
+    numbers = trial.expected[name].dtype_name.startswith(("int", "uint"))
+    return fixed and numbers and outcome.outputs[name].dtype.kind in "iu"
 
 
 def _conduct(context: Context) -> dict[str, Result]:
@@ -407,7 +417,7 @@ class _Fresh:
         """
         trial, count = example
         context, strict = self.context, self.context.policy.strict
-        if not all(context.session.holds_dtype(d, strict) for d in trial.dtypes):
+        if not all(context.session.holds_dtype(context.op.name, d, strict) for d in trial.dtypes):
             return
         for part in split(context.op, Asked([trial]))[self.clause].trials:
             outcome = context.session.one(part)

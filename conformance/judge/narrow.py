@@ -74,7 +74,7 @@ def _shrunk(context: Context, clause: str, found: Failure) -> Failure:
     def look(example: drawn.Example) -> None:
         trial, _ = example
         strict = context.policy.strict
-        if not all(context.session.holds_dtype(d, strict) for d in trial.dtypes):
+        if not all(context.session.holds_dtype(context.op.name, d, strict) for d in trial.dtypes):
             return
         outcome = context.session.one(trial)
         error = outcome.error

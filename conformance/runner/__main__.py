@@ -90,12 +90,14 @@ class Runner:
             self.prepare(request)
         try:
             self.module = self.module or Module(request.name)
+            self.module.choose(request.functions)
             unsettled = {op: self.module.frameworks(op) for op in self.module.functions}
             found = self.module.candidates(request.frameworks)
             described = [self.described(c, unsettled, request.frameworks) for c in found]
         except TargetError as error:
             return Loaded(problem=str(error))
         self.candidates = {c.name: c for c in found}
+        self.calls = {}
         for candidate in found:
             if hasattr(candidate.adapter, "start") and request.cache:
                 candidate.adapter.start(Path(request.cache))

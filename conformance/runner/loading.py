@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 from einspec.card import Op, aliases, load, paths
 from einspec.conformance.protocol import Function, Target
@@ -114,7 +114,30 @@ class Module:
             self.module = _imported(name)
             self.load = f"from {self.module.__name__} import *"
         self.is_backend = name in known_backends() or all(hasattr(self.module, a) for a in ADAPTER)
-        self.functions = self._backend() if self.is_backend else self._bare()
+        self.functions: dict[str, tuple[str, Callable[..., Any]]] = {}
+        """By op, the name of its function and the function."""
+
+    def choose(self, named: Mapping[str, str]) -> None:
+        """Say which functions stand for which ops.
+
+        Args:
+            named: by op, the name of a function; where it is empty, all that have the name of an op.
+
+        Raises:
+            TargetError: there is none, or what stands for an op is not clear.
+        """
+        if named:
+            self.functions = {op: (label, self._named(label)) for op, label in named.items()}
+        else:
+            self.functions = self._backend() if self.is_backend else self._bare()
+        if self.is_backend:
+            _check_adapter(self.name, self.module)
+
+    def _named(self, label: str) -> Callable[..., Any]:
+        function = getattr(self.module, label, None)
+        if not callable(function):
+            raise TargetError(f"{self.name} defines no function {label}")
+        return cast("Callable[..., Any]", function)
 
     def _from_file(self, path: Path) -> ModuleType:
         if not path.is_file():
@@ -134,7 +157,6 @@ class Module:
         functions = {op: (label, f) for op, (label, f) in found.items() if callable(f)}
         if not functions:
             raise TargetError(f"backend {self.name} defines no op")
-        _check_adapter(self.name, self.module)
         return functions
 
     def _bare(self) -> dict[str, tuple[str, Callable[..., Any]]]:
@@ -173,7 +195,9 @@ class Module:
         """
         if self.is_backend:
             functions = {op: f for op, (_, f) in self.functions.items()}
-            return [Candidate(self.name, self.module, self.load, False, self.module, {}, functions)]
+            labels = {op: label for op, (label, _) in self.functions.items()}
+            script = self.load + "".join(f"\n{op} = {n}" for op, n in labels.items() if n != op)
+            return [Candidate(self.name, self.module, script, False, self.module, labels, functions)]
         found: dict[str, Candidate] = {}
         for op, (label, function) in self.functions.items():
             framework = chosen.get(op) or self.frameworks(op)[0]

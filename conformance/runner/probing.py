@@ -178,7 +178,9 @@ def opened(name: str) -> tuple[Prober, Found]:
         what = Seen("adapter", texts=(module.__name__,))
         return Prober(module), Found((what, file, seen(ops)))
     try:
-        candidate = Module(name).candidates({})[0]
+        module = Module(name)
+        module.choose({})
+        candidate = module.candidates({})[0]
     except TargetError:
         what = Seen("nothing", texts=(module.__name__,))
         return Prober(module), Found((what, file, seen([])))

@@ -126,8 +126,14 @@ class RunnerProcess:
         self.said = self.probes = 0
         self.clock = _Clock(self.watched)
 
-    def load(self, frameworks: dict[str, str] | None = None) -> Loaded:
+    def load(
+        self, frameworks: dict[str, str] | None = None, functions: dict[str, str] | None = None
+    ) -> Loaded:
         """Return what was found under the name.
+
+        Args:
+            frameworks: by op, whose arrays its function takes, where that is open.
+            functions: by op, the name of the function that stands for it.
 
         Raises:
             LostError: the process did not survive it.
@@ -135,7 +141,8 @@ class RunnerProcess:
         prints = str(self.prints)
         path = tuple(p or str(Path.cwd()) for p in sys.path)
         progress = str(self.prints / "progress")
-        self.send(Load(self.name, prints, progress, self.cache, frameworks or {}, path))
+        chosen = frameworks or {}, path, functions or {}
+        self.send(Load(self.name, prints, progress, self.cache, *chosen))
         found: Loaded = self.receive(Loaded)
         return found
 

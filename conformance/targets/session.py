@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +30,11 @@ AT_ONCE = 256
 class Host:
     """The process of a name, begun again where it was lost."""
 
-    def __init__(self, name: str, limits: Limits, cache: str = "") -> None:
+    def __init__(
+        self, name: str, limits: Limits, cache: str = "", functions: Mapping[str, str] | None = None
+    ) -> None:
         self.name, self.limits, self.cache = name, limits, cache
+        self.functions = dict(functions or {})
         self.frameworks: dict[str, str] = {}
         self.running: RunnerProcess | None = None
         self.targets: tuple[Target, ...] = ()
@@ -56,11 +59,28 @@ class Host:
     def _load(self) -> protocol.Loaded:
         assert self.running is not None
         try:
-            loaded = self.running.load(self.frameworks)
+            loaded = self.running.load(self.frameworks, self.functions)
             return msgspec.convert(protocol.printable(msgspec.to_builtins(loaded)), protocol.Loaded)
         except LostError:
             self.forget()
             raise
+
+    def choose(self, functions: Mapping[str, str]) -> tuple[Target, ...]:
+        """Return what the name stands for where functions of these names stand for ops, imported once.
+
+        Raises:
+            TargetError: there is no such function.
+        """
+        self.functions, self.frameworks = dict(functions), {}
+        try:
+            if self.running is not None:
+                loaded = self._load()
+                if loaded.problem:
+                    raise TargetError(loaded.problem)
+                self.targets = loaded.targets
+        except LostError:
+            self.forget()
+        return self.open()
 
     def open(self) -> tuple[Target, ...]:
         """Return what the name stands for; a file whose functions work on several frameworks gives one each.
@@ -164,10 +184,13 @@ class Session:
         entry = next((u for u in self.unsupported if u.covers(op, clause, self.device)), None)
         return f"{entry.reason} {entry.url}".strip() if entry else ""
 
-    def holds_dtype(self, dtype: str, strict: bool) -> bool:
-        """Whether the target holds a dtype; a bare NumPy file need not know those of ml_dtypes."""
+    def holds_dtype(self, op: str, dtype: str, strict: bool) -> bool:
+        """Whether the target holds a dtype, and does not say that an op has it not.
+
+        A bare NumPy file need not know those of ml_dtypes.
+        """
         foreign = self.bare and not strict and self.framework == "numpy" and dtype in EXTENSION
-        return dtype in self.target.dtypes and not foreign
+        return dtype in self.target.dtypes and not foreign and not self.excuse(op, f"dtype.{dtype}")
 
     def stream(self, op: str, calls: bytes, careful: bool = False) -> Iterator[protocol.Outcome]:
         """Yield what comes of calls of an op, in order; what they have changed is noted in the end.

@@ -53,10 +53,16 @@ def storing(tensor: Tensor, dtype: np.dtype[Any]) -> Array:
         return np.zeros(tensor.array.shape)
     limits = finfo(dtype)
     with np.errstate(all="ignore"):
-        inexact = (tensor.error > 0) | (tensor.array.astype(dtype).astype(np.float64) != tensor.array)
+        inexact = (tensor.error > 0) | (_in(dtype, tensor.array) != tensor.array)
         step = float(limits.eps) * np.abs(tensor.array) + float(limits.smallest_normal)
         over = np.abs(tensor.array) + tensor.error > float(limits.max) * (1 - float(limits.eps))
     return np.where(np.isfinite(tensor.array), np.where(over & inexact, np.inf, np.where(inexact, step, 0.0)), 0.0)
+
+
+def _in(dtype: np.dtype[Any], array: Array) -> Array:
+    """Return numbers as a dtype holds them, complex ones in parts of it."""
+    kind = np.result_type(dtype, np.complex64) if array.dtype.kind == "c" else dtype
+    return array.astype(kind).astype(array.dtype)
 
 
 def all_whole(array: Array) -> bool:

@@ -148,7 +148,7 @@ def _reports(run: Merged) -> Iterator[dict[str, Any]]:
             "spec": report.header.spec,
             "platform": report.header.platform,
             "python": report.header.python,
-            "asked": {k: ", ".join(v) if isinstance(v, list | tuple) else str(v) for k, v in asked.items()},
+            "asked": {k: ", ".join(map(str, v)) if isinstance(v, list | tuple) else str(v) for k, v in asked.items()},
             "state": report.incomplete or "complete",
             "passed": report.run.passed,
             "seconds": report.run.seconds,

@@ -69,7 +69,7 @@ def none_wraps_to_the_end(x, order, k):
 
 
 def signs_of_zeros_and_nan(x, k):
-    """top_k/def: compares bits, so 0 is above -0 and a negative NaN below -inf.
+    """top_k/values.nan: compares bits, so 0 is above -0 and a negative NaN below -inf.
 
     Imitates https://github.com/jax-ml/jax/issues/27594.
     """

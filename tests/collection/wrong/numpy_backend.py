@@ -2,8 +2,9 @@
 
 import numpy as np
 
-FRAMEWORK = "numpy"
-BACKEND = True
+from einspec.impls.adapters.numpy import asarray, device_of, devices, dtypes, framework, is_array, to_numpy
+
+__all__ = ["asarray", "device_of", "devices", "dtypes", "framework", "is_array", "to_numpy"]
 
 
 def any_rank(x, *, layout="nchw"):

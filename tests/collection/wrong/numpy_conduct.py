@@ -102,15 +102,6 @@ def distances_of_one_row(x):
     return np.where(inside, y, np.zeros((), x.dtype))
 
 
-def size_inferred(x):
-    """merge_heads/empty: lets a reshape infer a size, which an empty batch does not tell, so it raises.
-
-    Constructed.
-    """
-    b, _, n, _ = x.shape
-    return x.swapaxes(1, 2).reshape(b, n, -1)
-
-
 def empty_batch_short(x):
     """matrix_transpose/empty: an empty batch comes back as it was.
 

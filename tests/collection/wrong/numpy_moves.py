@@ -244,7 +244,7 @@ def negative_axis_from_the_front(xs, axis=0):
 
     Constructed.
     """
-    return np.stack(xs, axis if axis >= 0 else axis % xs[0].ndim)
+    return np.stack(xs, axis if axis >= 0 else axis + xs[0].ndim)
 
 
 def parameter_not_read(x, layout="nchw"):

@@ -28,7 +28,7 @@ def conjugated(x):
 
 
 def half_becomes_single(x, groups):
-    """channel_shuffle/dtype.float16: the result of one dtype is of another.
+    """channel_shuffle/result.dtype: the result of one dtype is of another.
 
     Constructed.
     """
@@ -68,7 +68,7 @@ def mean_in_half(x):
 
 
 def mean_in_double(x):
-    """global_avg_pool/def: a float64 result for a float32 input.
+    """global_avg_pool/result.dtype: a float64 result for a float32 input.
 
     Constructed.
     """
@@ -84,7 +84,7 @@ def maximum_without_nan(x):
 
 
 def maximum_from_the_least_number(x):
-    """global_max_pool/def: starts with the least finite number, so -inf is lost.
+    """global_max_pool/values.infinity: starts with the least finite number, so -inf is lost.
 
     Constructed.
     """
@@ -128,7 +128,7 @@ def exponential_overflows(logits, fn="softmax"):
 
 
 def nothing_to_choose(logits, fn="softmax"):
-    """score/def: a row of -inf becomes uniform, where the card has NaN.
+    """score/values.infinity: a row of -inf becomes uniform, where the card has NaN.
 
     Constructed.
     """

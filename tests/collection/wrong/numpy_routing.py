@@ -49,7 +49,7 @@ def unstable_beyond_a_few(x, k):
 
 
 def nan_last(x, k):
-    """top_k/def: sorts the negated values, so NaN comes last.
+    """top_k/values.nan: sorts the negated values, so NaN comes last.
 
     Constructed.
     """
@@ -92,17 +92,6 @@ def first_256_experts(x, k):
     if k > x.shape[1]:
         raise ValueError("k")
     return _chosen(x, _descending(x[:, : max(256, k)])[:, :k])
-
-
-def wide_indices(x, k):
-    """top_k/def: int64 positions where the card has int32.
-
-    Constructed.
-    """
-    if k > x.shape[1]:
-        raise ValueError("k")
-    order = _descending(x)[:, :k]
-    return np.take_along_axis(x, order, axis=1), order
 
 
 def masked_as_zero(scores, bias, mask, k):

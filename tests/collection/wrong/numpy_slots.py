@@ -108,7 +108,7 @@ def one_more_than_fits(index, position, capacity):
 
 
 def promoted_by_none(index, position, capacity):
-    """drop/index.uint8: indices become wider because -1 does not fit.
+    """drop/result.dtype: indices become wider because -1 does not fit.
 
     Constructed.
     """
@@ -278,3 +278,12 @@ def empty_blocks_of_expert_0(order, counts, block):
             owner[b], b = e, b + 1
         at += size
     return slots, owner
+
+
+def ids_of_32_bits(index, experts):
+    """expert_counts/index.int64: narrows ids to 32 bits, so that 2**32, which is none, is the first expert.
+
+    Constructed.
+    """
+    flat = index.reshape(-1).astype(np.int32)
+    return np.bincount(flat[(flat >= 0) & (flat < experts)], minlength=experts).astype(np.int32)

@@ -162,16 +162,6 @@ def wrong_when_compiled(x):
     return x.reshape(b, n, h * d) if torch.compiler.is_compiling() else x.transpose(1, 2).reshape(b, n, h * d)
 
 
-def images_of_nothing(x):
-    """global_avg_pool/empty: raises on an empty batch.
-
-    Constructed.
-    """
-    if x.shape[0] == 0:
-        raise RuntimeError("expected a batch")
-    return x.mean((2, 3), dtype=torch.promote_types(x.dtype, torch.float32)).to(x.dtype)
-
-
 def mean_keeps_axes(x):
     """global_avg_pool/def: one axis of size 1 for each that it averages over.
 
