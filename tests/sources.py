@@ -6,7 +6,8 @@ from pathlib import Path
 
 WRONG = "import numpy as np\ndef matrix_transpose(x):\n    return np.swapaxes(x, -1, -2)[..., ::-1]\n"
 RIGHT = "import numpy as np\ndef matrix_transpose(x):\n    return np.swapaxes(x, -1, -2)\n"
-
+SLOW = RIGHT.replace("import", "import time,").replace("    return", "    time.sleep(0.01)\n    return")
+"""A run over it is still at work when it is interrupted."""
 INTERRUPTIBLE = (
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     "from einspec.conformance.cli import main\nraise SystemExit(main())"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from sources import INTERRUPTIBLE
+from sources import INTERRUPTIBLE, SLOW, written
 
 from einspec.card import load
 from einspec.conformance.clauses import units
@@ -160,22 +160,17 @@ def test_a_file_that_ends_the_process_when_imported(tmp_path: Path) -> None:
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_leaves_a_report(tmp_path: Path, sent: signal.Signals) -> None:
     """Ctrl-C ends the processes, prints what is known, and the report reads."""
-    path = tmp_path / "slow.py"
-    path.write_text(
-        "import time, numpy as np\ndef matrix_transpose(x):\n    time.sleep(0.01)\n    return np.swapaxes(x, -1, -2)\n",
-        encoding="utf-8",
-    )
-    written = tmp_path / "r.jsonl"
-    command = [sys.executable, "-c", INTERRUPTIBLE, "check", str(path), "--report", str(written)]
+    path, report_path = written(tmp_path, SLOW), tmp_path / "r.jsonl"
+    command = [sys.executable, "-c", INTERRUPTIBLE, "check", str(path), "--report", str(report_path)]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
-    while not written.exists() or '"kind": "result"' not in written.read_text(encoding="utf-8"):
+    while not report_path.exists() or '"kind": "result"' not in report_path.read_text(encoding="utf-8"):
         assert process.poll() is None, "the run ended before it was interrupted"
         time.sleep(0.05)
     process.send_signal(sent)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "interrupted" in out
-    found = report.read(written)
+    found = report.read(report_path)
     assert found.results
     assert found.incomplete

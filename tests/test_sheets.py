@@ -22,7 +22,7 @@ from einspec.conformance.judge.policy import Policy
 from einspec.conformance.judge.verdict import Verdict
 from einspec.conformance.mutation.mutants import mutants
 from einspec.conformance.run import sheets
-from einspec.conformance.run.building import PROFILES, asked
+from einspec.conformance.run.building import PROFILES, asked, build_op
 from einspec.conformance.run.sheets import FORMAT, SheetStore, pack, unpack
 from einspec.conformance.targets.formula import FormulaSession
 
@@ -137,6 +137,8 @@ def test_a_sheet_of_other_contents_under_a_right_checksum_is_no_block(tmp_path: 
     data = pack(block, "def")
     assert unpack(data, "def") == block
     assert unpack(data, "empty") is None
+    head, other = len(FORMAT) + 16, SheetStore(None).block(Scene(load(OP)), "empty", "scope")
+    assert unpack(data[:head] + pack(other, "def")[head:], "def") is None
     assert unpack(pack({"op": OP}, "def"), "def") is None  # type: ignore[arg-type]
 
 
@@ -199,6 +201,19 @@ def test_two_runs_at_once_make_the_same(tmp_path: Path) -> None:
     assert entry.files == len(names) == len(files(folder))
     store = SheetStore(folder)
     assert all(store.read(OP, key) is not None for key in names)
+
+
+def test_what_is_built_is_all_that_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No clause asks a generator any more; what compiles has no layouts, and runs eagerly too."""
+    built = build_op(OP)
+    assert built.written
+    monkeypatch.setattr(sheets, "build", lambda *_: pytest.fail("a sheet was not built"))
+    store = SheetStore(sheets.sheets_directory())
+    found = list(judge(Context(FormulaSession({}), load(OP), store)))
+    assert {result.verdict for result in found} == {Verdict.HOLDS, Verdict.NOT_RUN}
+    plain, compiled = ({clause for clause, _ in asked(load(OP), p)} for p in PROFILES)
+    assert compiled - plain == {"transform.eager"}
+    assert {clause.partition(".")[0] for clause in plain - compiled} == {"layout"}
 
 
 def keys(profile: Any) -> Iterator[str]:

@@ -57,7 +57,7 @@ class Assessor:
     """The judge for the mutants of one form: what killed last is tried first."""
 
     def __init__(self, op: Op, form: Form, vectors: Iterable[Trial] | None = None) -> None:
-        """Take golden vectors, which then judge alone; else everything judges that ``check`` runs."""
+        """Take golden vectors, which then judge alone, or none: all judges that ``check`` runs."""
         self.op, self.form, self.sheets = op, form, store()
         self.alone = vectors is not None
         golden = None if vectors is None else {"vectors": Calls(vectors)}

@@ -130,6 +130,11 @@ def vectors(op: Op, only: Form | None = None) -> list[Vector]:
     return list(found.values())
 
 
+def golden(op: Op, form: Form) -> list[Trial]:
+    """Return the vectors of a form as calls."""
+    return [vector.trial for vector in vectors(op, form)]
+
+
 def _kept(trial: Trial) -> bool:
     """Whether a call can be stored, and has one right result or a bound on every element."""
     return _storable(trial) and all(w.bound is None or not np.isinf(w.bound).any() for w in trial.expected.values())
