@@ -66,7 +66,7 @@ def storing(tensor: Tensor, dtype: np.dtype[Any]) -> Array:
     with np.errstate(all="ignore"):
         inexact = (tensor.error > 0) | (tensor.array.astype(dtype).astype(np.float64) != tensor.array)
         if not inexact.any():
-            return np.zeros(tensor.array.shape)
+            return np.zeros_like(inexact, float)
         size = np.abs(tensor.array)
         step = float(limits.eps) * size + float(limits.smallest_normal)
         over = size + tensor.error > float(limits.max) * (1 - float(limits.eps))
