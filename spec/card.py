@@ -34,8 +34,10 @@ from einspec.language.formula import (
     Size,
     axes_of,
     base,
+    interned,
     parse,
     parse_term,
+    repeated,
     walk,
 )
 from einspec.language.formula import (
@@ -88,6 +90,11 @@ class Form:
     def kind(self) -> OpClass:
         """The class of the op, derived from its tree."""
         return classify(self.signature, self.equations, frozenset(self.data))
+
+    @functools.cached_property
+    def repeated(self) -> frozenset[int]:
+        """The identities of the terms that stand in the definition more than once."""
+        return repeated(self.equations)
 
     @functools.cached_property
     def data(self) -> tuple[str, ...]:
@@ -228,8 +235,8 @@ def _form(where: str, card: Card, variant: Variant, choice: dict[str, str]) -> F
     outputs = {s.name for s in signature.outputs}
     selects = {k: v for k, v in selects.items() if k in outputs}
     form = Form(
-        signature, stated, equations, dtype, values, selects, sizes, require, laws, card.same_as + variant.same_as, choice,
-        {name: _assumption(where, name, text, signature) for name, text in card.assume.items()},
+        signature, stated, interned(equations), dtype, values, selects, sizes, require, laws, card.same_as + variant.same_as,
+        choice, {name: _assumption(where, name, text, signature) for name, text in card.assume.items()},
     )  # fmt: skip
     _check(where, card, form)
     return form

@@ -85,7 +85,10 @@ class _Slopes(Analysis):
 
     def define(self, equation: Equation) -> None:
         """Define a tensor; those of the definition itself are computed as it says."""
-        self.backward = equation.tensor not in self.stated
+        backward = equation.tensor not in self.stated
+        if backward != self.backward:
+            self.known.clear()  # the same term is further off here
+        self.backward = backward
         super().define(equation)
 
     def term(self, node: Node) -> Quantity:
@@ -100,7 +103,7 @@ class _Slopes(Analysis):
     def contract(self, terms: list[Quantity], bound: Sequence[str] | None) -> Quantity:
         """Return a product of terms, summed over the bound axes."""
         found = super().contract(terms, bound)
-        if not found.whole or any(t.error.any() for t in terms if not t.value.mask):
+        if not found.whole or any(t.inexact for t in terms if not t.value.mask):
             return found
         return replace(found, error=np.where(np.isinf(found.error), np.inf, 0.0))
 
@@ -111,12 +114,12 @@ class _Slopes(Analysis):
         found = super().arithmetic(op, left, right, varies)
         if op not in ("+", "-"):
             return found
-        (a, b), errors, _ = self.aligned(left, right)
+        (a, b), _, _ = self.aligned(left, right)
         sizes = np.abs(a) + np.abs(b)
-        sure = not errors[0].any() and not errors[1].any() and left.whole and right.whole
-        if sure and np.max(sizes, initial=0) <= 2.0**self.limits.nmant:
+        sure = left.whole and right.whole and not left.inexact and not right.inexact
+        if sure and np.max(sizes, initial=0) <= 2.0**self.digits:
             return replace(found, whole=True)
-        step = float(self.limits.eps) * sizes
+        step = self.eps * sizes
         return (
             replace(found, error=found.error + np.where(np.isfinite(step), step, 0.0))
             if self.backward

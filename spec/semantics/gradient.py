@@ -29,6 +29,7 @@ from einspec.language.formula import (
     axes_of,
     factors,
     free_axes,
+    interned,
     walk,
 )
 from einspec.language.tables import Laws
@@ -191,7 +192,7 @@ class _Derivation:
             source = next(s.name for s in wanted if self.name(s.name) == spec.name)
             rules[spec.name] = leads.get(source, rules[spec.name])
         return replace(
-            form, signature=signature, stated=equations, equations=equations, dtype=rules,
+            form, signature=signature, stated=equations, equations=interned(equations), dtype=rules,
             selects={}, laws=Laws(), same_as=(),
         )  # fmt: skip
 
