@@ -10,7 +10,7 @@ from sources import RIGHT, WRONG, written
 
 from einspec.card import load
 from einspec.conformance.checks import definition
-from einspec.conformance.checks.typed import dtypes_of
+from einspec.clauses import dtypes_of
 from einspec.conformance.clauses import check_declared, judge
 from einspec.conformance.cli import main
 from einspec.conformance.judge.judge import Context, Result

@@ -279,7 +279,7 @@ def test_wrong_use_says_so(arguments: list[str], said: str, capsys: pytest.Captu
 
 def test_the_layouts_of_the_suite_are_known() -> None:
     """The names that smoke accepts are those that the judge asks for."""
-    from einspec.conformance.checks.behaviour import LAYOUTS
+    from einspec.clauses import LAYOUTS
 
     own = importlib.import_module("einspec.impls.numpy").layouts(np.zeros((2, 3), np.float32))
     assert set(own) <= set(LAYOUTS)

@@ -13,8 +13,10 @@ from test_same_as import RUNNABLE, lines
 import einspec
 from einspec import load
 from einspec.card import OPS, Op, compile_card
+from einspec.clauses import KINDS as PROMISES
+from einspec.clauses import laws_of
 from einspec.conformance import trace
-from einspec.conformance.checks.laws import KINDS, laws_of
+from einspec.conformance.checks.laws import KINDS
 from einspec.conformance.clauses import CHECKS, clauses, judge
 from einspec.conformance.judge.judge import Context
 from einspec.conformance.judge.session import Session
@@ -50,7 +52,7 @@ def test_every_clause_has_a_check_and_every_check_a_clause() -> None:
     """The kinds of the ids of all ops are those that something judges, and those that something is promised of."""
     kinds = {c.partition(".")[0] for name in einspec.ops() for c in clauses(load(name))}
     assert kinds == set(CHECKS)
-    assert kinds == set(trace.PROMISES)
+    assert kinds == set(trace.RESTS_ON) == set(PROMISES)
 
 
 def test_every_law_of_a_card_is_of_a_kind_that_is_checked() -> None:

@@ -11,12 +11,11 @@ import numpy as np
 from einspec.answers.rules import Expected, is_nan
 from einspec.calls.cases import batch_axis
 from einspec.calls.space import make_case
+from einspec.clauses import VALUES
 from einspec.conformance.checks.scene import Asked
 from einspec.conformance.trial import Trial
 
 Array = np.ndarray[Any, Any]
-VALUES = ("values.signed_zero", "values.infinity", "values.nan")
-"""The clauses about calls that hold special values, the least special first."""
 NAMES = ("def", *VALUES)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from einspec.answers.expect import expected
 from einspec.answers.rules import Difference
-from einspec.conformance.checks.conduct import CONDUCT
+from einspec.clauses import CONDUCT
 from einspec.conformance.judge.context import Context, error_line
 from einspec.conformance.judge.verdict import Result, Verdict
 from einspec.conformance.judge.witness import witness

@@ -14,8 +14,8 @@ from einspec.answers.choice import free_ties
 from einspec.answers.expect import loses_nan
 from einspec.answers.rules import Difference
 from einspec.card import load
+from einspec.clauses import CONDUCT
 from einspec.conformance.checks import drawn, laws
-from einspec.conformance.checks.conduct import CONDUCT
 from einspec.conformance.checks.invalid import near_call, optional_for_files
 from einspec.conformance.checks.scene import Asked
 from einspec.conformance.checks.special import split
@@ -28,7 +28,7 @@ from einspec.conformance.judge.known import holding_back
 from einspec.conformance.judge.narrow import narrowed, single
 from einspec.conformance.judge.verdict import Result, Verdict
 from einspec.conformance.judge.witness import witness, witness_of_invalid
-from einspec.conformance.judge.wrongness import wrongness
+from einspec.conformance.judge.wrongness import is_habit, wrongness
 from einspec.conformance.protocol import Outcome as Came
 from einspec.conformance.targets.process import LostError
 from einspec.conformance.trial import Outcome, Trial
@@ -272,8 +272,7 @@ def _result_dtype(context: Context) -> Result:
     if not context.dtypes:
         return context.result("result.dtype", "scope", Verdict.HOLDS, 1)
     text, (trial, outcome, name) = next(iter(context.dtypes.items()))
-    want = trial.expected[name].dtype_name
-    habit = want.startswith(("int", "uint")) and outcome.outputs[name].dtype.kind in "iu"
+    habit = is_habit(trial.expected[name], outcome.outputs[name])
     if context.bare and not context.policy.strict and habit:
         reason = f"{text}: a framework's habit that a file may have; the values are judged whatever integer holds them"
         return context.result("result.dtype", "scope", Verdict.REFUSED, 1, reason)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from einspec.calls.values import ramp
-from einspec.conformance.checks.behaviour import LAYOUTS
+from einspec.clauses import LAYOUTS
 from einspec.conformance.checks.surroundings import changed, restore, surroundings
 from einspec.conformance.smoke.bench import Bench, Finding, short, told
 from einspec.dtypes import numpy_dtype
@@ -76,7 +76,7 @@ def check_layouts(bench: Bench) -> Iterator[Finding]:
                     names[name] = names.get(name) or bench.same(x, want)
     for name, problem in names.items():
         if name not in LAYOUTS:
-            yield Finding("layouts", "PROBLEM", f"no layout {name!r}", f"the names are {', '.join(LAYOUTS[:-1])}")
+            yield Finding("layouts", "PROBLEM", f"no layout {name!r}", f"the names are {', '.join(list(LAYOUTS)[:-1])}")
         elif problem:
             yield Finding("layouts", "PROBLEM", f"{name}: {problem}", "a layout holds the same values in other memory")
     if not any(names.values()) and set(names) <= set(LAYOUTS):

@@ -11,7 +11,7 @@ import numpy as np
 
 from einspec.calls.values import ramp
 from einspec.card import load, paths
-from einspec.conformance.clauses import clauses
+from einspec.clauses import clause_ids
 from einspec.conformance.smoke.bench import Bench, Finding, differs, patterns, short, told
 from einspec.conformance.smoke.offered import (
     check_device_of,
@@ -121,7 +121,7 @@ def _wrong_entry(entry: Any) -> Iterator[str]:
 
 def _no_clause(what: str) -> Iterator[str]:
     op, _, clause = what.partition("/")
-    if clause and clause not in (own := [*clauses(load(op)), "agree"]):
+    if clause and clause not in (own := [*clause_ids(load(op)), "agree"]):
         close = difflib.get_close_matches(clause, own, n=3, cutoff=0.5)
         yield f"{op} has no clause {clause!r}; it has {', '.join(close or own)}"
 

@@ -83,7 +83,7 @@ class Host:
 
     def _choose(self, op: str, frameworks: Sequence[str]) -> None:
         """Choose the framework whose arrays a function takes: the first of which a call gives an array."""
-        call = _probe(load(op))
+        call = probe_call(load(op))
         self.frameworks[op] = frameworks[0]
         for framework in frameworks:
             try:
@@ -102,7 +102,7 @@ class Host:
     close = forget
 
 
-def _probe(op: Op) -> Call:
+def probe_call(op: Op) -> Call:
     """Return a call by which to see whose arrays a function takes."""
     case = bank(op)[0]
     inputs = []

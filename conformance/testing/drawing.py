@@ -1,0 +1,146 @@
+"""Strategies of Hypothesis: the legal calls of an op, for properties that somebody states."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import hypothesis
+import numpy as np
+from hypothesis import strategies as st
+
+from einspec.calls.cases import sizes_of
+from einspec.calls.inputs import filled, ramps, strata
+from einspec.calls.space import Case, spaces
+from einspec.card import Op, load, resolve
+from einspec.clauses import dtypes_of
+from einspec.conformance.judge.literals import literal
+from einspec.dtypes import USUAL, numpy_dtype
+
+Array = np.ndarray[Any, Any]
+MOST_DRAWN = 64
+"""Elements up to which values are drawn one by one, so that each can be made smaller."""
+LARGEST = 8
+"""What values drawn one by one are at most: every dtype holds them."""
+NOT_FINITE = ("special", "bits")
+"""The kinds of values among which are infinities, NaN and signed zeros."""
+
+
+@dataclass(frozen=True)
+class LegalCall:
+    """One legal call of an op: its inputs, NumPy arrays or lists of them, and its parameters."""
+
+    op: str
+    inputs: tuple[Any, ...]
+    params: Mapping[str, Any]
+
+    def __call__(
+        self, function: Callable[..., Any], convert: Callable[[Array], Any] = np.copy
+    ) -> Any:
+        """Return what a function gives for this call.
+
+        Args:
+            function: takes the inputs, and the parameters by name.
+            convert: makes what the function takes of a NumPy array, ``torch.from_numpy`` for instance.
+        """
+        given = [
+            [convert(p) for p in x] if isinstance(x, list) else convert(x) for x in self.inputs
+        ]
+        return function(*given, **self.params)
+
+    def __repr__(self) -> str:
+        shown = [
+            f"[{', '.join(map(literal, x))}]" if isinstance(x, list) else literal(x)
+            for x in self.inputs
+        ]
+        return f"{self.op}({', '.join([*shown, *(f'{k}={v!r}' for k, v in self.params.items())])})"
+
+
+def calls(
+    op: str, *, dtypes: Iterable[str] | None = None, max_size: int = 5, special: bool = True
+) -> st.SearchStrategy[LegalCall]:
+    """Draw legal calls of an op with at least one coordinate an axis, of every form and of all its parameters.
+
+    They shrink to the first form, the smallest sizes, float32 and the values 1, 2, 3, ...
+
+    Args:
+        op: the name of an op, or an alias.
+        dtypes: of which the values may be, of those that the card allows; all of these if absent.
+        max_size: how large an axis may be; larger where something has to divide it.
+        special: whether values may be infinite, NaN or a negative zero.
+
+    Raises:
+        KeyError: there is no such op.
+        ValueError: the card does not allow such a dtype, or no call is so small.
+    """
+    found = load(resolve(op))
+    chosen = _dtypes(found, dtypes)
+    sizes = tuple(dict.fromkeys([*range(1, max_size + 1), *sizes_of(found)[1:]]))
+    open_spaces = [s for s in spaces(found, most_rank=2, sizes=sizes) if s.count]
+    if max_size < 1 or not open_spaces:
+        raise ValueError(f"{found.name} has no call whose axes are of size {max_size} at most")
+
+    @st.composite
+    def legal(draw: st.DrawFn) -> LegalCall:
+        space = open_spaces[draw(st.integers(0, len(open_spaces) - 1))]
+        picks = [draw(st.integers(0, len(c) - 1)) for c in space.candidates]
+        values = [c[i] for c, i in zip(space.candidates, picks, strict=True)]
+        case = space.case(values, draw(st.integers(0, 3)))
+        hypothesis.assume(case is not None)
+        assert case is not None
+        arrays = _values(draw, case, draw(st.sampled_from(chosen)), special)
+        return LegalCall(found.name, _inputs(case, arrays), dict(case.params))
+
+    return legal()
+
+
+def _dtypes(op: Op, asked: Iterable[str] | None) -> list[str]:
+    """Return the dtypes that values may have.
+
+    Raises:
+        ValueError: the card does not allow one.
+    """
+    have = dtypes_of(op) or [USUAL["index"]]
+    chosen = have if asked is None else list(asked)
+    unknown = [d for d in chosen if d not in have]
+    if unknown or not chosen:
+        wrong = ", ".join(unknown) or "of no dtype"
+        raise ValueError(f"values of {op.name} may be {', '.join(have)}, not {wrong}")
+    return chosen
+
+
+def _values(draw: st.DrawFn, case: Case, dtype: str, special: bool) -> dict[str, Array]:
+    """Draw the inputs: a ramp, numbers one by one, or one of the kinds of values on which ops are judged."""
+    kinds = ["ramp"]
+    if case.elements <= MOST_DRAWN:
+        kinds.append("drawn")
+    kinds += [k for k in strata(case, dtype) if special or k not in NOT_FINITE]
+    kind = draw(st.sampled_from(kinds))
+    if kind == "ramp":
+        return ramps(case, dtype)
+    if kind != "drawn":
+        return filled(case, dtype, kind, draw(st.integers(0, 2**32 - 1)))
+    arrays = ramps(case, dtype)
+    for name in case.form.data:
+        if name not in case.form.values:
+            arrays[name] = _one_by_one(draw, arrays[name], special)
+    return arrays
+
+
+def _one_by_one(draw: st.DrawFn, like: Array, special: bool) -> Array:
+    """Draw an array element by element."""
+    floats = like.dtype.kind in "fcV"
+    least = -LARGEST if floats or like.dtype.kind == "i" else 0
+    element: st.SearchStrategy[Any] = st.integers(least, LARGEST)
+    if floats and special:
+        element = element | st.sampled_from([-0.0, np.inf, -np.inf, np.nan])
+    values = draw(st.lists(element, min_size=like.size, max_size=like.size))
+    with np.errstate(all="ignore"):
+        return np.array(values, np.float64).reshape(like.shape).astype(numpy_dtype(like.dtype.name))
+
+
+def _inputs(case: Case, arrays: Mapping[str, Array]) -> tuple[Any, ...]:
+    """Return the inputs as a caller gives them, a listed one as a list."""
+    specs = case.form.signature.inputs
+    return tuple(list(arrays[s.name]) if s.listed else arrays[s.name] for s in specs)
