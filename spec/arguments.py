@@ -11,10 +11,11 @@ from einspec.errors import DtypeError
 from einspec.lists import check_one_dtype
 from einspec.solve import Solution, solve
 
+Shapes = Sequence[tuple[int, ...]]
+Params = Mapping[str, Any]
 
-def check_arguments(
-    op: Op, shapes: Sequence[tuple[int, ...]], dtypes: Sequence[Any], params: Mapping[str, Any]
-) -> Solution:
+
+def check_arguments(op: Op, shapes: Shapes, dtypes: Sequence[Any], params: Params) -> Solution:
     """Return what follows from the arguments of a call.
 
     Args:

@@ -156,13 +156,13 @@ def gradients_of(op: Op) -> list[str]:
 
 def wide_gradients_of(op: Op) -> list[str]:
     """Return the inputs of an op that have a gradient in float64."""
-    wide = [
-        f
-        for f in _with_slopes(op)
-        if f.data and all("float64" in GROUPS[f.group(n)] for n in f.data)
-    ]
-    able = {name for f in wide for name in f.data}
+    able = {name for f in _with_slopes(op) if _takes_float64(f) for name in f.data}
     return [name for name in gradients_of(op) if name in able]
+
+
+def _takes_float64(form: Form) -> bool:
+    """Whether all values that a form reads may be float64."""
+    return all("float64" in GROUPS[form.group(n)] for n in form.data)
 
 
 def _with_slopes(op: Op) -> list[Form]:
@@ -172,10 +172,8 @@ def _with_slopes(op: Op) -> list[Form]:
 
 def _has_values(form: Form) -> bool:
     """Whether some output has a gradient."""
-    rules = [
-        form.dtype[s.name].removeprefix(WIDE).removeprefix("same as ")
-        for s in form.signature.outputs
-    ]
+    named = [form.dtype[s.name] for s in form.signature.outputs]
+    rules = [rule.removeprefix(WIDE).removeprefix("same as ") for rule in named]
     return any(rule in form.data or differentiable(rule) for rule in rules)
 
 
@@ -186,15 +184,11 @@ def demand(op: Op, clause: str) -> str:
         case "values":
             return f"The outputs are what the definition gives where inputs hold {VALUES[clause]}."
         case "result":
-            named = {
-                s.name: f.dtype[s.name] for f in op.forms.values() for s in f.signature.outputs
-            }
-            listed = ", ".join(f"{name} {rule}" for name, rule in named.items())
-            return f"The outputs are of the dtypes that the card names: {listed}."
+            outputs = [(s.name, f) for f in op.forms.values() for s in f.signature.outputs]
+            named = dict.fromkeys(f"{name} {form.dtype[name]}" for name, form in outputs)
+            return f"The outputs are of the dtypes that the card names: {', '.join(named)}."
         case "empty":
-            return (
-                "The outputs are what the definition gives on legal calls with an axis of size 0."
-            )
+            return "The outputs are what the definition gives where an axis is of size 0."
         case "dtype":
             return f"The outputs are what the definition gives in {detail}."
         case "index":
@@ -247,9 +241,8 @@ def _law(op: Op, law: str) -> Iterator[str]:
     kind, _, detail = law.partition(".")
     for form in op.forms.values():
         stated = getattr(form.laws, kind)
-        if not stated or (
-            detail and detail not in (stated if kind == "equation" else stated.split())
-        ):
+        names = stated.split() if isinstance(stated, str) else stated
+        if not stated or (detail and detail not in names):
             continue
         first = form.signature.inputs[0].name if form.signature.inputs else ""
         match kind:

@@ -16,18 +16,19 @@ from einspec.calls.space import Case, spaces
 from einspec.card import Op, load, resolve
 from einspec.clauses import dtypes_of
 from einspec.conformance.judge.literals import literal
-from einspec.dtypes import USUAL, numpy_dtype
+from einspec.dtypes import FLOATS, USUAL, numpy_dtype
 
 Array = np.ndarray[Any, Any]
+Function = Callable[..., Any]
 MOST_DRAWN = 64
 """Elements up to which values are drawn one by one, so that each can be made smaller."""
 LARGEST = 8
 """What values drawn one by one are at most: every dtype holds them."""
-NOT_FINITE = ("special", "bits")
+NOT_FINITE = ("special", "sparse", "bits")
 """The kinds of values among which are infinities, NaN and signed zeros."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LegalCall:
     """One legal call of an op: its inputs, NumPy arrays or lists of them, and its parameters."""
 
@@ -35,26 +36,25 @@ class LegalCall:
     inputs: tuple[Any, ...]
     params: Mapping[str, Any]
 
-    def __call__(
-        self, function: Callable[..., Any], convert: Callable[[Array], Any] = np.copy
-    ) -> Any:
+    def __call__(self, function: Function, convert: Callable[[Array], Any] = np.copy) -> Any:
         """Return what a function gives for this call.
 
         Args:
             function: takes the inputs, and the parameters by name.
             convert: makes what the function takes of a NumPy array, ``torch.from_numpy`` for instance.
         """
-        given = [
-            [convert(p) for p in x] if isinstance(x, list) else convert(x) for x in self.inputs
-        ]
-        return function(*given, **self.params)
+        return function(*(_each(convert, x) for x in self.inputs), **self.params)
 
     def __repr__(self) -> str:
-        shown = [
-            f"[{', '.join(map(literal, x))}]" if isinstance(x, list) else literal(x)
-            for x in self.inputs
-        ]
-        return f"{self.op}({', '.join([*shown, *(f'{k}={v!r}' for k, v in self.params.items())])})"
+        inputs = [_each(literal, x) for x in self.inputs]
+        shown = [f"[{', '.join(x)}]" if isinstance(x, list) else x for x in inputs]
+        named = [f"{k}={v!r}" for k, v in self.params.items()]
+        return f"{self.op}({', '.join([*shown, *named])})"
+
+
+def _each(function: Callable[[Array], Any], value: Any) -> Any:
+    """Return what a function makes of an input, of each tensor where it is a list."""
+    return [function(part) for part in value] if isinstance(value, list) else function(value)
 
 
 def calls(
@@ -114,8 +114,9 @@ def _values(draw: st.DrawFn, case: Case, dtype: str, special: bool) -> dict[str,
     """Draw the inputs: a ramp, numbers one by one, or one of the kinds of values on which ops are judged."""
     kinds = ["ramp"]
     if case.elements <= MOST_DRAWN:
-        kinds.append("drawn")
-    kinds += [k for k in strata(case, dtype) if special or k not in NOT_FINITE]
+        kinds += ["drawn", "gauss" if dtype in FLOATS else "ramp"]
+    else:
+        kinds += [k for k in strata(case, dtype) if special or k not in NOT_FINITE]
     kind = draw(st.sampled_from(kinds))
     if kind == "ramp":
         return ramps(case, dtype)
@@ -129,15 +130,21 @@ def _values(draw: st.DrawFn, case: Case, dtype: str, special: bool) -> dict[str,
 
 
 def _one_by_one(draw: st.DrawFn, like: Array, special: bool) -> Array:
-    """Draw an array element by element."""
-    floats = like.dtype.kind in "fcV"
-    least = -LARGEST if floats or like.dtype.kind == "i" else 0
-    element: st.SearchStrategy[Any] = st.integers(least, LARGEST)
-    if floats and special:
-        element = element | st.sampled_from([-0.0, np.inf, -np.inf, np.nan])
-    values = draw(st.lists(element, min_size=like.size, max_size=like.size))
+    """Draw an array element by element; of each number the plainest comes first, so that it shrinks to it."""
+    dtype = numpy_dtype(like.dtype.name)
+    signed = dtype.kind not in "ub"
+    sizes = range(LARGEST + 1)
+    choices: list[Any] = [n for size in sizes for n in ((size, -size) if signed else (size,))]
+    if dtype.kind in "iu":
+        choices += [np.iinfo(dtype).max, np.iinfo(dtype).min]
+    elif dtype.kind != "b":
+        choices += [0.5, -0.1]
+        choices += [-0.0, np.inf, -np.inf, np.nan] if special else []
+    element = st.sampled_from(choices)
+    values = [draw(element) for _ in range(like.size)]
     with np.errstate(all="ignore"):
-        return np.array(values, np.float64).reshape(like.shape).astype(numpy_dtype(like.dtype.name))
+        found = np.array(values, object if dtype.kind in "iu" else np.float64)
+        return found.astype(dtype).reshape(like.shape)
 
 
 def _inputs(case: Case, arrays: Mapping[str, Array]) -> tuple[Any, ...]:

@@ -33,10 +33,9 @@ class InsideSession(Session):
             TargetError: the framework cannot be imported.
         """
         adapter = adapter_of(framework or framework_of(function, op))
-        name = name_of(function)
-        candidate = Candidate(
-            name, adapter, import_of(function, op), True, None, {op.name: name}, {op.name: function}
-        )
+        name, load = name_of(function), import_of(function, op)
+        candidate = Candidate(name, adapter, load, bare=True)
+        candidate.functions[op.name], candidate.labels[op.name] = function, name
         super().__init__(None, candidate.describe(), "cpu")
         self.candidate = candidate
         self.calls = Calls(candidate, self.device)

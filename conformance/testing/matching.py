@@ -19,6 +19,7 @@ from einspec.conformance.protocol import Item, Target, tensor
 from einspec.conformance.testing.checking import witness_text
 from einspec.conformance.trial import Outcome, Trial, WrongKindError, unpacked
 
+Ties = Literal["first", "any"]
 MOST_DEPTH = 2
 """How deep lists of results go: a tuple of outputs, one of which is a list."""
 ANY = Target(name="result", framework="any framework", offers=("is_array",))
@@ -26,7 +27,12 @@ ANY = Target(name="result", framework="any framework", offers=("is_array",))
 
 
 def assert_matches(
-    result: Any, op: str, /, *inputs: Any, ties: Literal["first", "any"] = "first", **params: Any
+    result: Any,
+    op: str,
+    /,
+    *inputs: Any,
+    ties: Ties = "first",
+    **params: Any,
 ) -> None:
     """Check that a result is what an op gives for these inputs, within the error that rounding may make.
 

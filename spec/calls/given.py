@@ -19,8 +19,14 @@ CARRIERS = {1: ("uint8", np.uint8), 2: ("int16", np.int16)}
 """Integers, by width, that carry the bits of a dtype of PyTorch which NumPy has not."""
 
 
+Given = Array | list[Array]
+"""An input, or the tensors of a listed one."""
+
+
 def given_call(
-    op: Op, inputs: Sequence[Any], params: Mapping[str, Any]
+    op: Op,
+    inputs: Sequence[Any],
+    params: Mapping[str, Any],
 ) -> tuple[Case, dict[str, Array]]:
     """Return a call and its inputs by name, listed ones stacked.
 
@@ -28,11 +34,9 @@ def given_call(
         CallError: the card does not allow it; the message says what to mend.
     """
     listed = takes_list(op)
-    arrays = [[array_of(part) for part in given] if listed else array_of(given) for given in inputs]
+    arrays = [list(map(array_of, given)) if listed else array_of(given) for given in inputs]
     dtypes = [part.dtype for a in arrays for part in (a if isinstance(a, list) else [a])]
-    shapes = [
-        stacked_shape(op, [p.shape for p in a]) if isinstance(a, list) else a.shape for a in arrays
-    ]
+    shapes = [_shape(op, a) for a in arrays]
     solution = check_arguments(op, shapes, dtypes, params)
     names = [s.name for s in solution.form.signature.inputs]
     whole = {n: _stack(a, s) for n, a, s in zip(names, arrays, shapes, strict=True)}
@@ -57,7 +61,13 @@ def array_of(value: Any) -> Array:
     return np.asarray(bits.view(carrier).view(dtype))
 
 
-def _stack(array: Array | list[Array], shape: tuple[int, ...]) -> Array:
+def _shape(op: Op, array: Given) -> tuple[int, ...]:
+    if isinstance(array, list):
+        return stacked_shape(op, [part.shape for part in array])
+    return tuple(array.shape)
+
+
+def _stack(array: Given, shape: tuple[int, ...]) -> Array:
     if not isinstance(array, list):
         return array
     return np.stack(array) if array else np.zeros(shape, np.float32)

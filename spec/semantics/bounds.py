@@ -51,9 +51,9 @@ def storing(tensor: Tensor, dtype: np.dtype[Any]) -> Array:
     """Return the error of rounding a tensor to a dtype once: none where the dtype holds an exact value."""
     if dtype.kind in "iub":
         return np.zeros(tensor.array.shape)
-    limits = finfo(dtype)
+    limits, wide = finfo(dtype), np.promote_types(tensor.array.dtype, np.float64)
     with np.errstate(all="ignore"):
-        inexact = (tensor.error > 0) | (tensor.array.astype(dtype).astype(np.float64) != tensor.array)
+        inexact = (tensor.error > 0) | (tensor.array.astype(dtype).astype(wide) != tensor.array)
         step = float(limits.eps) * np.abs(tensor.array) + float(limits.smallest_normal)
         over = np.abs(tensor.array) + tensor.error > float(limits.max) * (1 - float(limits.eps))
     return np.where(np.isfinite(tensor.array), np.where(over & inexact, np.inf, np.where(inexact, step, 0.0)), 0.0)
