@@ -16,14 +16,14 @@ from einspec.calls.space import Case, spaces
 from einspec.card import Op, load, resolve
 from einspec.clauses import dtypes_of
 from einspec.conformance.judge.literals import literal
-from einspec.dtypes import FLOATS, USUAL, numpy_dtype
+from einspec.dtypes import FLOATS, USUAL
 
 Array = np.ndarray[Any, Any]
 Function = Callable[..., Any]
 MOST_DRAWN = 64
-"""Elements up to which values are drawn one by one, so that each can be made smaller."""
+"""Elements up to which numbers are drawn one by one: of more, Hypothesis could not try many."""
 LARGEST = 8
-"""What values drawn one by one are at most: every dtype holds them."""
+"""What such numbers are at most, but for the largest of their dtype: every dtype holds them."""
 NOT_FINITE = ("special", "sparse", "bits")
 """The kinds of values among which are infinities, NaN and signed zeros."""
 
@@ -50,6 +50,10 @@ class LegalCall:
         shown = [f"[{', '.join(x)}]" if isinstance(x, list) else x for x in inputs]
         named = [f"{k}={v!r}" for k, v in self.params.items()]
         return f"{self.op}({', '.join([*shown, *named])})"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Show it in Hypothesis and IPython as everywhere."""
+        printer.text(repr(self))
 
 
 def _each(function: Callable[[Array], Any], value: Any) -> Any:
@@ -111,10 +115,10 @@ def _dtypes(op: Op, asked: Iterable[str] | None) -> list[str]:
 
 
 def _values(draw: st.DrawFn, case: Case, dtype: str, special: bool) -> dict[str, Array]:
-    """Draw the inputs: a ramp, numbers one by one, or one of the kinds of values on which ops are judged."""
+    """Draw the inputs: a ramp, with other numbers in it, or a kind of values on which ops are judged."""
     kinds = ["ramp"]
     if case.elements <= MOST_DRAWN:
-        kinds += ["drawn", "gauss" if dtype in FLOATS else "ramp"]
+        kinds += ["drawn", "drawn", "gauss" if dtype in FLOATS else "drawn"]
     else:
         kinds += [k for k in strata(case, dtype) if special or k not in NOT_FINITE]
     kind = draw(st.sampled_from(kinds))
@@ -125,26 +129,39 @@ def _values(draw: st.DrawFn, case: Case, dtype: str, special: bool) -> dict[str,
     arrays = ramps(case, dtype)
     for name in case.form.data:
         if name not in case.form.values:
-            arrays[name] = _one_by_one(draw, arrays[name], special)
+            arrays[name] = _with_others(draw, arrays[name], special)
     return arrays
 
 
-def _one_by_one(draw: st.DrawFn, like: Array, special: bool) -> Array:
-    """Draw an array element by element; of each number the plainest comes first, so that it shrinks to it."""
-    dtype = numpy_dtype(like.dtype.name)
-    signed = dtype.kind not in "ub"
+def _with_others(draw: st.DrawFn, ramp: Array, special: bool) -> Array:
+    """Draw other numbers for some elements of a ramp.
+
+    A place is taken modulo the number of elements, so that it is one in smaller arrays as well, and a failure that needs one
+    such number shrinks to the smallest array that holds it.
+    """
+    if not ramp.size:
+        return ramp
+    place = st.integers(0, MOST_DRAWN - 1)
+    found = ramp.copy()
+    for at, value in draw(st.lists(st.tuples(place, _numbers(ramp.dtype, special)))):
+        with np.errstate(all="ignore"):
+            found.reshape(-1)[at % ramp.size] = np.asarray(value).astype(ramp.dtype)
+    return found
+
+
+def _numbers(dtype: np.dtype[Any], special: bool) -> st.SearchStrategy[Any]:
+    """Draw numbers of a dtype, the plainest first."""
     sizes = range(LARGEST + 1)
-    choices: list[Any] = [n for size in sizes for n in ((size, -size) if signed else (size,))]
+    signs = (1, -1) if dtype.kind not in "ub" else (1,)
+    small = [sign * size for size in sizes for sign in signs]
+    plain: st.SearchStrategy[Any] = st.sampled_from(small)
     if dtype.kind in "iu":
-        choices += [np.iinfo(dtype).max, np.iinfo(dtype).min]
-    elif dtype.kind != "b":
-        choices += [0.5, -0.1]
-        choices += [-0.0, np.inf, -np.inf, np.nan] if special else []
-    element = st.sampled_from(choices)
-    values = [draw(element) for _ in range(like.size)]
-    with np.errstate(all="ignore"):
-        found = np.array(values, object if dtype.kind in "iu" else np.float64)
-        return found.astype(dtype).reshape(like.shape)
+        return plain | st.sampled_from([np.iinfo(dtype).max, np.iinfo(dtype).min])
+    if dtype.kind == "b":
+        return plain
+    # Half of the numbers are special, so that a few draws hold one.
+    others = [0.5, -0.1, -0.0, np.inf, -np.inf, np.nan]
+    return plain | st.sampled_from(others if special else others[:2])
 
 
 def _inputs(case: Case, arrays: Mapping[str, Array]) -> tuple[Any, ...]:
