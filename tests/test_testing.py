@@ -39,6 +39,7 @@ class Shuffler:
     """Something that is called, and has a method of another signature."""
 
     def __call__(self, x: Any, *, upscale_factor: int) -> Any:
+        """Shuffle."""
         return pixel_shuffle(x, upscale_factor)
 
     def method(self, x: Any, r: int) -> Any:

@@ -37,7 +37,8 @@ class Summary:
     held: Mapping[str, int]
     """The clauses that hold, each with the number of inputs on which it was judged."""
     refused: Mapping[str, str]
-    """The clauses of which the function refuses calls that it need not offer, each with what it raised."""
+    """The clauses of which the function refuses calls that it need not offer, each with what it raised; in other tiers, of
+    which it takes all calls, they may hold."""
     not_run: Mapping[str, str]
     """The clauses that could not be judged, each with the reason."""
 
@@ -138,7 +139,7 @@ def _judged(context: Context, wanted: frozenset[str]) -> tuple[list[Result], Res
 
 
 def _summary(results: list[Result], function: str, op: Op, session: InsideSession) -> Summary:
-    """Return what became of every clause; one that is judged in several tiers once, at its worst."""
+    """Return what became of every clause; one that holds in a tier may be refused in another."""
     held: dict[str, int] = {}
     refused: dict[str, str] = {}
     not_run: dict[str, str] = {}
@@ -150,7 +151,6 @@ def _summary(results: list[Result], function: str, op: Op, session: InsideSessio
             refused[clause] = result.reason
         else:
             not_run[clause] = result.reason
-    held = {c: n for c, n in held.items() if c not in refused}
     not_run = {c: r for c, r in not_run.items() if c not in held and c not in refused}
     return Summary(function, op.name, session.framework, held, refused, not_run)
 

@@ -46,7 +46,8 @@ class LegalCall:
         return function(*(_each(convert, x) for x in self.inputs), **self.params)
 
     def __repr__(self) -> str:
-        inputs = [_each(literal, x) for x in self.inputs]
+        with np.errstate(invalid="ignore"):  # some NaN signal when they are looked at
+            inputs = [_each(literal, x) for x in self.inputs]
         shown = [f"[{', '.join(x)}]" if isinstance(x, list) else x for x in inputs]
         named = [f"{k}={v!r}" for k, v in self.params.items()]
         return f"{self.op}({', '.join([*shown, *named])})"
