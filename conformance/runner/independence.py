@@ -12,7 +12,7 @@ import einspec
 ROOT = str(Path(einspec.__file__).parent.resolve())
 ANSWERS = ("semantics", "answers", "calls", "vectors", "evaluate", "testing", "pages")
 """The rooms of the package from which an answer could be had."""
-JUDGE = ("checks", "judge", "run", "mutation", "vectors", "reports")
+JUDGE = ("checks", "judge", "run", "mutation", "vectors", "reports", "testing")
 """The same of the part that judges."""
 BACKENDS = ("numpy", "torch", "jax", "einops")
 
