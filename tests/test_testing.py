@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import functools
+import itertools
 import os
 import subprocess
 import sys
@@ -175,6 +176,19 @@ def test_a_function_that_ends_the_program_fails() -> None:
     """A call of sys.exit is a failure, not the end of the tests."""
     with pytest.raises(AssertionError, match="SystemExit"):
         testing.check(lambda x: sys.exit(3), "matrix_transpose", framework="numpy")
+
+
+def test_nothing_is_called_after_a_failure_is_found() -> None:
+    """A function that is wrong at once is not called on all the calls of the clause."""
+    count = itertools.count()
+
+    def wrong(x: Any) -> Any:
+        next(count)
+        return x
+
+    with pytest.raises(AssertionError, match="matrix_transpose/def"):
+        testing.check(wrong, "matrix_transpose", framework="numpy", tiers=["scope"])
+    assert next(count) < 40
 
 
 def test_what_a_call_changes_is_seen_and_put_back() -> None:

@@ -6,7 +6,7 @@ import functools
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -44,18 +44,23 @@ class InsideSession(Session):
     def stream(self, op: str, calls: bytes, careful: bool = False) -> Iterator[protocol.Outcome]:
         """Yield what comes of calls of an op, in order; what they have changed is noted in the end."""
         self.wanted = True
+        before = process_state(self.candidate.adapter)
+        try:
+            for outcome in self.calls.make(op, protocol.calls.decode(calls), lambda _: self.wanted):
+                if outcome.eager:
+                    self.not_traceable.add(op)
+                yield outcome
+        finally:
+            self._note_changes(before)
+            self.positional |= self.candidate.positional
+
+    def _note_changes(self, before: Mapping[str, Any]) -> None:
+        """Note what calls have changed around them, and put it back."""
         adapter = self.candidate.adapter
-        before = process_state(adapter)
-        found = list(self.calls.make(op, protocol.calls.decode(calls), lambda _: self.wanted))
         changed = list(changes(before, process_state(adapter)))
         if changed:
             restore(adapter, before)
         self.changes += changed
-        self.positional |= self.candidate.positional
-        for outcome in found:
-            if outcome.eager:
-                self.not_traceable.add(op)
-            yield outcome
 
     def stop(self) -> None:
         """Say that what is still to come of the calls at hand is not wanted."""
