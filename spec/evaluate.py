@@ -7,7 +7,7 @@ from typing import Any
 from einspec.card import load, resolve
 
 
-def evaluate(op: str, *inputs: Any, **params: Any) -> Any:
+def evaluate(op: str, /, *inputs: Any, **params: Any) -> Any:
     """Return what an op gives by its definition, as NumPy arrays of the dtypes that the card names.
 
     Every element is computed in float64 or, of whole numbers, exactly, and rounded once to the dtype of the output; what only

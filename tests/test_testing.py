@@ -242,7 +242,11 @@ def test_drawn_calls_can_be_others_every_time() -> None:
 
 @pytest.mark.parametrize(
     ("asked", "message"),
-    [({"clauses": ["law.invers"]}, "did you mean law.inverse"), ({"tiers": ["scop"]}, "no tier 'scop'")],
+    [
+        ({"clauses": ["law.invers"]}, "did you mean law.inverse"),
+        ({"tiers": ["scop"]}, "no tier 'scop'"),
+        ({"framework": "nump"}, "no framework 'nump'"),
+    ],
 )
 def test_what_there_is_not_cannot_be_asked_for(asked: Any, message: str) -> None:
     """A misspelt clause or tier is an error, not a check of nothing."""
@@ -309,6 +313,16 @@ def test_a_wrong_result_does_not_match(result: Any, ties: Any, message: str) -> 
     """Another value, shape, dtype or kind is told as what it is."""
     with pytest.raises(AssertionError, match=message):
         testing.assert_matches(result, "top_k", TIED, k=1, ties=ties)
+
+
+def test_an_integer_matches_as_one() -> None:
+    """Where the card gives a Python integer, an array of it does not do, nor does another number."""
+    call = {"tokens": 8, "k": 2, "experts": 4}
+    right = einspec.evaluate("capacity", **call)
+    testing.assert_matches(right, "capacity", **call)
+    for wrong, message in ((right + 1, "differ"), (np.int64(right), "not a Python integer"), (float(right), "float")):
+        with pytest.raises(AssertionError, match=message):
+            testing.assert_matches(wrong, "capacity", **call)
 
 
 def test_ties_of_a_result_may_be_free() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import io
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ from einspec.conformance.judge.policy import Policy
 from einspec.conformance.judge.verdict import Result, Verdict
 from einspec.conformance.reports.terminal import print_witness
 from einspec.conformance.run.sheets import store
+from einspec.conformance.targets.names import FRAMEWORKS
 from einspec.conformance.testing.inside import InsideSession, name_of
 from einspec.conformance.tiers import OPT_IN, TIERS
 
@@ -87,14 +88,14 @@ def check(
     Raises:
         AssertionError: a clause fails, or nothing could be judged; the message holds the smallest call that shows it.
         KeyError: there is no such op.
-        ValueError: there is no such clause, or no such tier.
+        TargetError: the framework is not installed.
+        ValueError: there is no such clause, tier or framework.
     """
     __tracebackhide__ = True
     found = load(resolve(op))
     wanted, chosen = _wanted(found, clauses), tuple(tiers)
-    unknown = [t for t in chosen if t not in (*TIERS, *OPT_IN)]
-    if unknown:
-        raise ValueError(f"no tier {unknown[0]!r}; the tiers are: {', '.join((*TIERS, *OPT_IN))}")
+    _one_of("tier", chosen, (*TIERS, *OPT_IN))
+    _one_of("framework", [framework] if framework else [], FRAMEWORKS)
     policy = Policy(strict, ties, False, examples, seed, chosen)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what is said of the judge's inputs is no news
@@ -108,6 +109,17 @@ def check(
         reasons = "; ".join(f"{c}: {r}" for c, r in others.items()) or "none was asked for"
         raise AssertionError(f"{summary}: {reasons}")
     return summary
+
+
+def _one_of(what: str, given: Iterable[str], known: Sequence[str]) -> None:
+    """Check that there is what is asked for.
+
+    Raises:
+        ValueError: there is not.
+    """
+    for name in given:
+        if name not in known:
+            raise ValueError(f"no {what} {name!r}; there are: {', '.join(known)}")
 
 
 def _wanted(op: Op, clauses: Iterable[str] | None) -> frozenset[str]:
