@@ -8,7 +8,7 @@ import numpy as np
 
 from einspec.answers.expect import expected
 from einspec.answers.rules import Difference
-from einspec.conformance.checks.conduct import CONDUCT
+from einspec.clauses import CONDUCT
 from einspec.conformance.judge.context import Context, error_line
 from einspec.conformance.judge.verdict import Result, Verdict
 from einspec.conformance.judge.witness import witness
@@ -51,9 +51,7 @@ def _raised(context: Context, clause: str, trial: Trial, came: Came) -> Result:
     return _result(context, clause, trial, outcome, ("", Difference(error_line(came.error))))
 
 
-def _result(
-    context: Context, clause: str, trial: Trial, outcome: Outcome, found: tuple[str, Difference] | None
-) -> Result:
+def _result(context: Context, clause: str, trial: Trial, outcome: Outcome, found: tuple[str, Difference] | None) -> Result:
     if found is None:
         return context.result(clause, "scope", Verdict.HOLDS, 1)
     data = witness(context, clause, trial, outcome, found)

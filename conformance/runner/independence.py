@@ -13,7 +13,7 @@ ROOT = str(Path(einspec.__file__).parent.absolute())
 REAL = str(Path(einspec.__file__).parent.resolve())
 ROOMS = ("semantics", "answers", "calls", "pages", "vectors", "evaluate", "testing")
 """What of the spec gives answers."""
-JUDGE = ("checks", "judge", "run", "mutation", "vectors", "reports")
+JUDGE = ("checks", "judge", "run", "mutation", "vectors", "reports", "testing")
 """What of the judge has them."""
 BACKENDS = ("numpy", "torch", "jax", "einops")
 """The implementations."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from einspec.calls.values import ramp
-from einspec.conformance.checks.conduct import LAYOUTS
+from einspec.clauses import LAYOUTS
 from einspec.conformance.protocol import Found
 from einspec.conformance.smoke.bench import AdapterError, Array, Bench, Finding, differ
 from einspec.dtypes import numpy_dtype
@@ -98,7 +98,7 @@ def _layouts(names: dict[str, str]) -> Iterator[Finding]:
     """Yield what to say of layouts, each with what is wrong with it."""
     for name, problem in names.items():
         if name not in LAYOUTS:
-            advice = f"the names are {', '.join(LAYOUTS[:-1])}"
+            advice = f"the names are {', '.join(list(LAYOUTS)[:-1])}"
             yield Finding("layouts", "PROBLEM", f"no layout {name!r}", advice)
         elif problem:
             advice = "a layout holds the same values in other memory"
@@ -181,9 +181,7 @@ def _vjp_problem(bench: Bench) -> str:
     return differ(two.items, [2 * x + outer, outer])
 
 
-def _transformed(
-    bench: Bench, name: str, given: list[Array], function: str, inputs: int = 0
-) -> Found:
+def _transformed(bench: Bench, name: str, given: list[Array], function: str, inputs: int = 0) -> Found:
     """Return what an easy function gives under a transform."""
     options = {"name": name, "function": function, "inputs": inputs}
     return bench.probe("transform", given, device=bench.devices[0], **options)

@@ -10,7 +10,7 @@ import numpy as np
 
 from einspec.calls.values import ramp
 from einspec.card import load, paths
-from einspec.conformance.clauses import clauses
+from einspec.clauses import clause_ids
 from einspec.conformance.smoke.bench import AdapterError, Bench, Finding, differ, patterns
 from einspec.conformance.smoke.offered import (
     check_device_of,
@@ -150,7 +150,7 @@ def _wrong_entry(entry: tuple[str, ...] | str) -> Iterator[str]:
 
 def _no_clause(what: str) -> Iterator[str]:
     op, _, clause = what.partition("/")
-    if clause and clause not in (own := [*clauses(load(op)), "agree"]):
+    if clause and clause not in (own := [*clause_ids(load(op)), "agree"]):
         close = difflib.get_close_matches(clause, own, n=3, cutoff=0.5)
         yield f"{op} has no clause {clause!r}; it has {', '.join(close or own)}"
 

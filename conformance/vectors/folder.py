@@ -12,7 +12,7 @@ import numpy as np
 import einspec
 from einspec.calls.invalid import InvalidCall, invalid_calls
 from einspec.card import Form, Op, load
-from einspec.conformance.checks.typed import dtype_clauses
+from einspec.clauses import dtype_clauses
 from einspec.conformance.run.pool import side_by_side
 from einspec.conformance.vectors.vectors import Vector, plain, vectors
 from einspec.constraints import constraints
