@@ -191,17 +191,17 @@ def test_nothing_is_called_after_a_failure_is_found() -> None:
     assert next(count) < 40
 
 
-def test_what_a_call_changes_is_seen_and_put_back() -> None:
-    """A function that sets the error handling of NumPy fails its clause, and leaves it as it was."""
+def test_what_a_call_changes_is_seen_and_put_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A function that goes to another directory fails its clause, and the test goes on where it was."""
+    monkeypatch.chdir(ROOT)
 
     def transpose(x: Any) -> Any:
-        np.seterr(under="raise")
+        os.chdir(tmp_path)
         return x.swapaxes(-1, -2)
 
-    before = np.geterr()
     with pytest.raises(AssertionError, match="matrix_transpose/state"):
         testing.check(transpose, "matrix_transpose", framework="numpy")
-    assert np.geterr() == before
+    assert Path.cwd() == ROOT
 
 
 def top_k(x: Any, k: int) -> Any:
