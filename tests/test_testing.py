@@ -360,6 +360,14 @@ def test_drawn_calls_shrink(op: str, wanted: Any, shown: str) -> None:
     assert shown in repr(found)
 
 
+@settings(max_examples=40, database=None, deadline=None, derandomize=True)
+@given(testing.calls("top_k", max_size=2, dtypes=["int8"]))
+def test_drawn_calls_are_as_small_as_they_are_asked_to_be(call: testing.LegalCall) -> None:
+    """No axis is longer, none is empty, and the dtype is the one that was named."""
+    assert set(call.inputs[0].shape) <= {1, 2}
+    assert call.inputs[0].dtype == np.int8
+
+
 def test_a_drawn_call_can_be_made_in_another_framework() -> None:
     """Its arrays are converted on the way, those of a list each, and stay as they are."""
     call = testing.LegalCall("stack", ([np.zeros(2), np.ones(2)],), {"axis": 0})
