@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sources import RIGHT, WRONG, written
 
-from einspec.conformance.checks.agreement import agreements
+from einspec.conformance.run.agreement import agreements
 from einspec.conformance.cli import main
 from einspec.conformance.judge.verdict import Result, Verdict
 from einspec.conformance.protocol import tensor

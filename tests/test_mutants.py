@@ -17,6 +17,7 @@ from sources import INTERRUPTIBLE
 from einspec import load
 from einspec.calls import cases
 from einspec.calls.inputs import filled
+from einspec.calls.space import Case
 from einspec.conformance.checks import exhaustive
 from einspec.conformance.checks.batches import batched, several
 from einspec.conformance.checks.block import block_of
@@ -111,7 +112,7 @@ def test_a_weak_judge_lets_mutants_survive(monkeypatch: pytest.MonkeyPatch) -> N
     assert f"survived: {survived[0].id}" in score.table([found])
 
 
-def _ones(case: cases.Case) -> bool:
+def _ones(case: Case) -> bool:
     return set(case.solution.sizes.values()) == {1}
 
 

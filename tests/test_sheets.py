@@ -156,7 +156,7 @@ def test_a_full_disk_costs_nothing(
     kept: tuple[Path, list[Verdict]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing half written stays, and it is not tried for every sheet."""
-    tried = []
+    tried: list[str] = []
 
     class Full:
         """A file that is made and takes no byte."""
@@ -176,7 +176,7 @@ def test_a_full_disk_costs_nothing(
             raise OSError(errno.ENOSPC, "No space left on device")
 
     temporary = tempfile.NamedTemporaryFile
-    monkeypatch.setattr(sheets.tempfile, "NamedTemporaryFile", Full)
+    monkeypatch.setattr(tempfile, "NamedTemporaryFile", Full)
     store = SheetStore(tmp_path / "full")
     assert verdicts(store) == kept[1]
     assert not store.writes

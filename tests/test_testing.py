@@ -191,17 +191,17 @@ def test_nothing_is_called_after_a_failure_is_found() -> None:
     assert next(count) < 40
 
 
-def test_what_a_call_changes_is_seen_and_put_back() -> None:
-    """A function that sets the error handling of NumPy fails its clause, and leaves it as it was."""
+def test_what_a_call_changes_is_seen_and_put_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A function that goes to another directory fails its clause, and the test goes on where it was."""
+    monkeypatch.chdir(ROOT)
 
     def transpose(x: Any) -> Any:
-        np.seterr(under="raise")
+        os.chdir(tmp_path)
         return x.swapaxes(-1, -2)
 
-    before = np.geterr()
     with pytest.raises(AssertionError, match="matrix_transpose/state"):
         testing.check(transpose, "matrix_transpose", framework="numpy")
-    assert np.geterr() == before
+    assert Path.cwd() == ROOT
 
 
 def top_k(x: Any, k: int) -> Any:
@@ -358,6 +358,14 @@ def test_drawn_calls_shrink(op: str, wanted: Any, shown: str) -> None:
     own = settings(database=None, derandomize=True, deadline=None, max_examples=2000)
     found = hypothesis.find(testing.calls(op), wanted, settings=own)
     assert shown in repr(found)
+
+
+@settings(max_examples=40, database=None, deadline=None, derandomize=True)
+@given(testing.calls("top_k", max_size=2, dtypes=["int8"]))
+def test_drawn_calls_are_as_small_as_they_are_asked_to_be(call: testing.LegalCall) -> None:
+    """No axis is longer, none is empty, and the dtype is the one that was named."""
+    assert set(call.inputs[0].shape) <= {1, 2}
+    assert call.inputs[0].dtype == np.int8
 
 
 def test_a_drawn_call_can_be_made_in_another_framework() -> None:

@@ -266,8 +266,7 @@ def test_files_that_are_not_there_or_no_safetensors(
 def test_recorded_outputs_are_outcomes(tmp_path: Path) -> None:
     """A case has the outputs that were written, an error where one was, and nothing where neither was."""
     said = np.frombuffer(b"no such axis", np.uint8)
-    tensors = {"a/y": np.ones(2, np.float32), "b/error": said, "c/error": np.zeros(1, np.float32)}
-    save_file(tensors, tmp_path / "op.safetensors")
+    save_file({"a/y": np.ones(2, np.float32), "b/error": said, "c/error": np.zeros(1, np.float32)}, tmp_path / "op.safetensors")
     session = RecordedSession(tmp_path / "op.safetensors")
     came = session.outcome("a", ["y", "z"])
     assert came is not None

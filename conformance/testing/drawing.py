@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from einspec.calls.cases import sizes_of
 from einspec.calls.inputs import filled, ramps
-from einspec.calls.space import Case, spaces
+from einspec.calls.space import SCOPE, Case, spaces
 from einspec.card import Op, load, resolve
 from einspec.clauses import dtypes_of
 from einspec.conformance.judge.literals import literal
@@ -79,7 +79,8 @@ def calls(
     """
     found = load(resolve(op))
     chosen = _dtypes(found, dtypes)
-    sizes = tuple(dict.fromkeys([*range(1, max_size + 1), *sizes_of(found)[1:]]))
+    divided = [n for n in sizes_of(found) if n > SCOPE]
+    sizes = tuple(dict.fromkeys([*range(1, max_size + 1), *divided]))
     open_spaces = [s for s in spaces(found, most_rank=2, sizes=sizes) if s.count]
     if max_size < 1 or not open_spaces:
         raise ValueError(f"{found.name} has no call whose axes are of size {max_size} at most")

@@ -62,7 +62,7 @@ def storing(tensor: Tensor, dtype: np.dtype[Any]) -> Array:
     """Return the error of rounding a tensor to a dtype once: none where the dtype holds an exact value."""
     if dtype.kind in "iub":
         return np.zeros(tensor.array.shape)
-    limits, wide = finfo(dtype), np.promote_types(tensor.array.dtype, np.float64)
+    limits = finfo(dtype)
     with np.errstate(all="ignore"):
         inexact = (tensor.error > 0) | (_in(dtype, tensor.array) != tensor.array)
         if not inexact.any():
