@@ -175,9 +175,11 @@ class Analysis(Products):
         for (a, b), terms in zip(pairs, zip(operands(left), operands(right), strict=True), strict=True):
             (x, y), (ex, ey), own = self.aligned(a, b)
             errors = ex + ey
-            chance = np.zeros((), bool) if a.whole and b.whole else self.by_chance(x == y, errors, terms, own)
-            counted = x.dtype.kind in "iub" and y.dtype.kind in "iub"  # counts are off by chance alone
-            near = (errors > 0) & (np.abs(x - y) <= errors) & ((x != y) | np.isinf(errors) | chance | counted)
+            near = np.zeros(errors.shape, bool)
+            if a.inexact or b.inexact:
+                chance = near if a.whole and b.whole else self.by_chance(x == y, errors, terms, own)
+                counted = x.dtype.kind in "iub" and y.dtype.kind in "iub"  # counts are off by chance alone
+                near = (errors > 0) & (np.abs(x - y) <= errors) & ((x != y) | np.isinf(errors) | chance | counted)
             if loose and isinstance(terms[0], Axis):
                 near = near | (x != y)
             same = (x == y) | (np.isnan(x) & np.isnan(y)) if x.dtype.kind == "f" or y.dtype.kind == "f" else x == y
