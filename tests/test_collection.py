@@ -12,7 +12,7 @@ import pytest
 from judged import results, session
 
 from einspec import load
-from einspec.conformance.clauses import clauses
+from einspec.clauses import clause_ids as clauses
 from einspec.conformance.judge.verdict import Result
 
 COLLECTION = Path(__file__).parent / "collection"
@@ -59,9 +59,7 @@ def entries(folder: str, pattern: re.Pattern[str]) -> Iterator[Entry]:
             assert found, f"{path.name}: {name} does not say what it is: {text!r}"
             said = found.groupdict()
             framework = says.get("FRAMEWORK", "adapter")
-            yield Entry(
-                path, name, said["op"], said.get("clause") or "", said["what"], says.get("TIES", "first"), framework
-            )
+            yield Entry(path, name, said["op"], said.get("clause") or "", said["what"], says.get("TIES", "first"), framework)
 
 
 def constants(tree: ast.Module) -> Iterator[tuple[str, str]]:
@@ -103,7 +101,8 @@ WRONGS = list(entries("wrong", WRONG))
 def test_a_wrong_function_is_caught_by_its_clause(entry: Entry) -> None:
     """The clause that the function breaks is wrong, with a witness that says how."""
     assert entry.clause in clauses(load(entry.op)), f"{entry.op} has no clause {entry.clause}"
-    found = next((r for r in judged(entry, asked(entry)) if r.verdict == "wrong" and r.clause.endswith(f"/{entry.clause}")), None)
+    results = judged(entry, asked(entry))
+    found = next((r for r in results if r.verdict == "wrong" and r.clause.endswith(f"/{entry.clause}")), None)
     assert found is not None, f"{entry} is wrong and {entry.op}/{entry.clause} does not say so"
     assert found.witness
     by_itself = found.reason.startswith("raised")

@@ -51,9 +51,7 @@ def verdicts(store: SheetStore) -> list[Verdict]:
 
 def files(folder: Path) -> dict[str, bytes]:
     """Return what a folder holds below it, by path."""
-    return {
-        str(f.relative_to(folder)): f.read_bytes() for f in sorted(folder.rglob("*")) if f.is_file()
-    }
+    return {str(f.relative_to(folder)): f.read_bytes() for f in sorted(folder.rglob("*")) if f.is_file()}
 
 
 @pytest.fixture
@@ -77,9 +75,7 @@ def test_the_verdicts_are_those_of_the_definition_and_of_a_mutant(
     assert files(folder) == before
 
 
-def test_what_is_kept_is_read_and_not_made(
-    kept: tuple[Path, list[Verdict]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_kept_is_read_and_not_made(kept: tuple[Path, list[Verdict]], monkeypatch: pytest.MonkeyPatch) -> None:
     """A second run asks no generator."""
     folder, found = kept
     monkeypatch.setattr(sheets, "build", lambda *_: pytest.fail("a sheet was made again"))
@@ -142,9 +138,7 @@ def test_a_sheet_of_other_contents_under_a_right_checksum_is_no_block(tmp_path: 
     assert unpack(pack({"op": OP}, "def"), "def") is None  # type: ignore[arg-type]
 
 
-def test_a_folder_that_cannot_be_written_costs_nothing(
-    kept: tuple[Path, list[Verdict]], tmp_path: Path
-) -> None:
+def test_a_folder_that_cannot_be_written_costs_nothing(kept: tuple[Path, list[Verdict]], tmp_path: Path) -> None:
     """Below a file there is no folder: as on a read-only disk sheets are in memory alone."""
     (tmp_path / "file").write_text("no folder")
     store = SheetStore(tmp_path / "file" / "sheets")
@@ -152,9 +146,7 @@ def test_a_folder_that_cannot_be_written_costs_nothing(
     assert not store.writes
 
 
-def test_a_full_disk_costs_nothing(
-    kept: tuple[Path, list[Verdict]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_costs_nothing(kept: tuple[Path, list[Verdict]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing half written stays, and it is not tried for every sheet."""
     tried: list[str] = []
 
@@ -188,9 +180,7 @@ def test_two_runs_at_once_make_the_same(tmp_path: Path) -> None:
     """Each writes whole files, and neither is in the way of the other."""
     command = [sys.executable, "-m", "einspec.conformance.cli"]
     command += ["sheets", "build", OP, "--processes", "1"]
-    runs = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(2)
-    ]
+    runs = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(2)]
     for run in runs:
         _, said = run.communicate(timeout=300)
         assert run.returncode == 0, said.decode()
@@ -255,9 +245,7 @@ def test_the_command_builds_shows_and_clears(capsys: pytest.CaptureFixture[str])
         (["build", "swap_wh"], "did you mean"),
     ],
 )
-def test_what_cannot_be_done_says_so(
-    given: list[str], message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_cannot_be_done_says_so(given: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Wrong usage ends with status 2 and a message that says what to do."""
     assert main(["sheets", *given]) == 2
     assert message in capsys.readouterr().err

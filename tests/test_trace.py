@@ -15,10 +15,10 @@ import einspec
 from einspec import load
 from einspec.card import OPS, Op, compile_card
 from einspec.clauses import KINDS as PROMISES
+from einspec.clauses import clause_ids as clauses
 from einspec.clauses import laws_of
 from einspec.conformance import trace
 from einspec.conformance.checks.laws import KINDS
-from einspec.conformance.clauses import clauses
 from einspec.language.tables import Card
 
 PAPER, FORMAT, FRAMEWORK, LIBRARY = (

@@ -64,9 +64,7 @@ def check_large(context: Context) -> Result:
     if not any(s.index for s in form.signature.outputs):
         return context.not_run("def", TIER, "no tensor comes out")
     if axis is None and not exact:
-        return context.not_run(
-            "def", TIER, "its results round, and no axis is independent of the others"
-        )
+        return context.not_run("def", TIER, "its results round, and no axis is independent of the others")
     dtype, error = taken(context, form)
     if error is not None:
         return context.not_run("def", TIER, f"a small call {error_line(error)}")

@@ -45,9 +45,7 @@ class Score:
         return bool(self.assessments) and not self.count("survived") and not self.accused
 
 
-def score(
-    op: Op | str, only: Sequence[str] | None = None, golden: Golden | None = None
-) -> Score:
+def score(op: Op | str, only: Sequence[str] | None = None, golden: Golden | None = None) -> Score:
     """Judge the mutants of an op.
 
     Args:
@@ -102,9 +100,7 @@ def as_json(found: Sequence[Score]) -> dict[str, Any]:
     }
 
 
-def scores(
-    names: Sequence[str], processes: int | None = None, golden: Golden | None = None
-) -> Iterator[Score]:
+def scores(names: Sequence[str], processes: int | None = None, golden: Golden | None = None) -> Iterator[Score]:
     """Yield the scores of ops, form by form as they are found, in processes side by side.
 
     Args:

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from einspec.card import Form, load
-from einspec.language.formula import Binary, Index, Number, OpCall, Read
 from einspec.language import text
+from einspec.language.formula import Binary, Index, Number, OpCall, Read
 
 
 def other_uses(form: Form, i: int, use: OpCall) -> Iterator[tuple[str, str, OpCall]]:
@@ -53,9 +53,7 @@ def _with(pairs: Sequence[tuple[str, Any]], name: str, value: Any) -> tuple[tupl
 def _written(use: OpCall, **changes: Any) -> OpCall:
     """Return a changed use of another card, with its text."""
     new = replace(use, **changes)
-    targets, inputs = (
-        ", ".join(text.term_text(r) for r in side) for side in (new.targets, new.inputs)
-    )
+    targets, inputs = (", ".join(text.term_text(r) for r in side) for side in (new.targets, new.inputs))
     choices = "".join(f', {n}="{v}"' for n, v in new.choices)
     numbers = "".join(f", {n}={text.term_text(v)}" for n, v in new.numbers)
     return replace(new, text=f"{targets} = {new.op}({inputs}{choices}{numbers})")

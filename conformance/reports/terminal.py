@@ -91,9 +91,9 @@ def cell(results: list[Result]) -> str:
     if not results:
         return "[dim]-[/]"
     count = Counter(r.verdict for r in results)
-    worst = next(v for v in WORST if count[v])  # type: ignore[index]  # every verdict is in the list
+    worst = next(v for v in WORST if count[v])
     mark, style = MARKS[worst]
-    number = count[worst]  # type: ignore[index]
+    number = count[worst]
     if worst in ("known", "refused"):
         return f"[green]{count['holds']} ✓[/] [{style}]{number} {mark}[/]"
     return f"[{style}]{number} {mark}[/]"

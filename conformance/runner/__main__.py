@@ -129,9 +129,7 @@ class Runner:
         for function in target.functions:
             options = unsettled[function.op]
             several = len(options) > 1 and function.op not in chosen
-            functions.append(
-                msgspec.structs.replace(function, frameworks=options if several else ())
-            )
+            functions.append(msgspec.structs.replace(function, frameworks=options if several else ()))
         target.functions = tuple(functions)
         return target
 
@@ -167,9 +165,7 @@ class Runner:
         size = 0
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what a framework warns of is no news here
-            outcomes = self.calls[key].make(
-                request.op, calls[request.first :], lambda n: self.begin(n + request.first)
-            )
+            outcomes = self.calls[key].make(request.op, calls[request.first :], lambda n: self.begin(n + request.first))
             for outcome in outcomes:
                 outcome = msgspec.structs.replace(outcome, number=outcome.number + request.first)
                 held.append(outcome)

@@ -193,9 +193,7 @@ def imported(name: str) -> Any:
     """Return the module of a backend, of a dotted name or of a file."""
     if is_file(name):
         return module_of(Path(name))
-    return importlib.import_module(
-        known_backends()[name].value if name in known_backends() else name
-    )
+    return importlib.import_module(known_backends()[name].value if name in known_backends() else name)
 
 
 def _item(value: Any) -> Item:

@@ -108,9 +108,7 @@ class Calls:
             count += 1
         return count
 
-    def _compiled(
-        self, op: str, calls: Sequence[Call], first: int, begin: Callable[[int], bool]
-    ) -> Iterator[Outcome]:
+    def _compiled(self, op: str, calls: Sequence[Call], first: int, begin: Callable[[int], bool]) -> Iterator[Outcome]:
         """Yield the outcomes of a few calls compiled together; one by one where that fails."""
         functions = [bound(self.candidate.call(op), parameters(call)) for call in calls]
         try:
@@ -183,10 +181,7 @@ class Calls:
         several = isinstance(rows[0], tuple | list)
         parts = list(zip(*rows, strict=True)) if several else [rows]
         back = self.adapter.to_numpy
-        stacked = [
-            self.adapter.asarray(np.stack([np.asarray(back(r)) for r in part]), self.device)
-            for part in parts
-        ]
+        stacked = [self.adapter.asarray(np.stack([np.asarray(back(r)) for r in part]), self.device) for part in parts]
         return tuple(stacked) if several else stacked[0]
 
     def _twice(self, op: str, call: Call, number: int) -> Outcome:
@@ -336,10 +331,7 @@ class Calls:
         if not all(_fits(index, (len(parts), *shape)) for shape in shapes):
             return Item("list", shapes=shapes)
         chosen = [index[0] == i for i in range(len(parts))]
-        picks = [
-            self._elements(p, tuple(c[here] for c in index[1:]))
-            for p, here in zip(parts, chosen, strict=True)
-        ]
+        picks = [self._elements(p, tuple(c[here] for c in index[1:])) for p, here in zip(parts, chosen, strict=True)]
         elements = np.empty(len(index[0]), picks[0].dtype)
         for here, some in zip(chosen, picks, strict=True):
             elements[here] = some
@@ -368,7 +360,7 @@ def packed(array: Array) -> Item:
     """Return an array as data, its numbers in the order of bytes of this machine."""
     if type(array) is not np.ndarray:
         array = np.array(array, subok=False)
-    if array.dtype.hasobject or array.dtype.kind in "VMmUS" and array.dtype.name not in ALL:
+    if array.dtype.hasobject or (array.dtype.kind in "VMmUS" and array.dtype.name not in ALL):
         return Item("other", text=f"array of {array.dtype.name}")
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))

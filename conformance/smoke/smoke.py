@@ -101,6 +101,4 @@ def _imported(bench: Bench) -> Finding:
         return Finding("import", "note", text, advice)
     advice = f"to judge it, einspec check; an adapter of your own has {has}"
     borrowed = f"the adapter of {bench.module} that it borrows"
-    return Finding(
-        "import", "note", f"{name} is a file of functions: what is tried is {borrowed}", advice
-    )
+    return Finding("import", "note", f"{name} is a file of functions: what is tried is {borrowed}", advice)

@@ -126,9 +126,7 @@ class RunnerProcess:
         self.said = self.probes = 0
         self.clock = _Clock(self.watched)
 
-    def load(
-        self, frameworks: dict[str, str] | None = None, functions: dict[str, str] | None = None
-    ) -> Loaded:
+    def load(self, frameworks: dict[str, str] | None = None, functions: dict[str, str] | None = None) -> Loaded:
         """Return what was found under the name.
 
         Args:
@@ -339,9 +337,7 @@ class RunnerProcess:
         code = self.process.returncode
         if code is not None and code < 0:
             name = signal.Signals(-code).name
-            return f"the process was ended by {name}" + (
-                ", as when memory runs out" if name == "SIGKILL" else ""
-            )
+            return f"the process was ended by {name}" + (", as when memory runs out" if name == "SIGKILL" else "")
         return f"the process ended with status {code}"
 
 
@@ -423,5 +419,5 @@ def _usage(tree: list[psutil.Process]) -> tuple[float, bool, float]:
 
 def _environment() -> dict[str, str]:
     """Return the environment of a candidate: one thread a library, as processes are side by side."""
-    threads = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     return {**threads, **os.environ, "PYTHONSAFEPATH": "1"}

@@ -22,9 +22,7 @@ from einspec.semantics.slopes import Choice
 Array = np.ndarray[Any, Any]
 
 
-def gradient(
-    case: Case, inputs: Mapping[str, Array], cotangents: Mapping[str, Array], wrt: str
-) -> Tensor:
+def gradient(case: Case, inputs: Mapping[str, Array], cotangents: Mapping[str, Array], wrt: str) -> Tensor:
     """Return the gradient of an input by its derived definition, with a bound on the error of every right way to compute it.
 
     The error is infinite where nothing is known: where a maximum is attained more than once, where rounding may decide a
@@ -50,9 +48,7 @@ def gradient(
     return replace(found, error=np.where(np.isfinite(found.array), found.error, np.inf))
 
 
-def expected_gradient(
-    case: Case, inputs: Mapping[str, Array], cotangents: Mapping[str, Array], wrt: str
-) -> Expected:
+def expected_gradient(case: Case, inputs: Mapping[str, Array], cotangents: Mapping[str, Array], wrt: str) -> Expected:
     """Return what the gradient of an input must be, exactly where nothing rounds.
 
     Args:
@@ -76,9 +72,7 @@ class _Slopes(Analysis):
     in every order.
     """
 
-    def __init__(
-        self, case: Case, form: Form, given: Mapping[str, Array], working: str, stored: str
-    ) -> None:
+    def __init__(self, case: Case, form: Form, given: Mapping[str, Array], working: str, stored: str) -> None:
         super().__init__(replace(case.solution, form=form), given, working, stored, {})
         self.stated = {e.tensor for e in case.form.equations}
         self.backward = False
@@ -107,9 +101,7 @@ class _Slopes(Analysis):
             return found
         return replace(found, error=np.where(np.isinf(found.error), np.inf, 0.0))
 
-    def arithmetic(
-        self, op: str, left: Quantity, right: Quantity, varies: bool = False
-    ) -> Quantity:
+    def arithmetic(self, op: str, left: Quantity, right: Quantity, varies: bool = False) -> Quantity:
         """Return the result of an operation."""
         found = super().arithmetic(op, left, right, varies)
         if op not in ("+", "-"):
@@ -120,8 +112,4 @@ class _Slopes(Analysis):
         if sure and np.max(sizes, initial=0) <= 2.0**self.digits:
             return replace(found, whole=True)
         step = self.eps * sizes
-        return (
-            replace(found, error=found.error + np.where(np.isfinite(step), step, 0.0))
-            if self.backward
-            else found
-        )
+        return replace(found, error=found.error + np.where(np.isfinite(step), step, 0.0)) if self.backward else found

@@ -85,7 +85,7 @@ def same_kind(one: str, other: str) -> bool:
 
 
 def in_dtype(array: Array, dtype: str) -> Array:
-    """Return an array in another dtype of its kind; a number that this does not hold becomes another one, so that it differs."""
+    """Return an array in another dtype of its kind; a number that this does not hold becomes another one."""
     target = numpy_dtype(dtype)
     with np.errstate(all="ignore"):
         found = array.astype(target)

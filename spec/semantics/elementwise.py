@@ -1,6 +1,7 @@
 """What a definition does to numbers, element by element and in the total order, in NumPy, PyTorch or JAX.
 
-Whole arrays (:mod:`einspec.semantics.oracle`), chosen points (:mod:`einspec.semantics.points`) and rounding errors are computed with it.
+Whole arrays (:mod:`einspec.semantics.oracle`), chosen points (:mod:`einspec.semantics.points`) and rounding errors are
+computed with it.
 """
 
 from __future__ import annotations

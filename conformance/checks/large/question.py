@@ -59,9 +59,7 @@ class Question:
                 outputs[spec.name] = part.tensor.array()
         for name, want in self.trial.expected.items():
             if outputs[name].size != want.array.size:
-                return _strange(
-                    f"returned {outputs[name].size} elements of {name} where others were asked"
-                )
+                return _strange(f"returned {outputs[name].size} elements of {name} where others were asked")
             outputs[name] = outputs[name].reshape(want.array.shape)
         return Outcome(outputs)
 
@@ -149,10 +147,7 @@ def ask_points(case: Case, inputs: Mapping[str, Any]) -> Question:
 def _way(case: Case, looked: Mapping[str, Array]) -> Way:
     """Return the way of a call whose outputs are looked at at coordinates, a row each."""
     names = [s.name for s in case.form.signature.outputs]
-    columns = [
-        tuple(c.astype(np.int64).tobytes() for c in looked[n].T) if n in looked else None
-        for n in names
-    ]
+    columns = [tuple(c.astype(np.int64).tobytes() for c in looked[n].T) if n in looked else None for n in names]
     return Way(at=tuple(columns))
 
 
@@ -168,9 +163,7 @@ def _evaluated(case: Case, inputs: Mapping[str, Any], spec: TensorSpec, points: 
     return np.concatenate(found) if found else np.zeros(0)
 
 
-def _is_exact(
-    case: Case, inputs: Mapping[str, Any], spec: TensorSpec, points: Array, dtype: str
-) -> bool:
+def _is_exact(case: Case, inputs: Mapping[str, Any], spec: TensorSpec, points: Array, dtype: str) -> bool:
     """Whether no order of summation rounds: a mantissa holds the sum of all magnitudes."""
     if case.form.kind in (*EXACT, OpClass.SELECTION) or numpy_dtype(dtype).kind in "iub":
         return True
