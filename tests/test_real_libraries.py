@@ -239,8 +239,12 @@ def gate(logits, k{}):
 
 def test_a_tensor_that_is_lacking_is_named(tmp_path: Path) -> None:
     """The presets with more tensors are refused for these, and the one preset that is offered is judged."""
-    offered = GATE.format(', preset="mixtral", scale=1').replace("x = logits", 'check(preset)\n        x = logits').replace(
-        "def gate", "def check(preset):\n    if preset != 'mixtral':\n        raise NotImplementedError(preset)\ndef gate"
+    offered = (
+        GATE.format(', preset="mixtral", scale=1')
+        .replace("x = logits", "check(preset)\n        x = logits")
+        .replace(
+            "def gate", "def check(preset):\n    if preset != 'mixtral':\n        raise NotImplementedError(preset)\ndef gate"
+        )
     )
     found = judged(tmp_path, offered, "def", "repeat", "pure", "dtype.float32", "err.require.enough")
     not_accused(found, ["def"])

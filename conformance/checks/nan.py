@@ -69,5 +69,5 @@ def unread(case: Case, arrays: Mapping[str, Array], name: str) -> list[int]:
         spoiled[name][row].reshape(-1)[place] = np.nan
     found = evaluate_stacked(case, spoiled)
     outputs = [found[s.name].reshape(len(places), -1) for s in case.form.signature.outputs]
-    shown = [np.isnan(o).any(1) for o in outputs if o.dtype.kind == "f"]
+    shown = [np.asarray(np.isnan(o).any(1)) for o in outputs if o.dtype.kind == "f"]
     return [place for row, place in enumerate(places) if not any(s[row] for s in shown)]

@@ -36,8 +36,8 @@ def judge_conduct(context: Context, trial: Trial, came: Came) -> dict[str, Resul
     problems = {"pure": _impure(trial, came), "repeat": _unsteady(context, trial, came), "device": _moved(context, came)}
     results = {}
     for clause, problem in problems.items():
-        found = ("", Difference(problem)) if problem else None
-        results[clause] = _result(context, clause, trial, outcome, found)
+        shown = ("", Difference(problem)) if problem else None
+        results[clause] = _result(context, clause, trial, outcome, shown)
     if not trial.arrays:
         results["device"] = context.not_run("device", "scope", "the op takes no tensors")
     return results

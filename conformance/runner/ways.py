@@ -298,10 +298,8 @@ class Calls:
         """Return what a call gives at some coordinates; its inputs live no longer than they must."""
         function = bound(self.candidate.call(op), parameters(call))
         args = self.arguments(call)
-        if self.compiles and op not in self.not_traceable:
-            result = self.adapter.many([function], [args])[0]
-        else:
-            result = function(*args)
+        traceable = self.compiles and op not in self.not_traceable
+        result = self.adapter.many([function], [args])[0] if traceable else function(*args)
         del args
         return Outcome(number, self.picked(result, call.way.at))
 
