@@ -323,7 +323,7 @@ def _check(where: str, card: Card, form: Form) -> None:
     for name, sources in form.selects.items():
         if name not in outputs or not {t for t in sources if t} <= declared.keys():
             raise CardError(f"{where}: selects.{name}: expected an output and tensors of the definition, 'x where mask'")
-    _check_laws(where, card, form, known)
+    _check_laws(where, form, known)
 
 
 def sized_axes(card: Card) -> list[str]:
@@ -371,7 +371,7 @@ def _check_dtypes(where: str, card: Card, signature: Signature) -> None:
             raise CardError(f"{where}: dtype.{tensor}: expected {expected}, not {rule!r}")
 
 
-def _check_laws(where: str, card: Card, form: Form, known: set[str]) -> None:
+def _check_laws(where: str, form: Form, known: set[str]) -> None:
     """Check that laws are calls of ops that there are, about axes that there are."""
     laws = form.laws
     texts = {"inverse": laws.inverse, "adjoint": laws.adjoint, **{f"equation.{k}": v for k, v in laws.equation.items()}}

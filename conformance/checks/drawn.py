@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -126,8 +125,3 @@ def _mapped(scene: Scene) -> st.SearchStrategy[Example]:
         return trial, size
 
     return example()
-
-
-def random_seed() -> int:
-    """Return a seed that nobody can know before."""
-    return random.SystemRandom().getrandbits(48)

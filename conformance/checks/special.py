@@ -37,6 +37,12 @@ def split(op: Op, asked: Asked) -> dict[str, Asked]:
     return found
 
 
+def clause_of(trial: Trial) -> str:
+    """Return the clause that a call of the definition belongs to as a whole."""
+    promise = broken_promise(trial)
+    return f"total.{promise}" if promise else NAMES[_rank(trial)]
+
+
 def broken_promise(trial: Trial) -> str:
     """Return the promise of the caller that a call breaks, in one of its rows where it has several."""
     if not trial.case.form.assume:

@@ -138,12 +138,6 @@ class Context:
             self.changes.setdefault(change, where)
         self.session.changes.clear()
 
-    def summary(self, trial: Trial, outcome: Outcome, difference: str = "") -> str:
-        """Return in one line what went wrong."""
-        if outcome.error is not None:
-            return error_line(outcome.error)
-        return difference
-
 
 def error_line(error: Raised) -> str:
     """Return an exception in one line."""

@@ -130,7 +130,7 @@ class Worker:
             found = sample(context)
             if found is not None:
                 self.say(found)
-        self._independence(session, op)
+        self._independence(session)
         self._printed(session, op)
         self.say(Finished(session.target.name, op, round(time.perf_counter() - started, 3)))
 
@@ -143,7 +143,7 @@ class Worker:
             self.spent[key] += Fraction(1, MOST_LATE if error.late else MOST_LOST)
             return [lost(context, clause, tier, error)]
 
-    def _independence(self, session: Session, op: str) -> None:
+    def _independence(self, session: Session) -> None:
         """Say where a file computes with einspec itself."""
         if session.uses and session.target.independent and not self.request.allow_einspec:
             uses = ", ".join(list(session.uses)[:3])

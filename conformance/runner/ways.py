@@ -189,7 +189,7 @@ class Calls:
         function = bound(self.candidate.call(op), parameters(call))
         transforms = getattr(self.adapter, "transforms", {})
         if self.compiles and op not in self.not_traceable and "jit" in transforms:
-            function = self._jitted(op, function, call)
+            function = self._jitted(function, call)
         args, others = self.arguments(call), self.framework_arrays(call.extra)
         result = function(*args)
         runs = {"first": self.item(result)}
@@ -201,7 +201,7 @@ class Calls:
             runs[f"input {given.name}"] = self.item(array)
         return Outcome(number, self.item(result), runs=runs, devices=self.devices(result))
 
-    def _jitted(self, op: str, function: Function, call: Call) -> Function:
+    def _jitted(self, function: Function, call: Call) -> Function:
         """Return the compiled function, or the function itself where it cannot be compiled."""
         compiled: Function = self.adapter.transforms["jit"](function)
         try:

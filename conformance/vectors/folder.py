@@ -100,7 +100,7 @@ def written(folder: Path) -> set[str]:
     return set(json.loads(path.read_text(encoding="utf-8"))["ops"]) if path.exists() else set()
 
 
-def write(folder: Path, names: Sequence[str], progress: Callable[[str, int], None] = lambda name, size: None) -> dict[str, Any]:
+def write(folder: Path, names: Sequence[str], progress: Callable[[str, int], None] = lambda *_: None) -> dict[str, Any]:
     """Write the vectors of these ops and nothing else; files of ops that an index there names and that are not among them go.
 
     Args:
