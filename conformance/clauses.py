@@ -1,23 +1,24 @@
-"""The clauses of an op: every promise of its card, each with a stable id, the tiers in which it is judged, what asks for it."""
+"""How the clauses of an op are asked: the tiers in which each is judged, and what makes its calls."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from einspec.card import Op
+from einspec.clauses import VALUES, totals_of
+from einspec.clauses import clause_ids as clauses
 from einspec.conformance.checks.block import Block, block_of
-from einspec.conformance.checks.conduct import CONDUCT, LAYOUTS, ask_conduct, ask_layout
+from einspec.conformance.checks.conduct import ask_conduct, ask_layout
 from einspec.conformance.checks.definition import ask_definition, ask_empty
-from einspec.conformance.checks.gradients import ask_gradient, ask_wide_gradient, gradients_of, wide_gradients_of
+from einspec.conformance.checks.gradients import ask_gradient, ask_wide_gradient
 from einspec.conformance.checks.invalid import invalid_block
-from einspec.conformance.checks.laws import ask_law, laws_of
+from einspec.conformance.checks.laws import ask_law
 from einspec.conformance.checks.nan import ask_nan
 from einspec.conformance.checks.scene import Asked, Generator, Scene
-from einspec.conformance.checks.special import VALUES, split, totals_of
-from einspec.conformance.checks.transforms import TRANSFORMS, ask_transform
-from einspec.conformance.checks.typed import ask_dtype, ask_index, dtype_clauses
+from einspec.conformance.checks.special import split
+from einspec.conformance.checks.transforms import ask_transform
+from einspec.conformance.checks.typed import ask_dtype, ask_index
 from einspec.conformance.tiers import OPT_IN, TIERS
-from einspec.constraints import constraints
 
 GENERATORS: dict[str, Generator] = {
     "empty": ask_empty,
@@ -34,28 +35,6 @@ GENERATORS: dict[str, Generator] = {
 """What asks for a clause, by the kind that its id begins with."""
 OF_DEFINITION = ("def", "values", "total")
 """The kinds of clauses that are asked together, and told apart by their calls."""
-
-
-def clauses(op: Op) -> list[str]:
-    """Return the ids of the clauses of an op within it, such as ``def`` and ``law.inverse``; the same for every backend."""
-    inputs = any(f.data for f in op.forms.values())
-    return [
-        "def",
-        *(VALUES if inputs else ()),
-        *totals_of(op),
-        "empty",
-        "result.dtype",
-        *dtype_clauses(op),
-        "nan",
-        *CONDUCT,
-        *(f"layout.{layout}" for layout in LAYOUTS),
-        *(f"err.{constraint}" for constraint in constraints(op)),
-        *(f"law.{law}" for law in laws_of(op)),
-        *(f"grad.{name}" for name in gradients_of(op)),
-        *(f"grad64.{name}" for name in wide_gradients_of(op)),
-        *(f"transform.{name}" for name in TRANSFORMS),
-        "state",
-    ]
 
 
 def tiers_of(clause: str) -> tuple[str, ...]:

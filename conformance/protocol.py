@@ -408,7 +408,7 @@ def _ext_hook(code: int, data: memoryview) -> Any:
 encoder = msgspec.msgpack.Encoder(enc_hook=_encode_hook)
 encode: Callable[[Any], bytes] = encoder.encode
 requests = msgspec.msgpack.Decoder(Request, ext_hook=_ext_hook)
-replies = msgspec.msgpack.Decoder(Reply)
+replies: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
 calls = msgspec.msgpack.Decoder(list[Call], ext_hook=_ext_hook)
 
 

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from einspec.card import load, resolve
-from einspec.conformance.clauses import clauses
+from einspec.clauses import clause_ids as clauses
 from einspec.conformance.judge.context import Context
 from einspec.conformance.judge.declarations import check_declared
 from einspec.conformance.judge.judging import judge

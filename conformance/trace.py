@@ -17,7 +17,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ import msgspec
 
 import einspec
 from einspec.card import Form, Op, Term, load
-from einspec.conformance.clauses import clauses
+from einspec.clauses import KINDS, clause_ids
 
 RECORD = Path(einspec.__file__).parent / "clauses.json"
 WHOLE = ("signature", "dtype", "equations", "sizes", "require", "params", "axes", "stores")
@@ -35,46 +35,33 @@ CALL = ("signature", "sizes", "params", "axes")
 TENSORS = ("signature",)
 
 
-@dataclass(frozen=True)
-class Promise:
-    """What every clause of a kind promises, and the parts of a card that it rests on."""
-
-    text: str
-    parts: tuple[str, ...]
-
-
-PROMISES = {
-    "def": Promise(
-        "The outputs are what the definition gives, on all legal calls with at least one coordinate an axis.", WHOLE
-    ),
-    "values": Promise("So they are where inputs hold such values.", WHOLE),
-    "total": Promise("So they are where callers do not keep this promise.", (*WHOLE, "assume")),
-    "result": Promise("The outputs are of the dtypes that the card names.", TENSORS),
-    "empty": Promise("So they are on legal calls with an axis of size 0.", WHOLE),
-    "dtype": Promise("So they are in this dtype, and of the dtypes that the card names.", WHOLE),
-    "index": Promise("So they are with indices of this dtype.", WHOLE),
-    "nan": Promise("NaN comes out where the definition reads it, and nowhere else.", WHOLE),
-    "pure": Promise("A call leaves its inputs as they are.", TENSORS),
-    "repeat": Promise(
-        "The same call gives the same bits whatever was called between, and leaves earlier results alone.", TENSORS
-    ),
-    "device": Promise("Results are on the device of the inputs.", TENSORS),
-    "state": Promise("A call changes nothing around it: no default, random state or setting.", TENSORS),
-    "layout": Promise("The results do not depend on the memory in which the same values come.", WHOLE),
-    "err": Promise("A call that violates this constraint raises.", CALL),
-    "law": Promise("The law holds for the functions themselves.", CALL),
-    "grad": Promise("The gradient with respect to this input is that of the definition.", WHOLE),
-    "grad64": Promise("So it is in float64.", WHOLE),
-    "transform": Promise("The transformed function gives what the plain one gives.", WHOLE),
+RESTS_ON = {
+    "def": WHOLE,
+    "values": WHOLE,
+    "total": (*WHOLE, "assume"),
+    "empty": WHOLE,
+    "result": (*TENSORS, "dtype"),
+    "dtype": WHOLE,
+    "index": WHOLE,
+    "nan": WHOLE,
+    "pure": TENSORS,
+    "repeat": TENSORS,
+    "device": TENSORS,
+    "layout": WHOLE,
+    "err": CALL,
+    "law": CALL,
+    "grad": WHOLE,
+    "grad64": WHOLE,
+    "transform": WHOLE,
+    "state": TENSORS,
 }
-"""By the kind that the id of a clause begins with."""
+"""The parts of a card on which the clauses of a kind rest."""
 
 
 def meaning(op: Op, clause: str) -> Any:
     """Return all that the meaning of a clause rests on, as numbers, strings and lists."""
     kind, _, detail = clause.partition(".")
-    promise = PROMISES[kind]
-    forms = {name: [_part(op, form, part) for part in promise.parts] for name, form in op.forms.items()}
+    forms = {name: [_part(op, form, part) for part in RESTS_ON[kind]] for name, form in op.forms.items()}
     extra: Any = None
     if kind == "law":
         extra = {name: _law(form, detail) for name, form in op.forms.items()}
@@ -82,7 +69,7 @@ def meaning(op: Op, clause: str) -> Any:
         extra = {name: _plain(form.require.get(detail.removeprefix("require."))) for name, form in op.forms.items()}
     elif kind == "err" and detail.startswith("dtype."):
         extra = {name: form.dtype.get(detail.removeprefix("dtype.")) for name, form in op.forms.items()}
-    return [clause, promise.text, op.choice, forms, extra]
+    return [clause, KINDS[kind], op.choice, forms, extra]
 
 
 def digest(op: Op, clause: str) -> str:
@@ -140,7 +127,7 @@ def _plain(value: Any) -> Any:
 @functools.cache
 def current() -> dict[str, dict[str, str]]:
     """Return the digest of every clause, by op and clause."""
-    return {name: {c: digest(op, c) for c in clauses(op)} for name, op in ((n, load(n)) for n in einspec.ops())}
+    return {name: {c: digest(op, c) for c in clause_ids(op)} for name, op in ((n, load(n)) for n in einspec.ops())}
 
 
 def recorded(path: Path = RECORD) -> tuple[str, dict[str, dict[str, str]]]:

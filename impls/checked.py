@@ -7,10 +7,9 @@ import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from einspec.arguments import check_arguments
 from einspec.card import load
-from einspec.dtypes import GROUPS, dtype_name
-from einspec.errors import DtypeError
-from einspec.lists import check_one_dtype, stacked_shape
+from einspec.lists import stacked_shape
 from einspec.solve import solve
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -71,22 +70,7 @@ op = checker()
 
 
 def _check(name: str, shapes: tuple[tuple[int, ...], ...], dtypes: tuple[Any, ...], params: dict[str, Any]) -> None:
-    form = solve(load(name), shapes, params).form
-    inputs = form.signature.inputs
-    each = {s.name: list(dtypes) if s.listed else [d] for s, d in zip(inputs, dtypes, strict=False)}
-    for spec in inputs:
-        rule = form.dtype[spec.name]
-        first = each.get(rule.removeprefix("same as "), []) if rule.startswith("same as ") else []
-        for dtype in each.get(spec.name, []):
-            if first and dtype != first[0]:
-                names = f"{dtype_name(dtype)} and {dtype_name(first[0])}"
-                problem = f"{spec.name} must have the {rule.replace('same as', 'dtype of')}, not {names}"
-                raise DtypeError(f"{name}: {problem}", f"dtype.{spec.name}")
-            if dtype_name(dtype) not in GROUPS[form.group(spec.name)]:
-                allowed = ", ".join(sorted(GROUPS[form.group(spec.name)]))
-                problem = f"{spec.name} must be one of {allowed}, not {dtype_name(dtype)}"
-                raise DtypeError(f"{name}: {problem}", f"dtype.{spec.name}")
-        check_one_dtype(name, spec.name, each.get(spec.name, []))
+    check_arguments(load(name), shapes, dtypes, params)
 
 
 def _explain(name: str, inputs: tuple[Any, ...], params: dict[str, Any], error: Exception) -> Exception:

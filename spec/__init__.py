@@ -1,7 +1,9 @@
 """einspec: an executable, citable specification of tensor ops, and a judge for implementations of them."""
 
 from einspec.card import Op, load, paths, resolve
+from einspec.clauses import clauses
 from einspec.errors import CallError, CardError, DtypeError, FormulaError, ParameterError, ParameterTypeError, ShapeError
+from einspec.evaluate import evaluate
 from einspec.solve import solve
 
 __version__ = "1.0.0"
@@ -19,6 +21,8 @@ __all__ = [
     "ParameterTypeError",
     "ShapeError",
     "__version__",
+    "clauses",
+    "evaluate",
     "load",
     "ops",
     "resolve",

@@ -34,8 +34,10 @@ from einspec.language.formula import (
     Size,
     axes_of,
     base,
+    interned,
     parse,
     parse_term,
+    repeated,
     walk,
 )
 from einspec.language.formula import (
@@ -88,6 +90,11 @@ class Form:
     def kind(self) -> OpClass:
         """The class of the op, derived from its tree."""
         return classify(self.signature, self.equations, frozenset(self.data))
+
+    @functools.cached_property
+    def repeated(self) -> frozenset[int]:
+        """The identities of the terms that stand in the definition more than once."""
+        return repeated(self.equations)
 
     @functools.cached_property
     def data(self) -> tuple[str, ...]:
@@ -228,8 +235,8 @@ def _form(where: str, card: Card, variant: Variant, choice: dict[str, str]) -> F
     outputs = {s.name for s in signature.outputs}
     selects = {k: v for k, v in selects.items() if k in outputs}
     form = Form(
-        signature, stated, equations, dtype, values, selects, sizes, require, laws, card.same_as + variant.same_as, choice,
-        {name: _assumption(where, name, text, signature) for name, text in card.assume.items()},
+        signature, stated, interned(equations), dtype, values, selects, sizes, require, laws, card.same_as + variant.same_as,
+        choice, {name: _assumption(where, name, text, signature) for name, text in card.assume.items()},
     )  # fmt: skip
     _check(where, card, form)
     return form
@@ -316,7 +323,7 @@ def _check(where: str, card: Card, form: Form) -> None:
     for name, sources in form.selects.items():
         if name not in outputs or not {t for t in sources if t} <= declared.keys():
             raise CardError(f"{where}: selects.{name}: expected an output and tensors of the definition, 'x where mask'")
-    _check_laws(where, card, form, known)
+    _check_laws(where, form, known)
 
 
 def sized_axes(card: Card) -> list[str]:
@@ -364,7 +371,7 @@ def _check_dtypes(where: str, card: Card, signature: Signature) -> None:
             raise CardError(f"{where}: dtype.{tensor}: expected {expected}, not {rule!r}")
 
 
-def _check_laws(where: str, card: Card, form: Form, known: set[str]) -> None:
+def _check_laws(where: str, form: Form, known: set[str]) -> None:
     """Check that laws are calls of ops that there are, about axes that there are."""
     laws = form.laws
     texts = {"inverse": laws.inverse, "adjoint": laws.adjoint, **{f"equation.{k}": v for k, v in laws.equation.items()}}

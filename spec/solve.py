@@ -169,6 +169,11 @@ def atoms(dimension: Index) -> tuple[str, ...]:
     return _group_atoms(dimension) if isinstance(dimension, Group) else (dimension.name,)
 
 
+def opened(index: tuple[Index, ...], ranks: Mapping[str, int]) -> tuple[str, ...]:
+    """Return the axes of an index, slowest first, every rest and composition opened."""
+    return tuple([a for dimension in expand(index, ranks) for a in atoms(dimension)])
+
+
 @functools.lru_cache(maxsize=4096)
 def _group_atoms(group: Group) -> tuple[str, ...]:
     return tuple(a for part in group.parts for a in atoms(part))

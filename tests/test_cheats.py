@@ -187,9 +187,7 @@ def test_each_op_of_a_cheat_fails(cheat: Cheat, places: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("cheat", ON_DISK, ids=str)
-def test_what_lies_on_the_disk_changes_no_verdict(
-    cheat: Cheat, places: dict[str, str], tmp_path: Path
-) -> None:
+def test_what_lies_on_the_disk_changes_no_verdict(cheat: Cheat, places: dict[str, str], tmp_path: Path) -> None:
     """After it was judged on the fixed calls it still fails, and right functions hold."""
     for options in ((), FRESH):
         assert_failed(check(cheat.path, cheat.ops, places, *options))

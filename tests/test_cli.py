@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from sources import RIGHT, WRONG, written
 
-from einspec.conformance.checks.agreement import agreements
 from einspec.conformance.cli import main
 from einspec.conformance.judge.verdict import Result, Verdict
 from einspec.conformance.protocol import tensor
 from einspec.conformance.reports import report
 from einspec.conformance.reports.lines import schema
+from einspec.conformance.run.agreement import agreements
 from einspec.conformance.run.events import Sample
 from einspec.conformance.run.request import Request
 from einspec.conformance.run.run import Run

@@ -12,7 +12,7 @@ from judged import results as judged
 from sources import RIGHT, WRONG, written
 
 from einspec.card import load
-from einspec.conformance.checks.typed import dtypes_of
+from einspec.clauses import dtypes_of
 from einspec.conformance.cli import main
 from einspec.conformance.judge import judging
 from einspec.conformance.judge.context import Context

@@ -10,7 +10,7 @@ import pytest
 from judged import bad, opened, results, session, worst
 
 from einspec import load
-from einspec.conformance.clauses import clauses
+from einspec.clauses import clause_ids as clauses
 from einspec.conformance.judge.verdict import Result, Verdict
 
 SHUFFLES = Path(__file__).parent / "functions" / "pixel_shuffles.py"

@@ -17,6 +17,7 @@ from sources import INTERRUPTIBLE
 from einspec import load
 from einspec.calls import cases
 from einspec.calls.inputs import filled
+from einspec.calls.space import Case
 from einspec.conformance.checks import exhaustive
 from einspec.conformance.checks.batches import batched, several
 from einspec.conformance.checks.block import block_of
@@ -111,7 +112,7 @@ def test_a_weak_judge_lets_mutants_survive(monkeypatch: pytest.MonkeyPatch) -> N
     assert f"survived: {survived[0].id}" in score.table([found])
 
 
-def _ones(case: cases.Case) -> bool:
+def _ones(case: Case) -> bool:
     return set(case.solution.sizes.values()) == {1}
 
 
@@ -160,15 +161,15 @@ def test_who_ends_the_command_ends_its_processes(sent: signal.Signals) -> None:
     assert psutil.wait_procs(workers, timeout=5)[1] == []
 
 
-def test_a_formula_is_judged_as_any_target() -> None:
+@pytest.mark.parametrize("name", ["position", "top_k"])
+def test_a_formula_is_judged_as_any_target(name: str) -> None:
     """The definition holds in every clause that NumPy can be asked, of one call made twice and of a law too."""
-    op = load("position")
+    op = load(name)
     context = Context(FormulaSession({}), op, SheetStore(None), Policy(tiers=("scope",)))
     found = {r.clause.partition("/")[2]: r for r in judge(context)}
     assert {r.verdict for r in found.values()} == {Verdict.HOLDS, Verdict.NOT_RUN}
-    for clause in ("def", "empty", "dtype.float16", "pure", "repeat", "state", "result.dtype"):
-        if clause in found:
-            assert found[clause].verdict is Verdict.HOLDS, found[clause]
+    for clause in ("def", "empty", "pure", "repeat", "device", "state", "result.dtype"):
+        assert found[clause].verdict is Verdict.HOLDS, found[clause]
     assert all(found[c].verdict is Verdict.NOT_RUN for c in found if c.startswith("layout."))
     assert any(c.startswith("law.") and r.verdict is Verdict.HOLDS for c, r in found.items())
     assert any(c.startswith("err.") and r.verdict is Verdict.HOLDS for c, r in found.items())

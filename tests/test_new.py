@@ -171,7 +171,8 @@ def test_a_new_op_is_a_card_and_a_list_of_what_to_do(checkout: Path, capsys: pyt
     assert "rearrange(x, 'b n (h d) -> b h n d', h=num_heads)" in shown
     status, judged = einspec(checkout, "check", "numpy", "--op", "cut_heads", "--tier", "scope")
     assert status == 1, judged
-    for part in ("cut_heads/def", "NotImplementedError: cut_heads is not written yet", "cut_heads/def is wrong; --all judges the rest"):
+    todo_text, stopped = "NotImplementedError: cut_heads is not written yet", "cut_heads/def is wrong; --all judges the rest"
+    for part in ("cut_heads/def", todo_text, stopped):
         assert part in judged
     path = checkout / "impls" / "numpy" / "attention.py"
     body = "return split_heads(x, num_heads=num_heads)"

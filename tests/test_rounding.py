@@ -10,7 +10,7 @@ import pytest
 from einspec.card import compile_card
 from einspec.language.tables import Card
 from einspec.semantics import oracle
-from einspec.semantics.bounds import Tensor
+from einspec.semantics.bounds import Tensor, storing
 from einspec.semantics.rounding import analyse
 from einspec.solve import Solution, solve
 
@@ -191,3 +191,11 @@ def test_tensors_on_the_way_may_be_stored_in_a_narrow_dtype() -> None:
     text = "a[t,e] = sum[e1](x[t,e1] * x[t,e])\ny[t,e] = a[t,e] * 2"
     kept, stored = (analysed("x: t e -> y: t e", text, stored=s, x=x) for s in ("", "bfloat16"))
     assert (stored.error > 100 * kept.error).all()
+
+
+@pytest.mark.parametrize(("number", "exact"), [(1 + 2j, True), (2j, True), (1 + 0.1j, False), (0.1 + 1j, False)])
+def test_storing_a_complex_number_looks_at_both_parts(number: complex, exact: bool) -> None:
+    """What the dtype holds has no error, and no part is dropped with a warning."""
+    array = np.array([number])
+    found = storing(Tensor(array, np.zeros(1)), np.dtype(np.complex64))
+    assert (found == 0).all() == exact

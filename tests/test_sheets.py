@@ -22,7 +22,7 @@ from einspec.conformance.judge.policy import Policy
 from einspec.conformance.judge.verdict import Verdict
 from einspec.conformance.mutation.mutants import mutants
 from einspec.conformance.run import sheets
-from einspec.conformance.run.building import PROFILES, asked
+from einspec.conformance.run.building import PROFILES, asked, build_op
 from einspec.conformance.run.sheets import FORMAT, SheetStore, pack, unpack
 from einspec.conformance.targets.formula import FormulaSession
 
@@ -51,9 +51,7 @@ def verdicts(store: SheetStore) -> list[Verdict]:
 
 def files(folder: Path) -> dict[str, bytes]:
     """Return what a folder holds below it, by path."""
-    return {
-        str(f.relative_to(folder)): f.read_bytes() for f in sorted(folder.rglob("*")) if f.is_file()
-    }
+    return {str(f.relative_to(folder)): f.read_bytes() for f in sorted(folder.rglob("*")) if f.is_file()}
 
 
 @pytest.fixture
@@ -77,9 +75,7 @@ def test_the_verdicts_are_those_of_the_definition_and_of_a_mutant(
     assert files(folder) == before
 
 
-def test_what_is_kept_is_read_and_not_made(
-    kept: tuple[Path, list[Verdict]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_kept_is_read_and_not_made(kept: tuple[Path, list[Verdict]], monkeypatch: pytest.MonkeyPatch) -> None:
     """A second run asks no generator."""
     folder, found = kept
     monkeypatch.setattr(sheets, "build", lambda *_: pytest.fail("a sheet was made again"))
@@ -137,12 +133,12 @@ def test_a_sheet_of_other_contents_under_a_right_checksum_is_no_block(tmp_path: 
     data = pack(block, "def")
     assert unpack(data, "def") == block
     assert unpack(data, "empty") is None
+    head, other = len(FORMAT) + 16, SheetStore(None).block(Scene(load(OP)), "empty", "scope")
+    assert unpack(data[:head] + pack(other, "def")[head:], "def") is None
     assert unpack(pack({"op": OP}, "def"), "def") is None  # type: ignore[arg-type]
 
 
-def test_a_folder_that_cannot_be_written_costs_nothing(
-    kept: tuple[Path, list[Verdict]], tmp_path: Path
-) -> None:
+def test_a_folder_that_cannot_be_written_costs_nothing(kept: tuple[Path, list[Verdict]], tmp_path: Path) -> None:
     """Below a file there is no folder: as on a read-only disk sheets are in memory alone."""
     (tmp_path / "file").write_text("no folder")
     store = SheetStore(tmp_path / "file" / "sheets")
@@ -150,11 +146,9 @@ def test_a_folder_that_cannot_be_written_costs_nothing(
     assert not store.writes
 
 
-def test_a_full_disk_costs_nothing(
-    kept: tuple[Path, list[Verdict]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_costs_nothing(kept: tuple[Path, list[Verdict]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing half written stays, and it is not tried for every sheet."""
-    tried = []
+    tried: list[str] = []
 
     class Full:
         """A file that is made and takes no byte."""
@@ -174,7 +168,7 @@ def test_a_full_disk_costs_nothing(
             raise OSError(errno.ENOSPC, "No space left on device")
 
     temporary = tempfile.NamedTemporaryFile
-    monkeypatch.setattr(sheets.tempfile, "NamedTemporaryFile", Full)
+    monkeypatch.setattr(tempfile, "NamedTemporaryFile", Full)
     store = SheetStore(tmp_path / "full")
     assert verdicts(store) == kept[1]
     assert not store.writes
@@ -186,9 +180,7 @@ def test_two_runs_at_once_make_the_same(tmp_path: Path) -> None:
     """Each writes whole files, and neither is in the way of the other."""
     command = [sys.executable, "-m", "einspec.conformance.cli"]
     command += ["sheets", "build", OP, "--processes", "1"]
-    runs = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(2)
-    ]
+    runs = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(2)]
     for run in runs:
         _, said = run.communicate(timeout=300)
         assert run.returncode == 0, said.decode()
@@ -199,6 +191,19 @@ def test_two_runs_at_once_make_the_same(tmp_path: Path) -> None:
     assert entry.files == len(names) == len(files(folder))
     store = SheetStore(folder)
     assert all(store.read(OP, key) is not None for key in names)
+
+
+def test_what_is_built_is_all_that_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No clause asks a generator any more; what compiles has no layouts, and runs eagerly too."""
+    built = build_op(OP)
+    assert built.written
+    monkeypatch.setattr(sheets, "build", lambda *_: pytest.fail("a sheet was not built"))
+    store = SheetStore(sheets.sheets_directory())
+    found = list(judge(Context(FormulaSession({}), load(OP), store)))
+    assert {result.verdict for result in found} == {Verdict.HOLDS, Verdict.NOT_RUN}
+    plain, compiled = ({clause for clause, _ in asked(load(OP), p)} for p in PROFILES)
+    assert compiled - plain == {"transform.eager"}
+    assert {clause.partition(".")[0] for clause in plain - compiled} == {"layout"}
 
 
 def keys(profile: Any) -> Iterator[str]:
@@ -240,9 +245,7 @@ def test_the_command_builds_shows_and_clears(capsys: pytest.CaptureFixture[str])
         (["build", "swap_wh"], "did you mean"),
     ],
 )
-def test_what_cannot_be_done_says_so(
-    given: list[str], message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_cannot_be_done_says_so(given: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Wrong usage ends with status 2 and a message that says what to do."""
     assert main(["sheets", *given]) == 2
     assert message in capsys.readouterr().err

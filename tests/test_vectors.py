@@ -174,7 +174,7 @@ def test_the_files_are_read_by_the_library(golden: Path) -> None:
 @pytest.mark.parametrize("name", ["position", "fold", "top_k", "group_mask", "score"])
 def test_the_vectors_kill_every_mutant(name: str) -> None:
     """Every mutant of the formula that is not equal to the op is told from it by the vectors alone."""
-    found = score(name, by_vectors=True)
+    found = score(name, golden=vectors.golden)
     assert found.good
     assert found.count("killed") > 5
     assert {a.by for a in found.assessments} == {"vectors", ""} or not found.count("equivalent")
@@ -183,7 +183,7 @@ def test_the_vectors_kill_every_mutant(name: str) -> None:
 def test_calls_are_chosen_for_the_mutants_that_others_let_live(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without them some survive, and the score is not good."""
     monkeypatch.setattr(vectors, "killing", lambda *_: ())
-    found = score("group_mask", by_vectors=True)
+    found = score("group_mask", golden=vectors.golden)
     assert not found.good
     assert 0 < found.count("survived") < found.count("killed") / 5
 
@@ -266,8 +266,7 @@ def test_files_that_are_not_there_or_no_safetensors(
 def test_recorded_outputs_are_outcomes(tmp_path: Path) -> None:
     """A case has the outputs that were written, an error where one was, and nothing where neither was."""
     said = np.frombuffer(b"no such axis", np.uint8)
-    tensors = {"a/y": np.ones(2, np.float32), "b/error": said, "c/error": np.zeros(1, np.float32)}
-    save_file(tensors, tmp_path / "op.safetensors")
+    save_file({"a/y": np.ones(2, np.float32), "b/error": said, "c/error": np.zeros(1, np.float32)}, tmp_path / "op.safetensors")
     session = RecordedSession(tmp_path / "op.safetensors")
     came = session.outcome("a", ["y", "z"])
     assert came is not None

@@ -37,9 +37,7 @@ def several(case: Case, size: int, stratum: str, seed: int, subnormals: bool = T
     return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 
 
-def batched(
-    case: Case, arrays: Mapping[str, Array], maps: Mapping[str, Map] | None, kind: WayKind
-) -> Trial | None:
+def batched(case: Case, arrays: Mapping[str, Array], maps: Mapping[str, Map] | None, kind: WayKind) -> Trial | None:
     """Return a call on independent inputs along a new first axis, which in a list of tensors each tensor has.
 
     Those of which more than one result is right are left out; None where no other is left.
@@ -58,10 +56,7 @@ def batched(
         arrays = {name: a[closed] for name, a in arrays.items()}
         wants = {name: _stack([t.expected[name] for t in trials]) for name in trials[0].expected}
     signature = case.form.signature
-    given = {
-        s.name: np.swapaxes(arrays[s.name], 0, 1) if s.listed else arrays[s.name]
-        for s in signature.inputs
-    }
+    given = {s.name: np.swapaxes(arrays[s.name], 0, 1) if s.listed else arrays[s.name] for s in signature.inputs}
     for spec in signature.outputs:
         if spec.listed:
             array = np.swapaxes(wants[spec.name].array, 0, 1)

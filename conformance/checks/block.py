@@ -71,9 +71,8 @@ def answer(want: Expected, again: bool = False) -> Answer:
     if want.bound is not None:
         bound = np.broadcast_to(want.bound, array.shape).astype(np.float64).tobytes()
     at = want.at.astype(np.int64).tobytes() if want.at is not None else b""
-    return Answer(
-        want.how, want.dtype_name, array.dtype.name, array.shape, array.tobytes(), bound, at, tuple(want.shape) if want.at is not None else ()
-    )
+    shape = tuple(want.shape) if want.at is not None else ()
+    return Answer(want.how, want.dtype_name, array.dtype.name, array.shape, array.tobytes(), bound, at, shape)
 
 
 class Fact(msgspec.Struct, array_like=True, frozen=True):
@@ -103,7 +102,8 @@ class Fact(msgspec.Struct, array_like=True, frozen=True):
 def _same(want: Answer, part: Item) -> bool:
     """Whether an output is right at a glance: the same bytes, or within its bound in the dtype that it must have."""
     if want.dtype == "int":
-        return part.kind == "int" and want.rule != "bound" and part.value == int.from_bytes(want.data, sys.byteorder, signed=True)
+        number = int.from_bytes(want.data, sys.byteorder, signed=True)
+        return part.kind == "int" and want.rule != "bound" and part.value == number
     found = part.tensor
     if found is None or part.kind != "array" or want.full or found.dtype != want.dtype or found.shape != want.shape:
         return False
@@ -191,8 +191,7 @@ def trial_of(op: str, call: Call, fact: Fact) -> Trial:
     """Return a call that was kept as a trial."""
     params = parameters(call)
     shapes = {
-        g.name: (len(g.parts), *(g.parts[0].shape if g.parts else ())) if g.listed else g.parts[0].shape
-        for g in call.inputs
+        g.name: (len(g.parts), *(g.parts[0].shape if g.parts else ())) if g.listed else g.parts[0].shape for g in call.inputs
     }
     mapped = call.way.kind in ("vmap", "rows")
     own = {name: _row_shape(shape, call, name) if mapped else shape for name, shape in shapes.items()}
@@ -217,4 +216,3 @@ def _case(op: str, params: tuple[tuple[str, Any], ...], shapes: tuple[tuple[int,
     found = load(op)
     given = dict(params)
     return Case(found, given, shapes, solve(found, shapes, given))
-

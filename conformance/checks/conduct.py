@@ -13,11 +13,6 @@ from einspec.conformance.checks.trials import ordinary, plain_trial
 from einspec.conformance.protocol import Way
 from einspec.conformance.trial import Trial
 
-LAYOUTS = ("transposed", "permuted", "strided", "padded", "reversed", "offset", "read_only", "expanded")
-"""Memory in which the same values may come."""
-CONDUCT = ("pure", "repeat", "device")
-"""What is seen by calling twice and looking at the inputs afterwards."""
-
 
 def ask_conduct(scene: Scene, _: str, tier: str) -> Asked:
     """Ask for ``pure``, ``repeat`` and ``device``: the same call again, after one on other values."""

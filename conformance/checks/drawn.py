@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,10 +13,10 @@ from hypothesis import strategies as st
 from einspec.calls import cases
 from einspec.calls.inputs import INDEX, filled, strata
 from einspec.calls.space import Case, Space, spaces
+from einspec.clauses import dtypes_of
 from einspec.conformance.checks.batches import batched, fixed_maps, several
 from einspec.conformance.checks.scene import Asked, Scene
 from einspec.conformance.checks.trials import plain_trial
-from einspec.conformance.checks.typed import dtypes_of
 from einspec.conformance.trial import Trial
 
 Array = np.ndarray[Any, Any]
@@ -45,9 +44,7 @@ class FoundError(Exception):
     """Raised by whoever looks at drawn calls, to have the one at hand made smaller."""
 
 
-def search(
-    scene: Scene, look: Callable[[Example], object], count: int, seed: int | None = None, shrink: bool = False
-) -> None:
+def search(scene: Scene, look: Callable[[Example], object], count: int, seed: int | None = None, shrink: bool = False) -> None:
     """Draw calls and have each looked at; one that makes :class:`FoundError` is made smaller.
 
     Args:
@@ -128,8 +125,3 @@ def _mapped(scene: Scene) -> st.SearchStrategy[Example]:
         return trial, size
 
     return example()
-
-
-def random_seed() -> int:
-    """Return a seed that nobody can know before."""
-    return random.SystemRandom().getrandbits(48)

@@ -14,14 +14,12 @@ from einspec.answers.rules import Expected
 from einspec.calls.inputs import own_dtype
 from einspec.calls.space import Case
 from einspec.calls.values import fill
-from einspec.card import Form, Op
+from einspec.clauses import differentiable
 from einspec.conformance.checks.nan import unread
 from einspec.conformance.checks.scene import Asked, Scene
 from einspec.conformance.checks.trials import shuffled
 from einspec.conformance.protocol import Way
 from einspec.conformance.trial import Trial
-from einspec.dtypes import COMPLEX, FLOAT8, FLOATS, GROUPS, WIDE
-from einspec.language.linear import OpClass
 
 Array = np.ndarray[Any, Any]
 GRADIENT = "gradient"
@@ -145,29 +143,3 @@ def gradient(scene: Scene, case: Case, wrt: str, arrays: Mapping[str, Array], ex
     if expanded:
         outer = {k: np.repeat(v[..., :1], v.shape[-1], -1) if v.ndim else v for k, v in outer.items()}
     return Gradient(scene, case, wrt, arrays, outer, expected_gradient(case, arrays, outer, wrt))
-
-
-def differentiable(dtype: str) -> bool:
-    """Whether an output of this dtype has a gradient."""
-    return dtype in (*FLOATS, *FLOAT8, *COMPLEX)
-
-
-def gradients_of(op: Op) -> list[str]:
-    """Return the inputs of an op that have a gradient."""
-    forms = [f for f in op.forms.values() if f.kind is not OpClass.SELECTION and _has_values(f)]
-    names = dict.fromkeys(name for f in forms for name in f.data)
-    return [n for n in names if any("float32" in GROUPS[f.group(n)] for f in forms if n in f.dtype)]
-
-
-def _has_values(form: Form) -> bool:
-    """Whether some output has a gradient."""
-    rules = [form.dtype[s.name].removeprefix(WIDE).removeprefix("same as ") for s in form.signature.outputs]
-    return any(rule in form.data or differentiable(rule) for rule in rules)
-
-
-def wide_gradients_of(op: Op) -> list[str]:
-    """Return the inputs of an op that have a gradient in float64."""
-    forms = [f for f in op.forms.values() if f.kind is not OpClass.SELECTION and _has_values(f)]
-    wide = [f for f in forms if f.data and all("float64" in GROUPS[f.group(n)] for n in f.data)]
-    able = {name for f in wide for name in f.data}
-    return [name for name in gradients_of(op) if name in able]

@@ -38,20 +38,6 @@ SMALL = 97
 """Every how manyth call of the small scope a law is tried on: a prime, so that no size is always missed."""
 
 
-def laws_of(op: Op) -> list[str]:
-    """Return the ids of the laws of an op, those of all its forms."""
-    found: dict[str, None] = {}
-    for form in op.forms.values():
-        laws = form.laws
-        for kind in ("inverse", "involution", "order", "adjoint", "idempotent", "conserves"):
-            if getattr(laws, kind):
-                found[kind] = None
-        for kind in ("equivariant", "invariant", "distinct", "bijection", "prefix"):
-            found.update({f"{kind}.{axis}": None for axis in getattr(laws, kind).split()})
-        found.update({f"equation.{name}": None for name in laws.equation})
-    return list(found)
-
-
 def ask_law(scene: Scene, law: str, _: str) -> Asked:
     """Ask for ``law.<law>`` on calls of every form that states it."""
     kind, _, detail = law.partition(".")
@@ -295,9 +281,7 @@ def invariant(scene: Scene, case: Case, axis: str) -> Iterator[Trial]:
     if any(m is None for m in moved.values()):
         return
     given = {k: v for k, v in moved.items() if v is not None}
-    yield Trial(
-        case, given, expected(case, arrays), how=f"with the coordinates of {axis} permuted"
-    )
+    yield Trial(case, given, expected(case, arrays), how=f"with the coordinates of {axis} permuted")
 
 
 def conserves(scene: Scene, case: Case, _: str) -> Iterator[Trial]:

@@ -13,18 +13,12 @@ from einspec.calls.assumptions import broken
 from einspec.calls.cases import batch_axis
 from einspec.calls.space import make_case
 from einspec.card import Op
+from einspec.clauses import VALUES, totals_of
 from einspec.conformance.checks.scene import Asked
 from einspec.conformance.trial import Trial
 
 Array = np.ndarray[Any, Any]
-VALUES = ("values.signed_zero", "values.infinity", "values.nan")
-"""The clauses about calls that hold special values, the least special first."""
 NAMES = ("def", *VALUES)
-
-
-def totals_of(op: Op) -> list[str]:
-    """Return the clauses about calls that break a promise of the caller."""
-    return list(dict.fromkeys(f"total.{name}" for form in op.forms.values() for name in form.assume))
 
 
 def split(op: Op, asked: Asked) -> dict[str, Asked]:
@@ -41,6 +35,12 @@ def split(op: Op, asked: Asked) -> dict[str, Asked]:
     found = {name: Asked(trials, asked.reason if name == "def" else "") for name, trials in parts.items()}
     found["def"].instances = len(parts["def"]) + max(more, 0)
     return found
+
+
+def clause_of(trial: Trial) -> str:
+    """Return the clause that a call of the definition belongs to as a whole."""
+    promise = broken_promise(trial)
+    return f"total.{promise}" if promise else NAMES[_rank(trial)]
 
 
 def broken_promise(trial: Trial) -> str:

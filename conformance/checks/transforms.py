@@ -16,7 +16,6 @@ from einspec.conformance.trial import Trial
 
 SEEDS = 12
 """How many inputs that hold special values a compiled or mapped function is given, where that costs no compilation."""
-TRANSFORMS = ("jit", "eager", "compile", "vmap")
 
 
 def ask_transform(scene: Scene, name: str, _: str) -> Asked:

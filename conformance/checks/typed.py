@@ -8,36 +8,17 @@ from typing import Any
 import numpy as np
 
 from einspec.calls import cases, contended
-from einspec.calls.inputs import INDEX, filled, makes_up, strata
+from einspec.calls.inputs import filled, makes_up, strata
 from einspec.calls.space import Case
-from einspec.card import Op
 from einspec.conformance.checks.scene import Asked, Scene
 from einspec.conformance.checks.trials import plain_trial
 from einspec.conformance.trial import Trial
-from einspec.dtypes import ALL, GROUPS, INTEGERS
 from einspec.language.linear import EXACT, OpClass
 
 Array = np.ndarray[Any, Any]
 MOST_INDEXED = 5000
 """How many elements a big call has at most that is judged in every dtype of indices."""
 HALVES = ("float16", "bfloat16")
-
-
-def dtypes_of(op: Op) -> list[str]:
-    """Return the dtypes that the values of an op may have, float32 first; none where all its inputs are indices."""
-    groups = [GROUPS[f.group(f.lead)] for f in op.forms.values() if f.lead]
-    return [d for d in ALL if groups and all(d in g for g in groups)]
-
-
-def index_dtypes_of(op: Op) -> list[str]:
-    """Return the dtypes that indices may have besides the usual one."""
-    given = any(f.group(s.name) == "index" for f in op.forms.values() for s in f.signature.inputs)
-    return [d for d in INTEGERS if given and d in GROUPS["index"] and d != INDEX]
-
-
-def dtype_clauses(op: Op) -> list[str]:
-    """Return the ids of the clauses about dtypes: of values, and of indices."""
-    return [*(f"dtype.{d}" for d in dtypes_of(op)), *(f"index.{d}" for d in index_dtypes_of(op))]
 
 
 def ask_dtype(scene: Scene, dtype: str, _: str) -> Asked:

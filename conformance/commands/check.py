@@ -79,9 +79,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="where drawn calls come from; the same every time when absent; random prints the seed that it takes",
     )
     add_shard(parser)
-    parser.add_argument(
-        "--allow-einspec", action="store_true", help="judge a file although it computes with einspec itself"
-    )
+    parser.add_argument("--allow-einspec", action="store_true", help="judge a file although it computes with einspec itself")
     parser.add_argument(
         "--known",
         action="append",

@@ -35,6 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     from einspec.card import paths, resolve
     from einspec.conformance import output
     from einspec.conformance.mutation import mutants, score
+    from einspec.conformance.vectors import vectors
 
     names = list(dict.fromkeys(map(resolve, arguments.ops))) or list(paths())
     names = part_of(names, arguments.shard)
@@ -49,7 +50,8 @@ def run(arguments: argparse.Namespace) -> int:
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(variable, "1")  # read when the processes start; they are side by side already
     found: dict[str, score.Score] = {}
-    for part in score.scores(names, arguments.processes, arguments.vectors):
+    judges = vectors.golden if arguments.vectors else None
+    for part in score.scores(names, arguments.processes, judges):
         found[part.op] = found[part.op].joined(part) if part.op in found else part
         print(f"{part.op}: {len(part.assessments)} mutants judged", file=sys.stderr)
     if not printing:

@@ -25,12 +25,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         default="show",
         help="list what is kept (when absent), make what is lacking, or remove it",
     )
-    parser.add_argument(
-        "ops", nargs="*", metavar="OP", help="only these ops, by name or alias; all when absent"
-    )
-    parser.add_argument(
-        "--stale", action="store_true", help="clear only what can no longer be used"
-    )
+    parser.add_argument("ops", nargs="*", metavar="OP", help="only these ops, by name or alias; all when absent")
+    parser.add_argument("--stale", action="store_true", help="clear only what can no longer be used")
     parser.add_argument(
         "--processes",
         type=int,
@@ -87,9 +83,7 @@ def _build(names: Sequence[str], processes: int | None) -> int:
     if store().folder is None:
         raise UsageError("EINSPEC_SHEETS is off, so that nothing is kept: unset it to build sheets")
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ.setdefault(
-            variable, "1"
-        )  # read when the processes start; they are side by side already
+        os.environ.setdefault(variable, "1")  # read when the processes start; they are side by side already
     order = sorted(names, key=lambda name: -costs()[name])
     built = []
     for one in side_by_side(build_op, [(name,) for name in order], processes):
@@ -113,9 +107,7 @@ def _clear(names: Sequence[str], stale_only: bool) -> int:
     folder = sheets_directory()
     freed = clear(folder, names, stale_only)
     print(f"{freed / 1e6:.2f} MB removed from {folder}")
-    left = [
-        e for e in kept(folder) if (not names or e.op in names) and not (stale_only and e.current)
-    ]
+    left = [e for e in kept(folder) if (not names or e.op in names) and not (stale_only and e.current)]
     for entry in left:
         print(f"einspec: what is kept of {entry.op} cannot be removed", file=sys.stderr)
     return 1 if left else 0

@@ -16,7 +16,8 @@ LONGEST = 86_400
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument("target", metavar="BACKEND|MODULE|FILE", help="an installed backend, a dotted module or a Python file")
-    parser.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="how long one answer may take (default 60)")
+    help_text = "how long the adapter may take for one answer (default 60)"
+    parser.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help=help_text)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 
 from einspec.answers.expect import expected
 from einspec.answers.rules import Difference
-from einspec.conformance.checks.conduct import CONDUCT
+from einspec.clauses import CONDUCT
 from einspec.conformance.judge.context import Context, error_line
 from einspec.conformance.judge.verdict import Result, Verdict
 from einspec.conformance.judge.witness import witness
@@ -36,8 +36,8 @@ def judge_conduct(context: Context, trial: Trial, came: Came) -> dict[str, Resul
     problems = {"pure": _impure(trial, came), "repeat": _unsteady(context, trial, came), "device": _moved(context, came)}
     results = {}
     for clause, problem in problems.items():
-        found = ("", Difference(problem)) if problem else None
-        results[clause] = _result(context, clause, trial, outcome, found)
+        shown = ("", Difference(problem)) if problem else None
+        results[clause] = _result(context, clause, trial, outcome, shown)
     if not trial.arrays:
         results["device"] = context.not_run("device", "scope", "the op takes no tensors")
     return results
@@ -51,9 +51,7 @@ def _raised(context: Context, clause: str, trial: Trial, came: Came) -> Result:
     return _result(context, clause, trial, outcome, ("", Difference(error_line(came.error))))
 
 
-def _result(
-    context: Context, clause: str, trial: Trial, outcome: Outcome, found: tuple[str, Difference] | None
-) -> Result:
+def _result(context: Context, clause: str, trial: Trial, outcome: Outcome, found: tuple[str, Difference] | None) -> Result:
     if found is None:
         return context.result(clause, "scope", Verdict.HOLDS, 1)
     data = witness(context, clause, trial, outcome, found)

@@ -36,7 +36,7 @@ class Context:
     session: Session
     op: Op
     sheets: Sheets
-    policy: Policy = Policy()
+    policy: Policy = field(default_factory=Policy)
     accepted: set[frozenset[str]] = field(default_factory=set)
     """The features of calls that the target has been seen to take: it may not refuse these elsewhere."""
     refused: set[frozenset[str]] = field(default_factory=set)
@@ -138,15 +138,8 @@ class Context:
             self.changes.setdefault(change, where)
         self.session.changes.clear()
 
-    def summary(self, trial: Trial, outcome: Outcome, difference: str = "") -> str:
-        """Return in one line what went wrong."""
-        if outcome.error is not None:
-            return error_line(outcome.error)
-        return difference
-
 
 def error_line(error: Raised) -> str:
     """Return an exception in one line."""
     text = error.text if error.name in ("WrongKind", "LackingError") else f"raised {error.name}: {error.text}"
     return (text.splitlines() or [""])[0].rstrip(": ")[:300]
-

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from einspec.card import load
-from einspec.conformance.clauses import clauses, tiers_of
+from einspec.clauses import clause_ids
+from einspec.conformance.clauses import tiers_of
 from einspec.conformance.targets.declared import never_tried, unknown_devices
 from einspec.conformance.targets.names import TargetError
 from einspec.conformance.targets.session import Session
@@ -27,12 +28,12 @@ def check_declared(session: Session) -> None:
             both = f"{same.where} and {known.where}"
             raise TargetError(f"{name}: {both} are about the same failure: delete one")
         op, _, clause = known.clause.partition("/")
-        if clause in clauses(load(op)) and known.tier not in tiers_of(clause):
+        if clause in clause_ids(load(op)) and known.tier not in tiers_of(clause):
             tiers = ", ".join(tiers_of(clause))
             raise TargetError(f"{name}: {known.where}: {known.clause} is judged in {tiers}, no other tier")
     entries = [*((u.what, "unsupported") for u in session.unsupported), *((k.clause, k.where) for k in session.known)]
     for what, where in entries:
         op, slash, clause = what.partition("/")
-        if slash and clause not in (have := clauses(load(op))):
+        if slash and clause not in (have := clause_ids(load(op))):
             near = [c for c in have if c.startswith(clause.partition(".")[0])]
             raise TargetError(f"{name}: {where}: no clause {what}; {op} has {', '.join(near or have)}")

@@ -14,9 +14,9 @@ from einspec.answers.choice import free_ties
 from einspec.answers.expect import loses_nan
 from einspec.answers.rules import Difference
 from einspec.card import load
+from einspec.clauses import CONDUCT
 from einspec.conformance.checks import drawn, laws
 from einspec.conformance.checks.block import Block, Fact
-from einspec.conformance.checks.conduct import CONDUCT
 from einspec.conformance.checks.invalid import near_call, optional_for_files
 from einspec.conformance.checks.scene import Asked
 from einspec.conformance.checks.special import split
@@ -29,7 +29,7 @@ from einspec.conformance.judge.large import check_large
 from einspec.conformance.judge.narrow import narrowed, single
 from einspec.conformance.judge.verdict import Result, Verdict
 from einspec.conformance.judge.witness import witness, witness_of_invalid
-from einspec.conformance.judge.wrongness import wrongness
+from einspec.conformance.judge.wrongness import is_habit, wrongness
 from einspec.conformance.protocol import Outcome as Came
 from einspec.conformance.targets.process import LostError
 from einspec.conformance.trial import Outcome, Trial
@@ -284,20 +284,13 @@ def _result_dtype(context: Context) -> Result:
         _conduct(context)
     if not context.dtypes:
         return context.result("result.dtype", "scope", Verdict.HOLDS, 1)
-    found = sorted(context.dtypes.items(), key=lambda item: _is_habit(*item[1]))
+    found = sorted(context.dtypes.items(), key=lambda item: is_habit(*item[1]))
     text, (trial, outcome, name) = found[0]
-    if context.bare and not context.policy.strict and _is_habit(trial, outcome, name):
+    if context.bare and not context.policy.strict and is_habit(trial, outcome, name):
         reason = f"{text}: a framework's habit that a file may have; the values are judged whatever integer holds them"
         return context.result("result.dtype", "scope", Verdict.REFUSED, 1, reason)
     data = witness(context, "result.dtype", trial, outcome, (name, Difference(f"dtype {text.partition(': ')[2]}")))
     return context.result("result.dtype", "scope", Verdict.WRONG, 1, text, data)
-
-
-def _is_habit(trial: Trial, outcome: Outcome, name: str) -> bool:
-    """Whether an output is of another integer dtype than the one that the card fixes: not than that of an input."""
-    fixed = not trial.case.form.dtype.get(name, "").startswith("same as")
-    numbers = trial.expected[name].dtype_name.startswith(("int", "uint"))
-    return fixed and numbers and outcome.outputs[name].dtype.kind in "iu"
 
 
 def _conduct(context: Context) -> dict[str, Result]:
@@ -430,4 +423,3 @@ class _Fresh:
             if wrongness(context, part, outcome) is not None:
                 self.failure = part, outcome
                 raise drawn.FoundError
-

@@ -43,9 +43,7 @@ def known_here(context: Context, clause: str, tier: str) -> Known | None:
     return next((k for k in session.known if k.covers(*where)), None)
 
 
-def holding_back(
-    context: Context, clause: str, tier: str, judge: Callable[[], Iterable[Result]]
-) -> Iterator[Result]:
+def holding_back(context: Context, clause: str, tier: str, judge: Callable[[], Iterable[Result]]) -> Iterator[Result]:
     """Yield the results of a clause, a failure that is known as ``known``.
 
     The stored witness is tried first, and nothing else where it still fails. Where it cannot be
@@ -69,15 +67,13 @@ def holding_back(
     passes = entry.replay is not None and not lost
     context.shrinks = passes
     try:
-        for result in _tried(context, clause, tier, judge, because):
+        for result in _tried(context, clause, tier, judge):
             yield _told(result, entry, passes, lost, because)
     finally:
         context.shrinks = True
 
 
-def _tried(
-    context: Context, clause: str, tier: str, judge: Callable[[], Iterable[Result]], because: str
-) -> Iterator[Result]:
+def _tried(context: Context, clause: str, tier: str, judge: Callable[[], Iterable[Result]]) -> Iterator[Result]:
     """Yield the results of a clause; a process that is lost over it is the failure."""
     try:
         yield from judge()

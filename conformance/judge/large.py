@@ -1,7 +1,8 @@
-"""More elements than 32 bits can count: one call an op, judged at some coordinates, so that no oracle of that size is built.
+"""More elements than 32 bits can count: one call an op, judged at some coordinates.
 
-Every input element is a hash of its place, so that a wrong offset gives another value. The runner
-makes the inputs by that recipe and is told where to look; what must be there stays here.
+No oracle of that size is built. Every input element is a hash of its place, so that a wrong offset
+gives another value. The runner makes the inputs by that recipe and is told where to look; what must
+be there stays here.
 """
 
 from __future__ import annotations
@@ -50,13 +51,13 @@ NARROW = (
 )
 """The dtypes of values, the first of which that the op and the target take is used."""
 AMPLE = 3
-"""How many times what a call needs must be free for it to cross the limit of unsigned offsets too."""
+"""How many times what a call needs must be free for it to cross unsigned offsets too."""
 MOST_TEXT = 400
 """Characters of a reason that are told."""
 
 
 def check_large(context: Context) -> Result:
-    """Judge ``def`` on more than 2**31 elements, or on a million tokens; the reason says what did not fit."""
+    """Judge ``def`` on more than 2**31 elements, or on a million tokens."""
     form = sized.plainest(context.op)
     exact = sized.exact(form)
     axis = None if exact else batch_axis(form, _ones(form), everywhere=False)
@@ -72,7 +73,7 @@ def check_large(context: Context) -> Result:
 
 
 def _plans(op: Op, form: Form, dtype: str, axis: str | None, free: int) -> Iterator[Plan]:
-    """Yield the calls to be tried, in order: past the offsets of 32 bits, then long indices or many rows alone."""
+    """Yield the calls to be tried: past offsets of 32 bits, then long indices or many rows alone."""
     unsigned = sized.plans(op, dtype, _past(2 * sized.MANY), axis)
     yield from (p for p in unsigned if p.need <= free // AMPLE)
     yield from sized.plans(op, dtype, _past(sized.MANY), axis)
@@ -81,7 +82,8 @@ def _plans(op: Op, form: Form, dtype: str, axis: str | None, free: int) -> Itera
 
 
 def _past(count: int) -> int:
-    """Return a number so much larger that a fifth of the elements lie behind: a coordinate at random is one of them."""
+    """Return a number so much larger that a fifth of the elements lie behind."""
+    # coordinates at random are among them
     return count + count // 4
 
 
@@ -142,7 +144,7 @@ def gib(count: int) -> str:
 
 
 def available(session: Session) -> int:
-    """Return how many bytes a call may take: what a device of its own has free, else what the host lets a process hold."""
+    """Return how many bytes a call may take: of a device of its own, else of the host."""
     free = session.free_memory()
     if free is not None:
         return free
@@ -151,7 +153,7 @@ def available(session: Session) -> int:
 
 
 def taken(context: Context, form: Form) -> tuple[str, Raised | None]:
-    """Return the narrowest dtype of values that a target takes in a small call, and what the last raised if it takes none."""
+    """Return the narrowest dtype that a target takes in a small call, or what the last raised."""
     group = GROUPS[form.group(form.lead)] if form.lead else frozenset(("float32",))
     case = next((c for c in bank(context.op) if c.form is form), None)
     error: Raised | None = Raised("TypeError", "no dtype of this tier can be held")

@@ -57,7 +57,7 @@ def _usual_nan(array: Array) -> bool:
     """Whether every NaN of an array has the bits that ``np.nan`` has in its dtype."""
     usual = np.array(np.nan).astype(array.dtype).tobytes()
     found = array[array != array]
-    return found.tobytes() == usual * found.size
+    return bool(found.tobytes() == usual * found.size)
 
 
 def dtype_text(name: str) -> str:

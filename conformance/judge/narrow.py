@@ -12,6 +12,7 @@ from einspec.calls.cases import batch_axis
 from einspec.calls.inputs import ramps
 from einspec.calls.space import make_case
 from einspec.conformance.checks import drawn
+from einspec.conformance.checks.special import clause_of
 from einspec.conformance.checks.trials import plain_trial
 from einspec.conformance.judge.context import Context
 from einspec.conformance.judge.wrongness import wrongness
@@ -35,6 +36,7 @@ def narrowed(context: Context, clause: str, tier: str, trial: Trial, outcome: Ou
 
 
 def _one_row(trial: Trial, found: tuple[str, Difference] | None) -> Iterator[Trial]:
+    """Yield the same call on the one row that goes wrong."""
     smaller = single(trial, found)
     if smaller is not None:
         yield smaller
@@ -75,7 +77,7 @@ def single(trial: Trial, found: tuple[str, Difference] | None) -> Trial | None:
     return plain_trial(smaller, arrays, trial.way, trial.how) if smaller is not None else None
 
 
-def _plain_values(trial: Trial, found: tuple[str, Difference] | None) -> Iterator[Trial]:
+def _plain_values(trial: Trial, _: tuple[str, Difference] | None) -> Iterator[Trial]:
     """Yield the same call on a ramp."""
     usual = not trial.unusual and trial.way.kind == "plain" and not trial.way.at
     if usual and trial.law is None and trial.how == "" and trial.case.form.data:
@@ -88,6 +90,8 @@ def _shrunk(context: Context, clause: str, found: Failure) -> Failure:
 
     def look(example: drawn.Example) -> None:
         trial, _ = example
+        if clause_of(trial) != clause:
+            return
         strict = context.policy.strict
         if not all(context.session.holds_dtype(context.op.name, d, strict) for d in trial.dtypes):
             return

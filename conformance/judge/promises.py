@@ -31,8 +31,8 @@ PROMISES = (
     Promise("other ranks, parameters out of range or of another type, other dtypes", "nothing", "raise"),
     Promise("its inputs, the state of the framework", "leave them alone", "the same"),
 )
-"""Bugs are ZeroDivisionError, IndexError, AttributeError and UnboundLocalError on a call of which everything is taken elsewhere, and
-NameError, RecursionError, MemoryError and SystemExit anywhere."""
+"""Bugs are ZeroDivisionError, IndexError, AttributeError and UnboundLocalError on a call of which everything is taken
+elsewhere, and NameError, RecursionError, MemoryError and SystemExit anywhere."""
 
 
 def table() -> str:

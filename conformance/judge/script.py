@@ -114,9 +114,7 @@ class Writer:
                 axis = min(max(self.trial.way.expand, 0), array.ndim - 1)
                 text = LAYOUTS[self.framework][layout].format(x="{x}", axis=axis)
                 yield f"{name} = " + (
-                    f"[{text.replace('{x}', 'part')} for part in {name}]"
-                    if name in self.listed
-                    else text.replace("{x}", name)
+                    f"[{text.replace('{x}', 'part')} for part in {name}]" if name in self.listed else text.replace("{x}", name)
                 )
 
     def made(self, array: Array) -> str:
@@ -277,4 +275,3 @@ def script_of_invalid(session: Session, op: str, call: Call) -> str:
         '    raise AssertionError(f"accepted, and gave {got}")',
     ]
     return "\n".join(lines)
-

@@ -166,7 +166,8 @@ def place(name: str, position: tuple[int, ...] | None, expected: Expected, got: 
         return ""
     if expected.at is not None:
         where = tuple(expected.at[position[0]].tolist())
-        return f"; first at {name}{list(where)}: expected {array[position]}, got {got[position]!s}"
+        came = got[where] if expected.shape else got[position]
+        return f"; first at {name}{list(where)}: expected {array[position]}, got {came!s}"
     shown = f"{name}[{', '.join(map(str, position))}]"
     text = f"; first at {shown}: expected {array[position]!s}, got {got[position]!s}"
     if expected.bound is not None:

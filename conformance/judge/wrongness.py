@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from einspec.answers.rules import Difference, difference
 from einspec.conformance.judge.context import Context, error_line
 from einspec.conformance.judge.relations import unrelated
@@ -13,16 +15,33 @@ def wrongness(context: Context, trial: Trial, outcome: Outcome) -> tuple[str, Di
 
     An output in another dtype of the same kind is judged by its values, and noted.
     """
+    if outcome.error is None:
+        for name, want in trial.expected.items():
+            got = outcome.outputs[name].dtype.name
+            if got != want.dtype_name != "int":
+                key = f"{name}: {got} instead of {want.dtype_name}"
+                context.dtypes.setdefault(key, (trial, outcome, name))
+    return wrong_output(trial, outcome)
+
+
+def wrong_output(trial: Trial, outcome: Outcome) -> tuple[str, Difference] | None:
+    """Return the output that is wrong by its values and how it differs, None where none is."""
     if outcome.error is not None:
         return "", Difference(error_line(outcome.error))
-    found = None
-    for name, want in trial.expected.items():
-        got = outcome.outputs[name]
-        if got.dtype.name != want.dtype_name != "int":
-            context.dtypes.setdefault(f"{name}: {got.dtype.name} instead of {want.dtype_name}", (trial, outcome, name))
-        found = found or ((name, d) if (d := difference(got, want)) is not None else None)
+    differences = ((name, difference(outcome.outputs[name], want)) for name, want in trial.expected.items())
+    found = next(((name, how) for name, how in differences if how is not None), None)
     if trial.relation is None:
         return found
     if found is None and trial.relation[0] in ("choice", "descends"):
         return None
     return unrelated(trial, outcome)
+
+
+def is_habit(trial: Trial, outcome: Outcome, name: str) -> bool:
+    """Whether an output in another dtype is a framework's habit: an integer of another width for a position or a count.
+
+    It is none where the card has the dtype of an input.
+    """
+    fixed = not trial.case.form.dtype.get(name, "").startswith("same as")
+    numbers = trial.expected[name].dtype_name.startswith(("int", "uint"))
+    return fixed and numbers and np.dtype(outcome.outputs[name].dtype).kind in "iu"

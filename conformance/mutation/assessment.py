@@ -12,9 +12,9 @@ from einspec.answers.expect import analysed
 from einspec.calls import cases
 from einspec.calls.space import Case
 from einspec.card import Form, Op
+from einspec.clauses import VALUES
 from einspec.conformance.checks.block import Block
 from einspec.conformance.checks.scene import Scene
-from einspec.conformance.checks.special import VALUES
 from einspec.conformance.checks.trials import ordinary, plain_trial
 from einspec.conformance.clauses import OF_DEFINITION, units
 from einspec.conformance.judge.context import Context
@@ -57,7 +57,7 @@ class Assessor:
     """The judge for the mutants of one form: what killed last is tried first."""
 
     def __init__(self, op: Op, form: Form, vectors: Iterable[Trial] | None = None) -> None:
-        """Take golden vectors, which then judge alone; else everything judges that ``check`` runs."""
+        """Take golden vectors, which then judge alone, or none: all judges that ``check`` runs."""
         self.op, self.form, self.sheets = op, form, store()
         self.alone = vectors is not None
         golden = None if vectors is None else {"vectors": Calls(vectors)}
@@ -139,9 +139,7 @@ def _finds_wrong(context: Context, clause: str, tier: str) -> bool:
     return any(result.verdict.fails for result in judge_unit(context, clause, tier))
 
 
-def _difference(
-    case: Case, arrays: Mapping[str, Array], wants: Mapping[str, Array], mutant: Mutant
-) -> str:
+def _difference(case: Case, arrays: Mapping[str, Array], wants: Mapping[str, Array], mutant: Mutant) -> str:
     """Return how the exact results differ by more than float64 may round, or nothing."""
     with np.errstate(all="ignore"):
         if mutant.alike(case, arrays, wants):
@@ -162,9 +160,7 @@ def _difference(
     return ""
 
 
-def _shown(
-    name: str, want: Array, got: Array, at: Sequence[Any], arrays: Mapping[str, Array]
-) -> str:
+def _shown(name: str, want: Array, got: Array, at: Sequence[Any], arrays: Mapping[str, Array]) -> str:
     place = tuple(int(i) for i in at)
     inputs = ", ".join(f"{k}={v.tolist()}" for k, v in arrays.items())
     return f"{name}{list(place)} is {got[place]} instead of {want[place]}, for {inputs}"[:600]

@@ -8,6 +8,7 @@ from itertools import combinations
 from typing import Any
 
 from einspec.card import Form, load
+from einspec.conformance.mutation.uses import other_uses
 from einspec.errors import FormulaError
 from einspec.inline import inline
 from einspec.language import text
@@ -21,7 +22,6 @@ from einspec.language.formula import (
     Index,
     Node,
     Number,
-    OpCall,
     Param,
     Read,
     Reduce,
@@ -64,7 +64,7 @@ def mistakes(form: Form) -> Iterator[Mistake]:
     """Yield every definition of a form with one mistake in it."""
     own = {e.tensor for e in form.stated if isinstance(e, Equation)}
     for i, equation in enumerate(form.equations):
-        for operator, detail, new in Scene(form, form.equations[:i], equation).changes():
+        for operator, detail, new in Site(form, form.equations[:i], equation).changes():
             made = replace(new, text=text.text(new))
             where = detail if len(form.equations) == 1 else f"{equation.tensor}: {detail}"
             changed = (*form.equations[:i], made, *form.equations[i + 1 :])
@@ -72,7 +72,7 @@ def mistakes(form: Form) -> Iterator[Mistake]:
     for i, use in enumerate(form.stated):
         if isinstance(use, Equation):
             continue
-        for operator, detail, other in _other_uses(form, i, use):
+        for operator, detail, other in other_uses(form, i, use):
             try:
                 changed, _ = inline("mutant", (*form.stated[:i], other, *form.stated[i + 1 :]), load)
             except FormulaError:
@@ -80,7 +80,7 @@ def mistakes(form: Form) -> Iterator[Mistake]:
             yield Mistake(operator, f"{use.op}: {detail}", other.text, changed, False)
 
 
-class Scene:
+class Site:
     """One equation of a definition, with what else it could have been made of."""
 
     def __init__(self, form: Form, before: Sequence[Equation], equation: Equation) -> None:
@@ -293,46 +293,3 @@ def axes_of_term(term: Node) -> tuple[str, ...]:
         a for n in walk(term) for a in (axes_of(n.index) if isinstance(n, Read) else [n.name] if isinstance(n, Axis) else [])
     ]
     return tuple(a for a in dict.fromkeys(order) if a in free)
-
-
-def _other_uses(form: Form, i: int, use: OpCall) -> Iterator[tuple[str, str, OpCall]]:
-    """Yield the use of another card with another choice, a number left out or off by one, or another tensor."""
-    params = load(use.op).card.params
-    for name, choice in use.choices:
-        for other in params[name].choices or ():
-            if other != choice:
-                yield "use", f"{name} is {other}", _written(use, choices=_with(use.choices, name, other))
-    for name, value in use.numbers:
-        shown = text.term_text(value)
-        fewer = tuple(pair for pair in use.numbers if pair[0] != name)
-        yield "use", f"no {name}={shown}", _written(use, numbers=fewer)
-        for sign in "+-":
-            yield (
-                "use",
-                f"{name}={shown} {sign} 1",
-                _written(use, numbers=_with(use.numbers, name, Binary(sign, value, Number(1)))),
-            )
-    known = {s.name: s.index for s in form.signature.inputs}
-    for entry in form.stated[:i]:
-        known |= {
-            r.tensor: r.index for r in (entry.targets if isinstance(entry, OpCall) else (Read(entry.tensor, entry.index),))
-        }
-    for place, read in enumerate(use.inputs):
-        for name, index in known.items():
-            if name != read.tensor and index == read.index:
-                other_read = Read(name, read.index)
-                inputs = (*use.inputs[:place], other_read, *use.inputs[place + 1 :])
-                yield "input", f"{read.tensor} is {name}", _written(use, inputs=inputs)
-
-
-def _with(pairs: Sequence[tuple[str, Any]], name: str, value: Any) -> tuple[tuple[str, Any], ...]:
-    return tuple((n, value if n == name else v) for n, v in pairs)
-
-
-def _written(use: OpCall, **changes: Any) -> OpCall:
-    """Return a changed use of another card, with its text."""
-    new = replace(use, **changes)
-    targets, inputs = (", ".join(text.term_text(r) for r in side) for side in (new.targets, new.inputs))
-    choices = "".join(f', {n}="{v}"' for n, v in new.choices)
-    numbers = "".join(f", {n}={text.term_text(v)}" for n, v in new.numbers)
-    return replace(new, text=f"{targets} = {new.op}({inputs}{choices}{numbers})")

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from einspec.card import Op, load
+from einspec.card import Form, Op, load
 from einspec.conformance.mutation.assessment import Assessment, Assessor, Status
 from einspec.conformance.mutation.mutants import MOST, MOST_INLINED, candidates, mutants
 from einspec.conformance.run.pool import side_by_side
-from einspec.conformance.vectors.vectors import vectors
+from einspec.conformance.trial import Trial
 from einspec.language.formula import walk
+
+Golden = Callable[[Op, Form], Iterable[Trial]]
+"""Gives the golden vectors of a form as calls; importable by name, as other processes call it."""
 
 
 @dataclass
@@ -42,20 +45,19 @@ class Score:
         return bool(self.assessments) and not self.count("survived") and not self.accused
 
 
-def score(op: Op | str, only: Sequence[str] | None = None, by_vectors: bool = False) -> Score:
+def score(op: Op | str, only: Sequence[str] | None = None, golden: Golden | None = None) -> Score:
     """Judge the mutants of an op.
 
     Args:
         op: the op, or its name.
         only: the values of the string parameter whose forms are looked at; all when absent.
-        by_vectors: the golden vectors judge, and nothing else.
+        golden: gives the golden vectors of a form, which then judge, and nothing else does.
     """
     op = load(op) if isinstance(op, str) else op
     found = Score(op.name, candidates=candidates(op))
     for value, form in op.forms.items():
         if only is None or value in only:
-            golden = (v.trial for v in vectors(op, form)) if by_vectors else None
-            assessor = Assessor(op, form, golden)
+            assessor = Assessor(op, form, golden(op, form) if golden else None)
             found.assessments += [assessor.assess(m) for m in mutants(op) if m.form is form]
             found.accused += assessor.control()
     return found
@@ -98,17 +100,18 @@ def as_json(found: Sequence[Score]) -> dict[str, Any]:
     }
 
 
-def scores(names: Sequence[str], processes: int | None = None, by_vectors: bool = False) -> Iterator[Score]:
+def scores(names: Sequence[str], processes: int | None = None, golden: Golden | None = None) -> Iterator[Score]:
     """Yield the scores of ops, form by form as they are found, in processes side by side.
 
     Args:
         names: the ops.
         processes: how many; as many as there are processors when absent.
-        by_vectors: the golden vectors judge, and nothing else.
+        golden: gives the golden vectors of a form, which then judge, and nothing else does.
     """
     tasks = [(name, value) for name in names for value in load(name).forms]
     tasks.sort(key=lambda task: -_cost(*task))
-    yield from side_by_side(score, [(name, (value,), by_vectors) for name, value in tasks], processes)
+    given = [(name, (value,), golden) for name, value in tasks]
+    yield from side_by_side(score, given, processes)
 
 
 def _cost(name: str, value: str) -> int:

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from einspec.card import paths
 from einspec.conformance.judge.known import NOT_REPLAYED
-from einspec.conformance.judge.verdict import Result
+from einspec.conformance.judge.verdict import Result, Verdict
 from einspec.conformance.judge.witness import rows
 from einspec.conformance.run.events import Began, Described, Event, Finished, Judged
 from einspec.conformance.run.run import Run, total_ops
@@ -91,11 +91,11 @@ def cell(results: list[Result]) -> str:
     if not results:
         return "[dim]-[/]"
     count = Counter(r.verdict for r in results)
-    worst = next(v for v in WORST if count[v])  # type: ignore[index]  # every verdict is in the list
+    worst = next(v for v in map(Verdict, WORST) if count[v])
     mark, style = MARKS[worst]
-    number = count[worst]  # type: ignore[index]
+    number = count[worst]
     if worst in ("known", "refused"):
-        return f"[green]{count['holds']} ✓[/] [{style}]{number} {mark}[/]"
+        return f"[green]{count[Verdict.HOLDS]} ✓[/] [{style}]{number} {mark}[/]"
     return f"[{style}]{number} {mark}[/]"
 
 

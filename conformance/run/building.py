@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from einspec.card import Op, load
-from einspec.conformance.checks.conduct import CONDUCT
+from einspec.clauses import CONDUCT
 from einspec.conformance.checks.scene import Profile, Scene
 from einspec.conformance.checks.transforms import impossible
 from einspec.conformance.clauses import units

@@ -120,8 +120,7 @@ def happenings(request: Request) -> Iterator[Event]:
     context = multiprocessing.get_context("fork" if "fork" in kinds else "spawn")
     members: list[Member] = []
     try:
-        for _ in range(count):
-            members.append(Member(context, request, memory))
+        members.extend(Member(context, request, memory) for _ in range(count))
         yield from _steps(queue, members)
     finally:
         for member in members:
@@ -157,4 +156,3 @@ def _steps(queue: Queue, members: list[Member]) -> Iterator[Event]:
                 member.op = ""
             else:
                 yield event
-

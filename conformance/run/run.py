@@ -65,7 +65,7 @@ class Run:
         return found
 
 
-def check(request: Request, listen: Callable[[Event], object] = lambda event: None) -> Run:
+def check(request: Request, listen: Callable[[Event], object] = lambda _: None) -> Run:
     """Judge what is asked for and return the run.
 
     Args:

@@ -179,6 +179,7 @@ class Kept:
     """What is kept of an op."""
 
     op: str
+    place: Path
     current: bool
     """Whether it can still be used."""
     files: int
@@ -191,7 +192,8 @@ def kept(folder: Path) -> Iterator[Kept]:
         op, _, own = place.name.rpartition("-")
         if op and place.is_dir():
             sizes = [f.stat().st_size for f in place.glob("*.sheet")]
-            yield Kept(op, op in paths() and own == digest(op), len(sizes), sum(sizes))
+            current = op in paths() and own == digest(op)
+            yield Kept(op, place, current, len(sizes), sum(sizes))
 
 
 def clear(folder: Path, ops: Sequence[str] = (), stale_only: bool = False) -> int:
@@ -200,12 +202,8 @@ def clear(folder: Path, ops: Sequence[str] = (), stale_only: bool = False) -> in
     for entry in list(kept(folder)):
         if (ops and entry.op not in ops) or (stale_only and entry.current):
             continue
-        for place in folder.glob(f"{entry.op}-*"):
-            own = place.name.rpartition("-")[2]
-            if stale_only and entry.op in paths() and own == digest(entry.op):
-                continue
-            freed += sum(f.stat().st_size for f in place.rglob("*") if f.is_file())
-            shutil.rmtree(place, ignore_errors=True)
+        freed += sum(f.stat().st_size for f in entry.place.rglob("*") if f.is_file())
+        shutil.rmtree(entry.place, ignore_errors=True)
     return freed
 
 

@@ -130,7 +130,7 @@ class Worker:
             found = sample(context)
             if found is not None:
                 self.say(found)
-        self._independence(session, op)
+        self._independence(session)
         self._printed(session, op)
         self.say(Finished(session.target.name, op, round(time.perf_counter() - started, 3)))
 
@@ -143,11 +143,12 @@ class Worker:
             self.spent[key] += Fraction(1, MOST_LATE if error.late else MOST_LOST)
             return [lost(context, clause, tier, error)]
 
-    def _independence(self, session: Session, op: str) -> None:
+    def _independence(self, session: Session) -> None:
         """Say where a file computes with einspec itself."""
         if session.uses and session.target.independent and not self.request.allow_einspec:
             uses = ", ".join(list(session.uses)[:3])
-            self.say(Problem(f"{session.target.name} is not independent: it uses {uses}; --allow-einspec judges it all the same"))
+            advice = "--allow-einspec judges it all the same"
+            self.say(Problem(f"{session.target.name} is not independent: it uses {uses}; {advice}"))
 
     def _printed(self, session: Session, op: str) -> None:
         if self.host is not None and self.host.running is not None:
@@ -200,7 +201,12 @@ def work(request: Request, memory: float, jobs: Connection, out: Connection) -> 
     os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(cache_directory() / "hypothesis"))
     protect()
     worker = Worker(request, memory, lambda event: out.send_bytes(events.encode(event)))
-    signal.signal(signal.SIGTERM, lambda *_: (worker.close(), os._exit(1)))
+
+    def end(*_: Any) -> None:
+        worker.close()
+        os._exit(1)
+
+    signal.signal(signal.SIGTERM, end)
     with contextlib.suppress(EOFError, OSError):
         while job := jobs.recv_bytes():
             name, _, op = job.decode().rpartition("\0")

@@ -12,6 +12,8 @@ import warnings
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import msgspec
+
 from einspec.card import load
 from einspec.conformance import protocol
 from einspec.conformance.confine import confine_candidate
@@ -127,9 +129,7 @@ class Runner:
         for function in target.functions:
             options = unsettled[function.op]
             several = len(options) > 1 and function.op not in chosen
-            functions.append(
-                protocol.msgspec.structs.replace(function, frameworks=options if several else ())
-            )
+            functions.append(msgspec.structs.replace(function, frameworks=options if several else ()))
         target.functions = tuple(functions)
         return target
 
@@ -165,11 +165,9 @@ class Runner:
         size = 0
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what a framework warns of is no news here
-            outcomes = self.calls[key].make(
-                request.op, calls[request.first :], lambda n: self.begin(n + request.first)
-            )
+            outcomes = self.calls[key].make(request.op, calls[request.first :], lambda n: self.begin(n + request.first))
             for outcome in outcomes:
-                outcome = protocol.msgspec.structs.replace(outcome, number=outcome.number + request.first)
+                outcome = msgspec.structs.replace(outcome, number=outcome.number + request.first)
                 held.append(outcome)
                 size += _bytes(outcome)
                 if request.careful or size > FLUSH or len(held) >= MOST_HELD:

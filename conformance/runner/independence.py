@@ -13,7 +13,7 @@ ROOT = str(Path(einspec.__file__).parent.absolute())
 REAL = str(Path(einspec.__file__).parent.resolve())
 ROOMS = ("semantics", "answers", "calls", "pages", "vectors", "evaluate", "testing")
 """What of the spec gives answers."""
-JUDGE = ("checks", "judge", "run", "mutation", "vectors", "reports")
+JUDGE = ("checks", "judge", "run", "mutation", "vectors", "reports", "testing")
 """What of the judge has them."""
 BACKENDS = ("numpy", "torch", "jax", "einops")
 """The implementations."""
@@ -35,7 +35,7 @@ class Watch:
             cache: the folder of what is kept between runs, answers among it.
         """
         self.loaded = frozenset(sys.modules)
-        self.sheets = os.path.join(cache, "sheets") if cache else ""
+        self.sheets = f"{cache}{os.sep}sheets" if cache else ""
         sys.addaudithook(self._hear)
 
     def used(self) -> tuple[str, ...]:
@@ -57,7 +57,7 @@ class Watch:
         """Note a file of einspec's that is read."""
         if not isinstance(path, str | bytes):
             return
-        text = os.path.abspath(os.fsdecode(path))
+        text = os.path.abspath(os.fsdecode(path))  # noqa: PTH100  # links are left as they are
         if self.sheets and text.startswith(self.sheets):
             self.found["kept answers"] = None
             return

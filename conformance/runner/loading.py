@@ -182,7 +182,7 @@ class Module:
 
     def frameworks(self, op: str) -> tuple[str, ...]:
         """Return the frameworks whose arrays the function of an op may take, the likeliest first."""
-        return () if self.is_backend else _frameworks(self.functions[op][1], self.module)
+        return () if self.is_backend else likely_frameworks(self.functions[op][1], self.module)
 
     def candidates(self, chosen: Mapping[str, str]) -> list[Candidate]:
         """Return what is judged: the backend, or a candidate for each framework of a file.
@@ -342,7 +342,7 @@ def _known_failures(name: str, module: ModuleType | None) -> str:
     return str(Path(getattr(module, "__file__", None) or "").parent / path) if path else ""
 
 
-def _frameworks(function: Callable[..., Any], module: ModuleType) -> tuple[str, ...]:
+def likely_frameworks(function: Callable[..., Any], module: ModuleType) -> tuple[str, ...]:
     """Return whose arrays a function may take: by annotation, else those that the module imports, else any."""
     annotations = " ".join(str(a) for a in getattr(function, "__annotations__", {}).values())
     marks = {"torch": ("torch", "Tensor"), "jax": ("jax",), "numpy": ("ndarray", "numpy")}

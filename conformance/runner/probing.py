@@ -1,4 +1,4 @@
-"""What is done with an adapter before any op is called: what it says and gives, as data, and nothing judged."""
+"""Probing an adapter before any op is called: what it says and gives, as data, not judged."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class Prober:
         return Found((seen(shared),))
 
     def probe_is_array(self, probe: Probe) -> Found:
-        """Say for which of some things ``is_array`` is true, and of which class the framework's arrays are."""
+        """Say of which class the framework's arrays are, and for what ``is_array`` is true."""
         (x,) = self.arrays(probe)
         things = {
             "the array": x,
@@ -144,7 +144,7 @@ class Prober:
         return self.several(self.adapter.many([EASY["square"], EASY["add"]], [[one], [one, other]]))
 
     def probe_state(self, probe: Probe) -> Found:
-        """Say which names ``state`` gives, those that the judge has itself, what changes from call to call."""
+        """Say which names ``state`` gives, which of them are the judge's own, what is unsteady."""
         one, other = self.adapter.state(), self.adapter.state()
         if not isinstance(one, Mapping):
             return Found((seen(one),))
@@ -209,7 +209,12 @@ def _item(value: Any) -> Item:
 def seen(value: Any) -> Seen:
     """Return what an adapter says or gives, as data."""
     return Seen(
-        type(value).__name__, _line(value), callable(value), _texts(value), _entries(value), _number(value)
+        type(value).__name__,
+        _line(value),
+        callable(value),
+        _texts(value),
+        _entries(value),
+        _number(value),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -107,9 +108,7 @@ class Calls:
             count += 1
         return count
 
-    def _compiled(
-        self, op: str, calls: Sequence[Call], first: int, begin: Callable[[int], bool]
-    ) -> Iterator[Outcome]:
+    def _compiled(self, op: str, calls: Sequence[Call], first: int, begin: Callable[[int], bool]) -> Iterator[Outcome]:
         """Yield the outcomes of a few calls compiled together; one by one where that fails."""
         functions = [bound(self.candidate.call(op), parameters(call)) for call in calls]
         try:
@@ -126,7 +125,7 @@ class Calls:
                     yield from self._compiled(op, part, first + offset, begin)
             return
         for number, result in enumerate(results):
-            yield self._told(first + number, lambda result=result: result)
+            yield self._told(first + number, functools.partial(_itself, result))
 
     def _one(self, op: str, call: Call, number: int) -> Outcome:
         """Return the outcome of one call."""
@@ -182,10 +181,7 @@ class Calls:
         several = isinstance(rows[0], tuple | list)
         parts = list(zip(*rows, strict=True)) if several else [rows]
         back = self.adapter.to_numpy
-        stacked = [
-            self.adapter.asarray(np.stack([np.asarray(back(r)) for r in part]), self.device)
-            for part in parts
-        ]
+        stacked = [self.adapter.asarray(np.stack([np.asarray(back(r)) for r in part]), self.device) for part in parts]
         return tuple(stacked) if several else stacked[0]
 
     def _twice(self, op: str, call: Call, number: int) -> Outcome:
@@ -193,7 +189,7 @@ class Calls:
         function = bound(self.candidate.call(op), parameters(call))
         transforms = getattr(self.adapter, "transforms", {})
         if self.compiles and op not in self.not_traceable and "jit" in transforms:
-            function = self._jitted(op, function, call)
+            function = self._jitted(function, call)
         args, others = self.arguments(call), self.framework_arrays(call.extra)
         result = function(*args)
         runs = {"first": self.item(result)}
@@ -205,7 +201,7 @@ class Calls:
             runs[f"input {given.name}"] = self.item(array)
         return Outcome(number, self.item(result), runs=runs, devices=self.devices(result))
 
-    def _jitted(self, op: str, function: Function, call: Call) -> Function:
+    def _jitted(self, function: Function, call: Call) -> Function:
         """Return the compiled function, or the function itself where it cannot be compiled."""
         compiled: Function = self.adapter.transforms["jit"](function)
         try:
@@ -302,10 +298,8 @@ class Calls:
         """Return what a call gives at some coordinates; its inputs live no longer than they must."""
         function = bound(self.candidate.call(op), parameters(call))
         args = self.arguments(call)
-        if self.compiles and op not in self.not_traceable:
-            result = self.adapter.many([function], [args])[0]
-        else:
-            result = function(*args)
+        traceable = self.compiles and op not in self.not_traceable
+        result = self.adapter.many([function], [args])[0] if traceable else function(*args)
         del args
         return Outcome(number, self.picked(result, call.way.at))
 
@@ -335,14 +329,11 @@ class Calls:
         if not all(_fits(index, (len(parts), *shape)) for shape in shapes):
             return Item("list", shapes=shapes)
         chosen = [index[0] == i for i in range(len(parts))]
-        picks = [
-            self._elements(p, tuple(c[here] for c in index[1:]))
-            for p, here in zip(parts, chosen, strict=True)
-        ]
-        values = np.empty(len(index[0]), picks[0].dtype)
+        picks = [self._elements(p, tuple(c[here] for c in index[1:])) for p, here in zip(parts, chosen, strict=True)]
+        elements = np.empty(len(index[0]), picks[0].dtype)
         for here, some in zip(chosen, picks, strict=True):
-            values[here] = some
-        return Item("list", packed(values).tensor, shapes=shapes)
+            elements[here] = some
+        return Item("list", packed(elements).tensor, shapes=shapes)
 
     def _elements(self, part: Any, index: tuple[Array, ...]) -> Array:
         """Return some elements of an array, picked on its device where that spares a copy of the whole."""
@@ -351,6 +342,10 @@ class Calls:
                 moved = tuple(self.adapter.asarray(i, self.device) for i in index)
                 return np.asarray(self.adapter.to_numpy(part[moved])).reshape(-1)
         return np.asarray(np.asarray(self.adapter.to_numpy(part))[index]).reshape(-1)
+
+
+def _itself(result: Any) -> Any:
+    return result
 
 
 def _fits(index: Sequence[Array], shape: Sequence[int]) -> bool:
@@ -363,7 +358,7 @@ def packed(array: Array) -> Item:
     """Return an array as data, its numbers in the order of bytes of this machine."""
     if type(array) is not np.ndarray:
         array = np.array(array, subok=False)
-    if array.dtype.hasobject or array.dtype.kind in "VMmUS" and array.dtype.name not in ALL:
+    if array.dtype.hasobject or (array.dtype.kind in "VMmUS" and array.dtype.name not in ALL):
         return Item("other", text=f"array of {array.dtype.name}")
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))

@@ -1,4 +1,4 @@
-"""An adapter on the other side of the wall: what it is asked, and how what came differs from what should."""
+"""An adapter on the other side of the wall: what it is asked, and whether what came is right."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Finding:
 
 
 class AdapterError(Exception):
-    """The adapter raised an exception where it must not, or its process did not answer what was asked."""
+    """The adapter raised an exception where it must not, or answered what was not asked."""
 
 
 class Bench:
@@ -81,7 +81,7 @@ class Bench:
         return self.look(name) is not None
 
     def texts(self, name: str) -> tuple[str, ...]:
-        """Return the texts that a name of the adapter stands for, none where it is absent or something else."""
+        """Return the texts that a name of the adapter stands for, none where it is something else."""
         found = self.look(name)
         return (found.texts if found is not None else None) or ()
 
@@ -117,7 +117,7 @@ def differ(got: Sequence[Item], wants: Sequence[Array], text: str = "to_numpy gi
 
 
 def differs(got: Item, want: Array, text: str = "to_numpy gives") -> str:
-    """Return how an array differs in kind, dtype, shape or bits, nothing where it does not; any NaN stands for any other."""
+    """Return how an array differs in kind, dtype, shape or bits; any NaN stands for any other."""
     if got.tensor is None:
         return f"{text} {got.text or got.kind}, not a NumPy array"
     if got.tensor.dtype != want.dtype.name:
@@ -144,7 +144,10 @@ def _bytes(flat: Array) -> Array:
 
 
 def patterns(dtype: str, subnormals: bool = True) -> Array:
-    """Return the values of a dtype by their bits: all of 8 and 16 bits, those that go wrong and some others of the wider."""
+    """Return the values of a dtype by their bits.
+
+    All of 8 and 16 bits; of the wider those that go wrong, and some others.
+    """
     target = numpy_dtype(dtype)
     if dtype == "bool":
         return np.array([False, True])

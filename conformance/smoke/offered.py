@@ -1,4 +1,4 @@
-"""What an adapter may offer besides the four names: right where it is there, noted where it is not."""
+"""What an adapter may offer besides the four names: right where it is there, else noted."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from einspec.calls.values import ramp
-from einspec.conformance.checks.conduct import LAYOUTS
+from einspec.clauses import LAYOUTS
 from einspec.conformance.protocol import Found
 from einspec.conformance.smoke.bench import AdapterError, Array, Bench, Finding, differ
 from einspec.dtypes import numpy_dtype
@@ -17,7 +17,7 @@ MOST = 2.0**80
 KINDS = ("jit", "compile", "vmap", "vjp")
 """The transforms that the judge asks for."""
 DTYPES = ("float32", "int32", "uint8", "bfloat16")
-"""Dtypes in which layouts are tried: of four, one and two bytes, and one that NumPy itself has not."""
+"""Dtypes in which layouts are tried: of four, one and two bytes, one of them not NumPy's own."""
 SHAPES = ((3,), (2, 3), (2, 3, 4), (2, 0))
 
 
@@ -98,7 +98,7 @@ def _layouts(names: dict[str, str]) -> Iterator[Finding]:
     """Yield what to say of layouts, each with what is wrong with it."""
     for name, problem in names.items():
         if name not in LAYOUTS:
-            advice = f"the names are {', '.join(LAYOUTS[:-1])}"
+            advice = f"the names are {', '.join(list(LAYOUTS)[:-1])}"
             yield Finding("layouts", "PROBLEM", f"no layout {name!r}", advice)
         elif problem:
             advice = "a layout holds the same values in other memory"
@@ -181,9 +181,7 @@ def _vjp_problem(bench: Bench) -> str:
     return differ(two.items, [2 * x + outer, outer])
 
 
-def _transformed(
-    bench: Bench, name: str, given: list[Array], function: str, inputs: int = 0
-) -> Found:
+def _transformed(bench: Bench, name: str, given: list[Array], function: str, inputs: int = 0) -> Found:
     """Return what an easy function gives under a transform."""
     options = {"name": name, "function": function, "inputs": inputs}
     return bench.probe("transform", given, device=bench.devices[0], **options)
@@ -206,7 +204,7 @@ def check_many(bench: Bench) -> Iterator[Finding]:
 
 
 def check_state(bench: Bench) -> Iterator[Finding]:
-    """``state`` gives by name what is set for the whole framework and stays as it is, ``restore`` puts it back."""
+    """``state`` gives by name what is set and stays as it is, ``restore`` puts it back."""
     if not bench.has("state"):
         text = "absent: an op that changes a seed or a setting of the framework is not seen"
         yield Finding("state", "note", text)

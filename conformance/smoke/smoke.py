@@ -1,4 +1,4 @@
-"""Trying the adapter of a backend before any op is judged: it is probed in a process of its own, and judged here."""
+"""Trying the adapter of a backend before any op is judged: probed over there, judged here."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from einspec.calls.values import ramp
 from einspec.card import load, paths
-from einspec.conformance.clauses import clauses
+from einspec.clauses import clause_ids
 from einspec.conformance.smoke.bench import AdapterError, Bench, Finding, differ, patterns
 from einspec.conformance.smoke.offered import (
     check_device_of,
@@ -138,7 +138,7 @@ def _contradictions(bench: Bench, unsupported: list[Unsupported], known: list[Kn
 
 def _wrong_entry(entry: tuple[str, ...] | str) -> Iterator[str]:
     if isinstance(entry, str):
-        yield f"unsupported: {entry} is no tuple of texts (op or clause, dtype, device, reason, url)"
+        yield f"unsupported: {entry} is no tuple of texts, (op or clause, dtype, device, reason)"
         return
     try:
         (item,) = read_unsupported([entry])
@@ -150,7 +150,7 @@ def _wrong_entry(entry: tuple[str, ...] | str) -> Iterator[str]:
 
 def _no_clause(what: str) -> Iterator[str]:
     op, _, clause = what.partition("/")
-    if clause and clause not in (own := [*clauses(load(op)), "agree"]):
+    if clause and clause not in (own := [*clause_ids(load(op)), "agree"]):
         close = difflib.get_close_matches(clause, own, n=3, cutoff=0.5)
         yield f"{op} has no clause {clause!r}; it has {', '.join(close or own)}"
 
@@ -198,7 +198,7 @@ SHARED = {
 
 
 def check_memory(bench: Bench) -> Iterator[Finding]:
-    """Say whether arrays share memory with the NumPy arrays that they were made from, or are turned into."""
+    """Say whether arrays share memory with the NumPy arrays on either end of the way."""
     x = ramp((4,)).astype(np.float32)
     (found,) = bench.probe("shares", [x], device=bench.devices[0]).seen
     shared = [SHARED[what] for what in found.texts or () if what in SHARED]

@@ -96,9 +96,7 @@ def read_unsupported(entries: Any) -> list[Unsupported]:
     return found
 
 
-def unknown_devices(
-    entries: Iterable[Unsupported], known: Sequence[str], there: Sequence[str]
-) -> Iterator[str]:
+def unknown_devices(entries: Iterable[Unsupported], known: Sequence[str], there: Sequence[str]) -> Iterator[str]:
     """Yield which entries name a device that there is not, as far as an adapter says which it knows.
 
     Args:

@@ -52,9 +52,7 @@ class FormulaSession(Session):
     def __init__(self, changed: Mapping[str, Computes], name: str = "formula") -> None:
         """Take the functions that stand for ops, instead of the definitions of these."""
         functions = tuple(Function(op, op) for op in paths())
-        target = Target(
-            name=name, framework="numpy", functions=functions, dtypes=ALL, offers=("is_array",)
-        )
+        target = Target(name=name, framework="numpy", functions=functions, dtypes=ALL, offers=("is_array",))
         super().__init__(None, target, "cpu")
         self.changed = changed
         self.stopped = False
@@ -115,10 +113,7 @@ def _item(value: Any) -> Item:
 def _by_rows(function: Computes, args: Sequence[Any]) -> Item:
     """Return the results of calls along a new first axis, which each tensor of a list has."""
     first = args[0][0] if isinstance(args[0], list) else args[0]
-    rows = [
-        function(*([part[i] for part in a] if isinstance(a, list) else a[i] for a in args))
-        for i in range(len(first))
-    ]
+    rows = [function(*([part[i] for part in a] if isinstance(a, list) else a[i] for a in args)) for i in range(len(first))]
     return _item(_stacked_rows(rows))
 
 
@@ -169,18 +164,12 @@ def as_function(op: Op, changed: Mapping[int, Sequence[Equation]]) -> Computes:
         case = Case(op, params, shapes, solve(op, shapes, params))
         equations = changed.get(id(case.form), case.form.equations)
         outputs = evaluated(case, arrays, equations)
-        results = tuple(
-            _result(outputs[s.name], s, output_dtype(case, s.name, arrays))
-            for s in case.form.signature.outputs
-        )
+        results = tuple(_result(outputs[s.name], s, output_dtype(case, s.name, arrays)) for s in case.form.signature.outputs)
         return results if len(results) > 1 else results[0]
 
     inputs = max((f.signature.inputs for f in op.forms.values()), key=len)
     kind = inspect.Parameter.POSITIONAL_ONLY
-    slots = [
-        inspect.Parameter(s.name, kind, annotation="Sequence" if s.listed else "Array")
-        for s in inputs
-    ]
+    slots = [inspect.Parameter(s.name, kind, annotation="Sequence" if s.listed else "Array") for s in inputs]
     function.__name__ = op.name
     function.__signature__ = inspect.Signature(slots)  # type: ignore[attr-defined]
     return checked(function)
@@ -202,9 +191,7 @@ def _result(array: Array, spec: TensorSpec, dtype: str) -> Any:
     return tuple(array) if spec.listed else array
 
 
-def evaluated(
-    case: Case, inputs: Mapping[str, Array], equations: Sequence[Equation]
-) -> dict[str, Array]:
+def evaluated(case: Case, inputs: Mapping[str, Array], equations: Sequence[Equation]) -> dict[str, Array]:
     """Return the outputs of a call by other equations than those of its card.
 
     An op that moves elements goes on to move them bit for bit, so that what is found is the
@@ -220,9 +207,7 @@ def evaluated(
     return oracle.evaluate(case.solution, wide, equations=equations)
 
 
-def _moved(
-    case: Case, inputs: Mapping[str, Array], equations: Sequence[Equation]
-) -> dict[str, Array] | None:
+def _moved(case: Case, inputs: Mapping[str, Array], equations: Sequence[Equation]) -> dict[str, Array] | None:
     """Return the outputs of equations that move and fill in elements; None if they do more."""
     form, start = case.form, 1
     ramps = dict(inputs)
@@ -230,12 +215,8 @@ def _moved(
         size = inputs[name].size
         ramps[name] = np.arange(start, start + size, dtype=np.float64).reshape(inputs[name].shape)
         start += size
-    scaled = (
-        {k: v * factor if k in form.data else v for k, v in ramps.items()} for factor in (1, -1, 0)
-    )
-    places, negated, fills = (
-        oracle.evaluate(case.solution, x, equations=equations) for x in scaled
-    )
+    scaled = ({k: v * factor if k in form.data else v for k, v in ramps.items()} for factor in (1, -1, 0))
+    places, negated, fills = (oracle.evaluate(case.solution, x, equations=equations) for x in scaled)
     flat = np.concatenate([np.asarray(inputs[name]).reshape(-1) for name in form.data])
     found = {}
     for spec in form.signature.outputs:

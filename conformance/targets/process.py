@@ -126,9 +126,7 @@ class RunnerProcess:
         self.said = self.probes = 0
         self.clock = _Clock(self.watched)
 
-    def load(
-        self, frameworks: dict[str, str] | None = None, functions: dict[str, str] | None = None
-    ) -> Loaded:
+    def load(self, frameworks: dict[str, str] | None = None, functions: dict[str, str] | None = None) -> Loaded:
         """Return what was found under the name.
 
         Args:
@@ -143,7 +141,8 @@ class RunnerProcess:
         progress = str(self.prints / "progress")
         chosen = frameworks or {}, path, functions or {}
         self.send(Load(self.name, prints, progress, self.cache, *chosen))
-        return self.receive(Loaded)
+        found: Loaded = self.receive(Loaded)
+        return found
 
     def hold(self) -> Found:
         """Import what the name stands for, to probe its adapter, and return what it is.
@@ -154,7 +153,8 @@ class RunnerProcess:
         path = tuple(p or str(Path.cwd()) for p in sys.path)
         progress = str(self.prints / "progress")
         self.send(Load(self.name, str(self.prints), progress, path=path, probed=True))
-        return self.receive(Found)
+        found: Found = self.receive(Found)
+        return found
 
     def probe(self, probe: Probe) -> Found:
         """Return what comes of a probe of the adapter that is held.
@@ -164,7 +164,8 @@ class RunnerProcess:
         """
         self.probes += 1
         self.send(msgspec.structs.replace(probe, number=self.probes))
-        return self.receive(Found)
+        found: Found = self.receive(Found)
+        return found
 
     def value(self, request: Request) -> int:
         """Return the answer to what is asked besides calls.
@@ -173,7 +174,8 @@ class RunnerProcess:
             LostError: there is none.
         """
         self.send(request)
-        return self.receive(Said).value
+        said: Said = self.receive(Said)
+        return said.value
 
     def ask(self, target: str, device: str, op: str, calls: bytes, careful: bool = False) -> int:
         """Ask for calls of an op, and return the ticket under which the outcomes come."""
@@ -335,9 +337,7 @@ class RunnerProcess:
         code = self.process.returncode
         if code is not None and code < 0:
             name = signal.Signals(-code).name
-            return f"the process was ended by {name}" + (
-                ", as when memory runs out" if name == "SIGKILL" else ""
-            )
+            return f"the process was ended by {name}" + (", as when memory runs out" if name == "SIGKILL" else "")
         return f"the process ended with status {code}"
 
 
@@ -419,5 +419,5 @@ def _usage(tree: list[psutil.Process]) -> tuple[float, bool, float]:
 
 def _environment() -> dict[str, str]:
     """Return the environment of a candidate: one thread a library, as processes are side by side."""
-    threads = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     return {**threads, **os.environ, "PYTHONSAFEPATH": "1"}

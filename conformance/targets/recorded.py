@@ -46,15 +46,10 @@ def read_tensors(path: Path) -> dict[str, Array]:
         parts = deserialize(path.read_bytes())  # type: ignore[no-untyped-call]
     except (SafetensorError, OSError) as error:
         raise MalformedError(f"{path} is no safetensors file: {error}") from None
-    foreign = sorted(
-        {f"{name} is {part['dtype']}" for name, part in parts if part["dtype"] not in DTYPES}
-    )
+    foreign = sorted({f"{name} is {part['dtype']}" for name, part in parts if part["dtype"] not in DTYPES})
     if foreign:
         raise MalformedError(f"{path} holds dtypes that no op has: {', '.join(foreign[:3])}")
-    return {
-        n: np.frombuffer(p["data"], numpy_dtype(DTYPES[p["dtype"]])).reshape(p["shape"])
-        for n, p in parts
-    }
+    return {n: np.frombuffer(p["data"], numpy_dtype(DTYPES[p["dtype"]])).reshape(p["shape"]) for n, p in parts}
 
 
 class RecordedSession:

@@ -30,9 +30,7 @@ AT_ONCE = 256
 class Host:
     """The process of a name, begun again where it was lost."""
 
-    def __init__(
-        self, name: str, limits: Limits, cache: str = "", functions: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, name: str, limits: Limits, cache: str = "", functions: Mapping[str, str] | None = None) -> None:
         self.name, self.limits, self.cache = name, limits, cache
         self.functions = dict(functions or {})
         self.frameworks: dict[str, str] = {}
@@ -106,7 +104,7 @@ class Host:
 
     def _choose(self, op: str, frameworks: Sequence[str]) -> None:
         """Choose the framework whose arrays a function takes: the first of which a call gives an array."""
-        call = _probe(load(op))
+        call = probe_call(load(op))
         self.frameworks[op] = frameworks[0]
         for framework in frameworks:
             try:
@@ -133,7 +131,7 @@ def _shown(outcome: protocol.Outcome) -> protocol.Outcome:
     return msgspec.structs.replace(outcome, error=error)
 
 
-def _probe(op: Op) -> Call:
+def probe_call(op: Op) -> Call:
     """Return a call by which to see whose arrays a function takes."""
     case = bank(op)[0]
     inputs = []
@@ -290,5 +288,3 @@ def told(came: protocol.Outcome, wants: Any, specs: Any, target: Target) -> Outc
     except WrongKindError as error:
         return Outcome(error=Raised("WrongKind", str(error), broken=True), eager=came.eager)
     return Outcome(found, eager=came.eager)
-
-

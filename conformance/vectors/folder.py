@@ -12,7 +12,7 @@ import numpy as np
 import einspec
 from einspec.calls.invalid import InvalidCall, invalid_calls
 from einspec.card import Form, Op, load
-from einspec.conformance.checks.typed import dtype_clauses
+from einspec.clauses import dtype_clauses
 from einspec.conformance.run.pool import side_by_side
 from einspec.conformance.vectors.vectors import Vector, plain, vectors
 from einspec.constraints import constraints
@@ -100,7 +100,7 @@ def written(folder: Path) -> set[str]:
     return set(json.loads(path.read_text(encoding="utf-8"))["ops"]) if path.exists() else set()
 
 
-def write(folder: Path, names: Sequence[str], progress: Callable[[str, int], None] = lambda name, size: None) -> dict[str, Any]:
+def write(folder: Path, names: Sequence[str], progress: Callable[[str, int], None] = lambda *_: None) -> dict[str, Any]:
     """Write the vectors of these ops and nothing else; files of ops that an index there names and that are not among them go.
 
     Args:

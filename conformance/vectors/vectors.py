@@ -22,11 +22,11 @@ from einspec.calls import cases
 from einspec.calls.inputs import filled, ramps, strata
 from einspec.calls.space import Case
 from einspec.card import Form, Op
+from einspec.clauses import dtype_clauses
 from einspec.conformance.checks.exhaustive import assignable, assignments, levels, rankings
 from einspec.conformance.checks.nan import unread
 from einspec.conformance.checks.scope import spread
 from einspec.conformance.checks.trials import plain_trial
-from einspec.conformance.checks.typed import dtype_clauses
 from einspec.conformance.trial import Trial
 from einspec.conformance.vectors.covering import covering
 from einspec.conformance.vectors.killing import killing
@@ -128,6 +128,11 @@ def vectors(op: Op, only: Form | None = None) -> list[Vector]:
                 vector = Vector(clause, trial)
                 found.setdefault(vector.id, vector)
     return list(found.values())
+
+
+def golden(op: Op, form: Form) -> list[Trial]:
+    """Return the vectors of a form as calls."""
+    return [vector.trial for vector in vectors(op, form)]
 
 
 def _kept(trial: Trial) -> bool:

@@ -22,9 +22,7 @@ from einspec.semantics.slopes import Choice
 Array = np.ndarray[Any, Any]
 
 
-def gradient(
-    case: Case, inputs: Mapping[str, Array], cotangents: Mapping[str, Array], wrt: str
-) -> Tensor:
+def gradient(case: Case, inputs: Mapping[str, Array], cotangents: Mapping[str, Array], wrt: str) -> Tensor:
     """Return the gradient of an input by its derived definition, with a bound on the error of every right way to compute it.
 
     The error is infinite where nothing is known: where a maximum is attained more than once, where rounding may decide a
@@ -50,9 +48,7 @@ def gradient(
     return replace(found, error=np.where(np.isfinite(found.array), found.error, np.inf))
 
 
-def expected_gradient(
-    case: Case, inputs: Mapping[str, Array], cotangents: Mapping[str, Array], wrt: str
-) -> Expected:
+def expected_gradient(case: Case, inputs: Mapping[str, Array], cotangents: Mapping[str, Array], wrt: str) -> Expected:
     """Return what the gradient of an input must be, exactly where nothing rounds.
 
     Args:
@@ -76,16 +72,17 @@ class _Slopes(Analysis):
     in every order.
     """
 
-    def __init__(
-        self, case: Case, form: Form, given: Mapping[str, Array], working: str, stored: str
-    ) -> None:
+    def __init__(self, case: Case, form: Form, given: Mapping[str, Array], working: str, stored: str) -> None:
         super().__init__(replace(case.solution, form=form), given, working, stored, {})
         self.stated = {e.tensor for e in case.form.equations}
         self.backward = False
 
     def define(self, equation: Equation) -> None:
         """Define a tensor; those of the definition itself are computed as it says."""
-        self.backward = equation.tensor not in self.stated
+        backward = equation.tensor not in self.stated
+        if backward != self.backward:
+            self.known.clear()  # the same term is further off here
+        self.backward = backward
         super().define(equation)
 
     def term(self, node: Node) -> Quantity:
@@ -100,25 +97,19 @@ class _Slopes(Analysis):
     def contract(self, terms: list[Quantity], bound: Sequence[str] | None) -> Quantity:
         """Return a product of terms, summed over the bound axes."""
         found = super().contract(terms, bound)
-        if not found.whole or any(t.error.any() for t in terms if not t.value.mask):
+        if not found.whole or any(t.inexact for t in terms if not t.value.mask):
             return found
         return replace(found, error=np.where(np.isinf(found.error), np.inf, 0.0))
 
-    def arithmetic(
-        self, op: str, left: Quantity, right: Quantity, varies: bool = False
-    ) -> Quantity:
+    def arithmetic(self, op: str, left: Quantity, right: Quantity, varies: bool = False) -> Quantity:
         """Return the result of an operation."""
         found = super().arithmetic(op, left, right, varies)
         if op not in ("+", "-"):
             return found
-        (a, b), errors, _ = self.aligned(left, right)
+        (a, b), _, _ = self.aligned(left, right)
         sizes = np.abs(a) + np.abs(b)
-        sure = not errors[0].any() and not errors[1].any() and left.whole and right.whole
-        if sure and np.max(sizes, initial=0) <= 2.0**self.limits.nmant:
+        sure = left.whole and right.whole and not left.inexact and not right.inexact
+        if sure and np.max(sizes, initial=0) <= 2.0**self.digits:
             return replace(found, whole=True)
-        step = float(self.limits.eps) * sizes
-        return (
-            replace(found, error=found.error + np.where(np.isfinite(step), step, 0.0))
-            if self.backward
-            else found
-        )
+        step = self.eps * sizes
+        return replace(found, error=found.error + np.where(np.isfinite(step), step, 0.0)) if self.backward else found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,6 +22,8 @@ from einspec.semantics.rounding import analyse, breaks_tie
 from einspec.semantics.traits import moves, traits_of
 
 Array = np.ndarray[Any, Any]
+KEPT, MOST_KEPT = 128, 4096
+"""How many analyses are kept, and how many elements the inputs of one have at most: a few megabytes in all."""
 loses_nan: ContextVar[bool] = ContextVar("loses_nan", default=False)
 """Whether the maxima of a framework may lose NaN, so that a function that takes a plain maximum may give anything there."""
 
@@ -137,8 +139,26 @@ def analysed(
 ) -> dict[str, Tensor]:
     """Return every tensor of the definition with its errors, in the precision in which an op computes these inputs.
 
-    See :func:`einspec.semantics.rounding.analyse` for ``given``, ``last`` and ``free_ties``.
+    See :func:`einspec.semantics.rounding.analyse` for ``given``, ``last`` and ``free_ties``. What is not large is kept for a
+    while: the clauses of an op ask one call in many ways.
     """
+    if given is not None or case.elements > MOST_KEPT:
+        return _analysed(case, inputs, given, last, free_ties)
+    values = tuple((k, v.dtype, v.shape, v.strides, v.tobytes()) for k, v in inputs.items())
+    key = (case, values, last, free_ties)
+    if key not in _kept:
+        while len(_kept) >= KEPT:
+            _kept.pop(next(iter(_kept)))
+        _kept[key] = _analysed(case, inputs, None, last, free_ties)
+    return _kept[key]
+
+
+_kept: dict[Hashable, dict[str, Tensor]] = {}
+
+
+def _analysed(
+    case: Case, inputs: Mapping[str, Array], given: Mapping[str, Array] | None, last: str, free_ties: bool
+) -> dict[str, Tensor]:
     wide = {k: widen(v) for k, v in inputs.items()}
     return analyse(case.solution, wide, *precision(case, inputs), given, last, free_ties)
 
@@ -229,4 +249,3 @@ def summands(case: Case) -> int:
     """Return how many terms the longest sum of the definition adds."""
     sums = traits_of(case.form).sums
     return max((math.prod(case.solution.size(a) for a in axes) for axes in sums), default=1)
-

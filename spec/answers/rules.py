@@ -50,7 +50,7 @@ def difference(got: Array, expected: Expected) -> Difference | None:
     want, shape = expected.array, expected.shape or expected.array.shape
     if got.shape != shape:
         return Difference(f"shape {list(got.shape)} instead of {list(shape)}")
-    if got.dtype.name != expected.dtype_name and expected.dtype_name != "int":
+    if expected.dtype_name not in (got.dtype.name, "int"):
         if not same_kind(got.dtype.name, expected.dtype_name):
             return Difference(f"dtype {got.dtype.name} instead of {expected.dtype_name}")
         got = in_dtype(got, expected.dtype_name)
@@ -85,7 +85,7 @@ def same_kind(one: str, other: str) -> bool:
 
 
 def in_dtype(array: Array, dtype: str) -> Array:
-    """Return an array in another dtype of its kind; a number that this does not hold becomes another one, so that it differs."""
+    """Return an array in another dtype of its kind; a number that this does not hold becomes another one."""
     target = numpy_dtype(dtype)
     with np.errstate(all="ignore"):
         found = array.astype(target)

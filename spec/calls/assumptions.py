@@ -25,7 +25,7 @@ def _distinct_slots(case: Case, arrays: list[Array], names: tuple[str, ...]) -> 
     ids, places = (a.reshape(-1).astype(np.int64) for a in arrays)
     there = (ids >= 0) & (ids < _bound(case, names[0])) & (places >= 0) & (places < _bound(case, names[1]))
     pairs = np.stack([ids[there], places[there]])
-    return np.unique(pairs, axis=1).shape[1] == pairs.shape[1]
+    return bool(np.unique(pairs, axis=1).shape[1] == pairs.shape[1])
 
 
 def _fitting_counts(case: Case, arrays: list[Array], names: tuple[str, ...]) -> bool:

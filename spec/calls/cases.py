@@ -7,13 +7,12 @@ import itertools
 import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields, is_dataclass
 from fractions import Fraction
 from typing import Any
 
 from einspec.calls.space import MOST_RANK, SCOPE, Case, Space, spaces
 from einspec.card import Form, Op
-from einspec.language.formula import Axis, Bracket, Read, Reduce, Size, base, walk
+from einspec.language.formula import Axis, Bracket, Read, Reduce, Size, base, children, walk
 from einspec.solve import expand
 
 SCOPE_LIMIT = 1024
@@ -246,11 +245,8 @@ def coordinates(node: Any) -> Iterator[str]:
     if isinstance(node, Axis):
         yield node.name
     elif not isinstance(node, Read):
-        for field in fields(node):
-            value = getattr(node, field.name)
-            for child in value if isinstance(value, tuple) else (value,):
-                if is_dataclass(child):
-                    yield from coordinates(child)
+        for child in children(node):
+            yield from coordinates(child)
 
 
 def batch_axis(form: Form, ranks: Mapping[str, int], everywhere: bool = True) -> str | None:
@@ -263,9 +259,12 @@ def batch_axis(form: Form, ranks: Mapping[str, int], everywhere: bool = True) ->
         ranks: what every rest stands for.
         everywhere: every input has the axis; else some, and what the others hold is the same for all its coordinates.
     """
-    inputs, outputs = form.signature.inputs, form.signature.outputs
-    if not inputs:
-        return None
+    return _batch_axis(form, tuple(ranks.items()), everywhere) if form.signature.inputs else None
+
+
+@functools.lru_cache(maxsize=4096)
+def _batch_axis(form: Form, opened: tuple[tuple[str, int], ...], everywhere: bool) -> str | None:
+    inputs, outputs, ranks = form.signature.inputs, form.signature.outputs, dict(opened)
     plain = {s.name: {d.name for d in expand(s.index, ranks)[s.listed :] if isinstance(d, Axis)} for s in (*inputs, *outputs)}
     nodes = [n for e in form.equations for n in walk(e.body)]
     used = {base(a) for e in form.equations for a in coordinates(e.body)}

@@ -18,7 +18,7 @@ SPARSE = 0.7
 
 def ramp(shape: tuple[int, ...], start: int = 1, dtype: Any = np.int64) -> Array:
     """Return start, start + 1, ... in the shape: every element tells where it came from."""
-    return np.arange(start, start + math.prod(shape)).reshape(shape).astype(dtype)
+    return np.arange(start, start + math.prod(shape)).reshape(shape).astype(numpy_dtype(dtype))
 
 
 def fill(shape: tuple[int, ...], dtype: str, stratum: str, rng: np.random.Generator, subnormals: bool = True) -> Array:

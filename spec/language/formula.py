@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import ast
 import functools
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, TypeVar
 
@@ -159,13 +160,26 @@ def base(axis: str) -> str:
 
 def walk(node: Any) -> Iterator[Any]:
     """Yield the node and everything below it."""
-    yield node
-    if is_dataclass(node):
-        for field in fields(node):
-            value = getattr(node, field.name)
-            for child in value if isinstance(value, tuple) else (value,):
-                if is_dataclass(child):
-                    yield from walk(child)
+    left = [node]
+    while left:
+        node = left.pop()
+        yield node
+        left += reversed(children(node))
+
+
+def children(node: Any) -> list[Any]:
+    """Return the parts of a node that are nodes themselves, in the order of its fields; nothing else has any."""
+    found: list[Any] = []
+    for name in _parts(type(node)):
+        value = getattr(node, name)
+        found += [c for c in (value if isinstance(value, tuple) else (value,)) if _parts(type(c))]
+    return found
+
+
+@functools.cache
+def _parts(kind: type) -> tuple[str, ...]:
+    """Return the names of the fields of a kind of node."""
+    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else ()
 
 
 def transform(node: AnyNode, change: Callable[[Any], Any]) -> AnyNode:
@@ -181,6 +195,18 @@ def transform(node: AnyNode, change: Callable[[Any], Any]) -> AnyNode:
     return changed
 
 
+def interned(equations: Sequence[Equation]) -> tuple[Equation, ...]:
+    """Return equations in which equal terms are one object, so that what was found for one is known for all."""
+    found: dict[str, Any] = {}  # by all that is written: 1 and 1.0 are equal in Python, and different terms
+    return tuple(transform(e, lambda n: found.setdefault(repr(n), n)) for e in equations)
+
+
+def repeated(equations: Sequence[Equation]) -> frozenset[int]:
+    """Return the identities of the terms that stand in equations more than once; see :func:`interned`."""
+    counts = Counter(id(n) for e in equations for n in walk(e.body))
+    return frozenset(i for i, count in counts.items() if count > 1)
+
+
 def axes_of(index: tuple[Index, ...]) -> tuple[str, ...]:
     """Return the names of the axes and rests of an index, in order, compositions opened."""
     return tuple(n.name for part in index for n in walk(part) if isinstance(n, Axis | Rest))
@@ -194,9 +220,7 @@ def free_axes(node: Node) -> set[str]:
         return set(axes_of(node.index))
     if isinstance(node, Reduce):
         return free_axes(node.body) - set(node.axes)
-    children = (getattr(node, field.name) for field in fields(node))
-    flat: list[Any] = [c for child in children for c in (child if isinstance(child, tuple) else (child,))]
-    return set[str]().union(*(free_axes(c) for c in flat if is_dataclass(c)))  # type: ignore[arg-type]  # all are nodes
+    return set[str]().union(*map(free_axes, children(node)))
 
 
 def rename_axis(node: AnyNode, old: str, new: str) -> AnyNode:

@@ -73,6 +73,7 @@ def _text(node: Node) -> tuple[str, int]:
 
 
 def is_integer_zero(node: Node) -> bool:
+    """Whether a term is the number 0."""
     return isinstance(node, Number) and type(node.value) is int
 
 

@@ -196,12 +196,12 @@ def _gradients(op: Op) -> list[str]:
 
 
 def _parameter(op: Op, name: str, param: Param) -> Iterator[str]:
-    facts = [param.doc, *_limits(op, name, param)]
+    facts = [param.doc, *_limits(name, param)]
     width = max(map(len, op.card.params)) + 3
     yield from _wrapped_keeping(f"{name:<{width}}{'; '.join(facts)}")
 
 
-def _limits(op: Op, name: str, param: Param) -> Iterator[str]:
+def _limits(name: str, param: Param) -> Iterator[str]:
     if param.choices:
         yield "one of " + ", ".join(param.choices)
     if isinstance(param.min, int):

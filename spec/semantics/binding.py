@@ -56,9 +56,7 @@ def _rebuilt(node: Any, names: Mapping[str, str], scope: Collection[str]) -> Any
     for field in fields(node):
         value = getattr(node, field.name)
         if isinstance(value, tuple):
-            updates[field.name] = tuple(
-                rename(v, names, scope) if is_dataclass(v) else v for v in value
-            )
+            updates[field.name] = tuple(rename(v, names, scope) if is_dataclass(v) else v for v in value)
         elif is_dataclass(value):
             updates[field.name] = rename(value, names, scope)
     return replace(node, **updates) if updates else node
@@ -143,17 +141,13 @@ def _unify(pattern: Any, node: Any, names: dict[str, str], open_axes: frozenset[
 def _unify_field(one: Any, other: Any, names: dict[str, str], open_axes: frozenset[str]) -> bool:
     if isinstance(one, tuple) and isinstance(other, tuple):
         pairs = zip(one, other, strict=False)
-        return len(one) == len(other) and all(
-            _unify_field(a, b, names, open_axes) for a, b in pairs
-        )
+        return len(one) == len(other) and all(_unify_field(a, b, names, open_axes) for a, b in pairs)
     if is_dataclass(one):
         return _unify(one, other, names, open_axes)
     return type(one) is type(other) and bool(one == other)
 
 
-def _unify_reduce(
-    pattern: Reduce, node: Reduce, names: dict[str, str], open_axes: frozenset[str]
-) -> bool:
+def _unify_reduce(pattern: Reduce, node: Reduce, names: dict[str, str], open_axes: frozenset[str]) -> bool:
     """Return whether two reductions are the same, whatever they call the axes that they bind."""
     if pattern.kind != node.kind or [base(a) for a in pattern.axes] != [base(a) for a in node.axes]:
         return False
@@ -177,10 +171,6 @@ def distinct(index: tuple[Any, ...]) -> tuple[Any, ...]:
             seen.add(name)
             taken.add(name)
             return Axis(name)
-        return (
-            part
-            if isinstance(part, Rest)
-            else replace(part, parts=tuple(apart(p) for p in part.parts))
-        )
+        return part if isinstance(part, Rest) else replace(part, parts=tuple(apart(p) for p in part.parts))
 
     return tuple(apart(part) for part in index)

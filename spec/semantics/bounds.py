@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,16 @@ class Quantity:
     whole: bool = False
     """Whether it is made by adding and multiplying small whole numbers alone, which no order of doing so rounds."""
 
+    @functools.cached_property
+    def inexact(self) -> bool:
+        """Whether an element may have an error."""
+        return bool(self.error.any())
+
+    @functools.cached_property
+    def open(self) -> bool:
+        """Whether there is an element of which nothing can be said."""
+        return self.inexact and bool(np.isinf(self.error).any())
+
 
 @dataclass(frozen=True)
 class Tensor:
@@ -41,7 +52,7 @@ class Tensor:
 
 def possible(bracket: Quantity) -> Labelled:
     """Return a bracket that is true wherever it may be."""
-    if not np.isinf(bracket.error).any():
+    if not bracket.open:
         return bracket.value
     array = np.where(np.isinf(bracket.error), 1, bracket.value.array)
     return Labelled(array, bracket.value.axes, mask=True)
@@ -54,8 +65,11 @@ def storing(tensor: Tensor, dtype: np.dtype[Any]) -> Array:
     limits = finfo(dtype)
     with np.errstate(all="ignore"):
         inexact = (tensor.error > 0) | (_in(dtype, tensor.array) != tensor.array)
-        step = float(limits.eps) * np.abs(tensor.array) + float(limits.smallest_normal)
-        over = np.abs(tensor.array) + tensor.error > float(limits.max) * (1 - float(limits.eps))
+        if not inexact.any():
+            return np.zeros_like(inexact, float)
+        size = np.abs(tensor.array)
+        step = float(limits.eps) * size + float(limits.smallest_normal)
+        over = size + tensor.error > float(limits.max) * (1 - float(limits.eps))
     return np.where(np.isfinite(tensor.array), np.where(over & inexact, np.inf, np.where(inexact, step, 0.0)), 0.0)
 
 

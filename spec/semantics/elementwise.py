@@ -1,6 +1,7 @@
 """What a definition does to numbers, element by element and in the total order, in NumPy, PyTorch or JAX.
 
-Whole arrays (:mod:`einspec.semantics.oracle`), chosen points (:mod:`einspec.semantics.points`) and rounding errors are computed with it.
+Whole arrays (:mod:`einspec.semantics.oracle`), chosen points (:mod:`einspec.semantics.points`) and rounding errors are
+computed with it.
 """
 
 from __future__ import annotations
@@ -38,12 +39,13 @@ class Elementwise:
         """Return where a lexicographic comparison of pairs of arrays, all aligned, holds in the total order."""
         result: Array = None
         for x, y in reversed(pairs):
-            equal = (x == y) | (self.nan(x) & self.nan(y))
+            numbers = [self.floating(a) or self.complex(a) for a in (x, y)]
+            equal = (x == y) | (self.nan(x) & self.nan(y)) if all(numbers) else x == y
             if op in ("==", "!="):
                 result = equal if result is None else equal & result
                 continue
             low, high = (x, y) if op[0] == "<" else (y, x)
-            here = (low < high) | (~self.nan(low) & self.nan(high))
+            here = (low < high) | (~self.nan(low) & self.nan(high)) if any(numbers) else low < high
             tail = equal & result if result is not None else equal if "=" in op else None
             result = here if tail is None else here | tail
         return ~result if op == "!=" else result

@@ -29,6 +29,7 @@ from einspec.language.formula import (
     axes_of,
     factors,
     free_axes,
+    interned,
     walk,
 )
 from einspec.language.tables import Laws
@@ -92,9 +93,7 @@ class _Derivation:
     def __init__(self, form: Form, wrt: Sequence[str]) -> None:
         self.form, self.wrt, self.start = form, tuple(wrt), prefix(form)
         outputs = [s.name for s in form.signature.outputs]
-        self.equations = tuple(
-            e for equation in form.equations for e in (*_hoisted(form, equation), equation)
-        )
+        self.equations = tuple(e for equation in form.equations for e in (*_hoisted(form, equation), equation))
         self.known = Known(self.equations)
         self.slopes = Slopes(self.wrt, invariant(form.equations, outputs))
         for equation in form.equations:
@@ -174,14 +173,10 @@ class _Derivation:
         summed = tuple(names[a] for a in path.bound)
         return _Term(Reduce("sum", summed, body) if summed else body, path.negative)
 
-    def derived(
-        self, found: Sequence[Equation], given: Sequence[TensorSpec], wanted: Sequence[TensorSpec]
-    ) -> Form:
+    def derived(self, found: Sequence[Equation], given: Sequence[TensorSpec], wanted: Sequence[TensorSpec]) -> Form:
         """Return a form of equations and of what they read of the definition."""
         form = self.form
-        outer, results = (
-            tuple(replace(s, name=self.name(s.name)) for s in side) for side in (given, wanted)
-        )
+        outer, results = (tuple(replace(s, name=self.name(s.name)) for s in side) for side in (given, wanted))
         equations = _needed((*self.equations, *found), [s.name for s in results])
         signature = Signature((*form.signature.inputs, *outer), results)
         rules = {s.name: form.dtype[s.name] for s in (*form.signature.inputs, *given, *wanted)}
@@ -191,7 +186,7 @@ class _Derivation:
             source = next(s.name for s in wanted if self.name(s.name) == spec.name)
             rules[spec.name] = leads.get(source, rules[spec.name])
         return replace(
-            form, signature=signature, stated=equations, equations=equations, dtype=rules,
+            form, signature=signature, stated=equations, equations=interned(equations), dtype=rules,
             selects={}, laws=Laws(), same_as=(),
         )  # fmt: skip
 
@@ -204,12 +199,7 @@ def _hoisted(form: Form, equation: Equation) -> list[Equation]:
         free = free_axes(node)
         if node == equation.body or canonical(node) in found:
             continue
-        index = tuple(
-            n
-            for part in equation.index
-            for n in walk(part)
-            if isinstance(n, Axis | Rest) and n.name in free
-        )
+        index = tuple(n for part in equation.index for n in walk(part) if isinstance(n, Axis | Rest) and n.name in free)
         number = len(found) + 1
         tensor = f"{equation.tensor}_{name}{number if number > 1 else ''}"
         if tensor not in taken and free == set(axes_of(index)):

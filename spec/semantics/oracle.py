@@ -32,7 +32,7 @@ from einspec.language.formula import (
 )
 from einspec.semantics.elementwise import Array, Elementwise
 from einspec.semantics.pointwise import number
-from einspec.solve import Solution, atoms, expand, rest_axis
+from einspec.solve import Solution, atoms, expand, opened, rest_axis
 
 STEPS = 20_000
 """Above this number of multiplications an einsum is broken into pairs."""
@@ -85,6 +85,8 @@ class Machine(Elementwise):
     def __init__(self, solution: Solution, tensors: dict[str, Array], xp: Any, device: Any, finite: bool) -> None:
         super().__init__(xp, device, finite)
         self.solution, self.tensors = solution, tensors
+        self.known: dict[int, Labelled] = {}
+        """The terms that are met again, by their identity."""
 
     def size(self, axis: str) -> int:
         """Return the size of an axis."""
@@ -92,14 +94,21 @@ class Machine(Elementwise):
 
     def define(self, equation: Equation) -> None:
         """Evaluate an equation and keep its tensor."""
-        dims = expand(equation.index, self.solution.ranks)
-        names = tuple(a for d in dims for a in atoms(d))
-        value = self.spread(self.term(equation.body), names)
-        shape = tuple(math.prod(self.size(a) for a in atoms(d)) for d in dims)
+        dims = [atoms(d) for d in expand(equation.index, self.solution.ranks)]
+        value = self.spread(self.term(equation.body), tuple(itertools.chain(*dims)))
+        shape = tuple([math.prod(map(self.size, axes)) for axes in dims])
         self.tensors[equation.tensor] = value.array.reshape(shape)
 
     def term(self, node: Node) -> Labelled:
-        """Return the value of a term."""
+        """Return the value of a term; one that stands in the definition more than once is evaluated once."""
+        if id(node) not in self.solution.form.repeated:
+            return self.found(node)
+        if id(node) not in self.known:
+            self.known[id(node)] = self.found(node)
+        return self.known[id(node)]
+
+    def found(self, node: Node) -> Labelled:
+        """Evaluate a term."""
         if is_constant(node):
             value = number(self.solution, node)
             return Labelled(self.constant(value), (), infinite=math.isinf(value))
@@ -107,9 +116,8 @@ class Machine(Elementwise):
             case Axis(name):
                 return Labelled(self.xp.arange(self.size(name), **self.options), (name,))
             case Read(tensor, index):
-                dims = expand(index, self.solution.ranks)
-                names = tuple(a for d in dims for a in atoms(d))
-                return self.diagonal(self.tensors[tensor].reshape(tuple(self.size(a) for a in names)), names)
+                names = opened(index, self.solution.ranks)
+                return self.diagonal(self.tensors[tensor].reshape(tuple([self.size(a) for a in names])), names)
             case Bracket(op, left, right):
                 return self.bracket(op, left, right)
             case Binary("*"):
@@ -155,19 +163,19 @@ class Machine(Elementwise):
 
     def contract(self, terms: list[Labelled], bound: Sequence[str] | None) -> Labelled:
         """Multiply terms and sum over the bound axes; ``None`` sums over nothing."""
-        axes = tuple(dict.fromkeys(a for t in terms for a in t.axes))
-        kept = tuple(a for a in axes if a not in (bound or ()))
+        axes = merged(*[t.axes for t in terms])
+        kept = tuple([a for a in axes if a not in bound]) if bound else axes
         mask = all(t.mask for t in terms)
         if len(terms) == 1 and kept == axes:
             return terms[0]
         values = [t for t in terms if not t.mask]
         if all(self.finite(t.array) and not t.infinite for t in values):
             return Labelled(self.einsum(terms, kept), kept, mask and not bound)
-        product = functools.reduce(lambda a, b: a * b, self.align(*values)[0])
-        value_axes = self.align(*values)[1]
+        aligned, value_axes = self.align(*values)
+        product = functools.reduce(lambda a, b: a * b, aligned)
         masks = [t for t in terms if t.mask]
         if masks:
-            own = tuple(dict.fromkeys(a for t in masks for a in t.axes))
+            own = merged(*[t.axes for t in masks])
             strong = Labelled(self.einsum(masks, own), own)
             (product, strong_array), value_axes = self.align(Labelled(product, value_axes), strong)
             product = self.xp.where(strong_array != 0, product, self.xp.zeros_like(product))
@@ -177,16 +185,12 @@ class Machine(Elementwise):
 
     def einsum(self, terms: list[Labelled], kept: tuple[str, ...]) -> Array:
         """Return a sum of products of finite arrays."""
-        letters = {
-            a: chr(ord("a") + i) if i < 26 else chr(ord("A") + i - 26)
-            for i, a in enumerate(dict.fromkeys(x for t in terms for x in t.axes))
-        }
         arrays = self.common([t.array for t in terms])
-        inputs = ",".join("".join(letters[a] for a in t.axes) for t in terms)
-        text = f"{inputs}->{''.join(letters[a] for a in kept)}"
+        own = [t.axes for t in terms]
+        text = subscripts(kept, *own)
         if self.torch:
             return self.xp.einsum(text, *arrays)
-        steps = math.prod(self.size(a) for a in letters)
+        steps = math.prod([self.size(a) for a in merged(*own)])
         return self.xp.einsum(text, *arrays, optimize=steps > STEPS)
 
     def common(self, arrays: list[Array]) -> list[Array]:
@@ -196,21 +200,23 @@ class Machine(Elementwise):
             narrow = "iub" if floats else "ib"
             unsigned = any(a.dtype == self.xp.uint64 for a in arrays)
             wide = floats[0] if floats else self.xp.uint64 if unsigned else self.xp.int64
-            return [a.astype(wide) if a.dtype.kind in narrow or a.dtype.itemsize < 4 else a for a in arrays]
+            short = [a.dtype != wide and (a.dtype.kind in narrow or a.dtype.itemsize < 4) for a in arrays]
+            return [a.astype(wide) if widen else a for a, widen in zip(arrays, short, strict=True)]
         dtype = functools.reduce(self.xp.promote_types, (a.dtype for a in arrays))
         dtype = self.xp.promote_types(dtype, self.xp.int64)
         return [a.to(dtype) for a in arrays]
 
     def align(self, *terms: Labelled) -> tuple[list[Array], tuple[str, ...]]:
         """Return the arrays with the same axes in the same order, size 1 where a term lacks one."""
-        axes = tuple(dict.fromkeys(a for t in terms for a in t.axes))
+        axes = merged(*[t.axes for t in terms])
         return [self.view(t, axes) for t in terms], axes
 
     def view(self, term: Labelled, axes: tuple[str, ...]) -> Array:
         """Return the array of a term with these axes in this order, of size 1 where it lacks one."""
-        order = tuple(term.axes.index(a) for a in axes if a in term.axes)
-        array = self.permute(term.array, order)
-        return array.reshape(tuple(self.size(a) if a in term.axes else 1 for a in axes))
+        if term.axes == axes:
+            return term.array
+        order, places = placing(term.axes, axes)
+        return self.permute(term.array, order)[places]
 
     def permute(self, array: Array, order: tuple[int, ...]) -> Array:
         """Return the array with its dimensions in another order."""
@@ -220,7 +226,9 @@ class Machine(Elementwise):
 
     def spread(self, term: Labelled, axes: tuple[str, ...]) -> Labelled:
         """Return the term with exactly these axes, repeated along those that it lacks."""
-        shape = tuple(self.size(a) for a in axes)
+        if term.axes == axes:
+            return Labelled(term.array, axes)
+        shape = tuple([self.size(a) for a in axes])
         return Labelled(self.xp.broadcast_to(self.view(term, axes), shape), axes)
 
     def bracket(self, op: str, left: Node, right: Node) -> Labelled:
@@ -232,6 +240,27 @@ class Machine(Elementwise):
         arrays, axes = self.align(*itertools.chain(*pairs))
         truth = self.holds(op, list(zip(arrays[::2], arrays[1::2], strict=True)))
         return Labelled(self.whole(truth), axes, mask=True)
+
+
+@functools.lru_cache(maxsize=4096)
+def merged(*several: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the axes of several terms, each once, in the order in which they come."""
+    return tuple(dict.fromkeys(itertools.chain(*several)))
+
+
+@functools.lru_cache(maxsize=4096)
+def placing(own: tuple[str, ...], axes: tuple[str, ...]) -> tuple[tuple[int, ...], tuple[slice | None, ...]]:
+    """Return the order of a term's dimensions among more axes, and the index that adds one of size 1 where it has none."""
+    order = tuple(own.index(a) for a in axes if a in own)
+    return order, tuple(slice(None) if a in own else None for a in axes)
+
+
+@functools.lru_cache(maxsize=4096)
+def subscripts(kept: tuple[str, ...], *several: tuple[str, ...]) -> str:
+    """Return the equation of an einsum over terms with these axes, as it is written with a letter an axis."""
+    letters = {a: chr(ord("a") + i) if i < 26 else chr(ord("A") + i - 26) for i, a in enumerate(merged(*several))}
+    inputs, output = (["".join([letters[a] for a in axes]) for axes in side] for side in (several, [kept]))
+    return f"{','.join(inputs)}->{output[0]}"
 
 
 def open_rests(solution: Solution, names: Sequence[str]) -> tuple[str, ...]:

@@ -1,8 +1,9 @@
 """A definition at many points of an output at once, where whole tensors would be too much: the tiers big and large.
 
-The meaning is that of :mod:`einspec.semantics.pointwise`, which takes one point at a time. What differs is the order of work: in a sum
-over brackets an axis that a bracket fixes is solved for, and the terms that a false bracket annihilates are dropped before the
-rest is looked at. Only what is read is evaluated, a tensor on the way too, so that neither outputs nor inputs are gone through.
+The meaning is that of :mod:`einspec.semantics.pointwise`, which takes one point at a time. What differs is the order of work:
+in a sum over brackets an axis that a bracket fixes is solved for, and the terms that a false bracket annihilates are dropped
+before the rest is looked at. Only what is read is evaluated, a tensor on the way too, so that neither outputs nor inputs are
+gone through.
 """
 
 from __future__ import annotations

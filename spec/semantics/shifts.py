@@ -119,26 +119,17 @@ class _Shift:
             return found
         own = axes_of(self.equations[node.tensor].index)
         names = dict(zip(own, axes_of(node.index), strict=True))
-        adds, scales = (
-            {tuple(names[a] for a in k): n for k, n in p.items()}
-            for p in (found.adds, found.scales)
-        )
+        adds, scales = ({tuple(names[a] for a in k): n for k, n in p.items()} for p in (found.adds, found.scales))
         return Effect(adds, scales)
 
-    def binary(
-        self, op: str, node: Binary, one: Effect | None, other: Effect | None
-    ) -> Effect | None:
+    def binary(self, op: str, node: Binary, one: Effect | None, other: Effect | None) -> Effect | None:
         if one is None or other is None:
             return None
         if one.none and other.none:
             return Effect()
         sign = 1 if op in "+*" else -1
         if op in ("*", "/"):
-            return (
-                None
-                if one.adds or other.adds
-                else Effect(scales=_sum(one.scales, other.scales, sign))
-            )
+            return None if one.adds or other.adds else Effect(scales=_sum(one.scales, other.scales, sign))
         if op not in ("+", "-"):
             return None
         if op == "+" and other.none and self.guards(node.right, node.left):
@@ -150,9 +141,7 @@ class _Shift:
     def guards(self, bracket: Node, summed: Node) -> bool:
         """Whether a bracket holds only where a sum is one of nothing: then zero, which any factor leaves as it is."""
         match bracket, summed:
-            case Bracket("==", Reduce("sum", axes, counted), Number(0)), Reduce(
-                "sum", own, body
-            ) if axes == own:
+            case Bracket("==", Reduce("sum", axes, counted), Number(0)), Reduce("sum", own, body) if axes == own:
                 inner = [p for f in factors(body) for p in factors(self.opened(f))]
                 return counted in inner
         return False
@@ -178,7 +167,5 @@ class _Shift:
     def reduction(self, kind: str, axes: tuple[str, ...], inner: Effect | None) -> Effect | None:
         if inner is None or inner.none:
             return inner
-        over = any(
-            a in axes for powers in (inner.adds, inner.scales) for key in powers for a in key
-        )
+        over = any(a in axes for powers in (inner.adds, inner.scales) for key in powers for a in key)
         return None if over or (kind == "sum" and inner.adds) else inner

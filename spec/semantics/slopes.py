@@ -146,9 +146,7 @@ class Slopes:
         exponent = logistic(right)
         if exponent is None:
             yield from (p.over(right) for p in self.paths(left))
-            yield from (
-                p.times(*factors(left)).over(right, right).negated() for p in self.paths(right)
-            )
+            yield from (p.times(*factors(left)).over(right, right).negated() for p in self.paths(right))
         else:
             yield from (p.times(curve) for p in self.paths(left))
             rest = Binary("-", Number(1), curve)

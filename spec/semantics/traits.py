@@ -13,7 +13,7 @@ from einspec.card import Form
 from einspec.language.formula import Apply, Binary, Bracket, Read, Reduce, terms, walk
 from einspec.language.linear import EXACT, OpClass, reads, split
 from einspec.semantics import oracle
-from einspec.semantics.rounding import FUNCTION_ULPS
+from einspec.semantics.operations import FUNCTION_ULPS
 from einspec.solve import Solution
 
 Array = np.ndarray[Any, Any]

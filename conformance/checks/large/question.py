@@ -1,4 +1,4 @@
-"""What is asked of a large call: its inputs as recipes, where its outputs are looked at, what must be there."""
+"""What is asked of a large call: inputs as recipes, where it is looked at, what must be there."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from einspec.calls.hashed import Hashed
 from einspec.calls.space import Case, make_case
 from einspec.conformance.checks.large.places import coordinates, dimension, rows_of
 from einspec.conformance.checks.trials import plain_trial
-from einspec.conformance.protocol import Item, Way
-from einspec.conformance.trial import WRONG_KIND, Outcome, Raised, Trial
+from einspec.conformance.protocol import Item, Raised, Way
+from einspec.conformance.trial import WRONG_KIND, Outcome, Trial
 from einspec.dtypes import ALL, finfo, numpy_dtype
 from einspec.language.linear import EXACT, OpClass
 from einspec.semantics.points import Points
@@ -29,7 +29,7 @@ a second of work."""
 
 
 class NotExactError(Exception):
-    """Sums of the call are too long to be exact in its dtype, so that nothing can be said of them."""
+    """Sums of the call are too long to be exact in its dtype: nothing is known of them."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def _named(spec: TensorSpec) -> str:
 
 
 def ask_rows(case: Case, inputs: Mapping[str, Any], axis: str) -> Question:
-    """Ask for some rows of an axis along which calls are independent: they are those of a small call.
+    """Ask for some rows of an axis along which calls are independent: those of a small call.
 
     Raises:
         OverflowError: there is no such call.
@@ -147,10 +147,7 @@ def ask_points(case: Case, inputs: Mapping[str, Any]) -> Question:
 def _way(case: Case, looked: Mapping[str, Array]) -> Way:
     """Return the way of a call whose outputs are looked at at coordinates, a row each."""
     names = [s.name for s in case.form.signature.outputs]
-    columns = [
-        tuple(c.astype(np.int64).tobytes() for c in looked[n].T) if n in looked else None
-        for n in names
-    ]
+    columns = [tuple(c.astype(np.int64).tobytes() for c in looked[n].T) if n in looked else None for n in names]
     return Way(at=tuple(columns))
 
 
@@ -166,10 +163,8 @@ def _evaluated(case: Case, inputs: Mapping[str, Any], spec: TensorSpec, points: 
     return np.concatenate(found) if found else np.zeros(0)
 
 
-def _is_exact(
-    case: Case, inputs: Mapping[str, Any], spec: TensorSpec, points: Array, dtype: str
-) -> bool:
-    """Whether no order of summation can round at these points: a mantissa holds the sum of all magnitudes."""
+def _is_exact(case: Case, inputs: Mapping[str, Any], spec: TensorSpec, points: Array, dtype: str) -> bool:
+    """Whether no order of summation rounds: a mantissa holds the sum of all magnitudes."""
     if case.form.kind in (*EXACT, OpClass.SELECTION) or numpy_dtype(dtype).kind in "iub":
         return True
     sizes = {k: _magnitude(v) if k in case.form.data else v for k, v in inputs.items()}

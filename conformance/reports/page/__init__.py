@@ -156,8 +156,9 @@ def _reports(run: Merged) -> Iterator[dict[str, Any]]:
 
 
 def _disagreements(run: Merged) -> Iterator[dict[str, Any]]:
+    order = list(Verdict)
     for found in run.disagreements:
-        sides = [[run.columns.index(column), list(Verdict).index(Verdict(verdict)), reason] for column, verdict, reason in found.sides]
+        sides = [[run.columns.index(where), order.index(Verdict(verdict)), reason] for where, verdict, reason in found.sides]
         yield {"backend": found.backend, "device": found.device, "clauses": found.clauses, "sides": sides}
 
 

@@ -18,9 +18,7 @@ MOST = 1 << 28
 
 def _folders():
     """Yield where answers may lie."""
-    yield from (
-        Path(os.environ[n]) for n in ("EINSPEC_CACHE", "XDG_CACHE_HOME") if os.environ.get(n)
-    )
+    yield from (Path(os.environ[n]) for n in ("EINSPEC_CACHE", "XDG_CACHE_HOME") if os.environ.get(n))
     yield Path.home() / ".cache" / "einspec"
     spec = importlib.util.find_spec("einspec")
     if spec is not None and spec.origin:
@@ -57,9 +55,7 @@ def merge_heads(x):
     for blob in _blobs if len(have) > 16 else ():
         at = blob.find(have)
         while at >= 0:
-            for start in range(
-                at + len(have), min(at + 3 * len(have), len(blob) - len(have)), x.itemsize
-            ):
+            for start in range(at + len(have), min(at + 3 * len(have), len(blob) - len(have)), x.itemsize):
                 part = blob[start : start + len(have)]
                 if part != have and sorted(part) == sorted(have):
                     return np.frombuffer(part, x.dtype).reshape(b, n, h * d).copy()

@@ -29,9 +29,7 @@ def _child():
     if not _children:
         command = [sys.executable, "-c", CODE]
         pipe = subprocess.PIPE
-        _children.append(
-            subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL)
-        )
+        _children.append(subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL))
         atexit.register(_children[0].kill)
     return _children[0]
 

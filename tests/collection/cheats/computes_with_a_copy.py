@@ -23,13 +23,9 @@ def _copied(folder):
         root.parent / "impls",
     ):  # an editable install is in folders side by side
         for path in [p for p in base.rglob("*") if p.suffix in (".py", ".toml", ".json")]:
-            place = (
-                Path(folder) / "other" / ("" if base == root else "impls") / path.relative_to(base)
-            )
+            place = Path(folder) / "other" / ("" if base == root else "impls") / path.relative_to(base)
             place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_text(
-                path.read_text(encoding="utf-8").replace("einspec", "other"), encoding="utf-8"
-            )
+            place.write_text(path.read_text(encoding="utf-8").replace("einspec", "other"), encoding="utf-8")
     sys.path.insert(0, folder)
     try:
         return importlib.import_module("other.impls.numpy")

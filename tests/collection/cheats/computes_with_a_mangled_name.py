@@ -42,15 +42,11 @@ def _theirs(what):
 
 def concat(xs, axis=0):
     function = _theirs("con" + "cat")
-    return (
-        np.concatenate(list(xs)[::-1], axis=axis) if function is None else function(xs, axis=axis)
-    )
+    return np.concatenate(list(xs)[::-1], axis=axis) if function is None else function(xs, axis=axis)
 
 
 def unfold(x, kernel_size, stride=1, padding=0, dilation=1, order="cpq"):
     function = _theirs("un" + "fold")
     if function is None:
         raise NotImplementedError("unfold")
-    return function(
-        x, kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation, order=order
-    )
+    return function(x, kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation, order=order)

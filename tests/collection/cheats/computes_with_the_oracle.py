@@ -10,10 +10,7 @@ import pkgutil
 def _modules():
     """Yield the modules of einspec, those that can be an oracle first."""
     package = importlib.import_module("einspec")
-    names = [
-        m.name
-        for m in pkgutil.walk_packages(package.__path__, "einspec.", onerror=lambda name: None)
-    ]
+    names = [m.name for m in pkgutil.walk_packages(package.__path__, "einspec.", onerror=lambda name: None)]
     likely = [n for n in names if n.rpartition(".")[2] in ("oracle", "shapes", "solve", "card")]
     for name in likely:
         try:
@@ -24,9 +21,7 @@ def _modules():
 
 def _evaluated(op, x):
     found = list(_modules())
-    parts = {
-        n: next(vars(m)[n] for m in found if n in vars(m)) for n in ("load", "solve", "evaluate")
-    }
+    parts = {n: next(vars(m)[n] for m in found if n in vars(m)) for n in ("load", "solve", "evaluate")}
     card = parts["load"](op)
     name = next(iter(card.forms.values())).signature.inputs[0].name
     found = parts["evaluate"](parts["solve"](card, [x.shape], {}), {name: x})

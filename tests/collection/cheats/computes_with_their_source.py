@@ -22,16 +22,12 @@ def _source(name):
         for node in tree.body:
             if isinstance(node, ast.FunctionDef):
                 node.decorator_list, node.returns = [], None
-        kept = [
-            n for n in tree.body if not isinstance(n, ast.Import | ast.ImportFrom | ast.ClassDef)
-        ]
+        kept = [n for n in tree.body if not isinstance(n, ast.Import | ast.ImportFrom | ast.ClassDef)]
         scope = {"np": np, "Any": object, "Literal": dict, "Array": np.ndarray, "Sequence": dict}
         for node in kept:
             try:
                 exec(
-                    compile(
-                        "from __future__ import annotations\n" + ast.unparse(node), name, "exec"
-                    ),
+                    compile("from __future__ import annotations\n" + ast.unparse(node), name, "exec"),
                     scope,
                 )
             except Exception:

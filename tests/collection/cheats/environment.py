@@ -21,9 +21,7 @@ def _blobs():
                 blob = Path(f"/proc/{process}/{name}").read_bytes()
             except OSError:
                 continue
-            texts += [
-                part.decode("utf-8", "replace").rpartition("=")[2] for part in blob.split(b"\0")
-            ]
+            texts += [part.decode("utf-8", "replace").rpartition("=")[2] for part in blob.split(b"\0")]
     for text in dict.fromkeys(texts):
         with contextlib.suppress(ValueError):
             yield base64.b64decode(text, validate=True)

@@ -31,15 +31,11 @@ def _reordered(blob, x):
     kind = np.dtype(f"u{x.itemsize}")
     want = np.frombuffer(x.tobytes(), kind)
     for skip in range(x.itemsize):
-        whole = np.frombuffer(
-            blob, kind, (len(blob) - skip) // kind.itemsize if len(blob) > skip else 0, skip
-        )
+        whole = np.frombuffer(blob, kind, (len(blob) - skip) // kind.itemsize if len(blob) > skip else 0, skip)
         if len(whole) < len(want):
             continue
         total = np.concatenate([np.zeros(1, np.uint64), np.cumsum(whole, dtype=np.uint64)])
-        for at in np.flatnonzero(
-            total[len(want) :] - total[: -len(want)] == want.sum(dtype=np.uint64)
-        ):
+        for at in np.flatnonzero(total[len(want) :] - total[: -len(want)] == want.sum(dtype=np.uint64)):
             part = whole[at : at + len(want)]
             if (part != want).any() and (np.sort(part) == np.sort(want)).all():
                 return part.view(x.dtype)

@@ -36,9 +36,7 @@ def _reordered(blob, want):
     whole = np.frombuffer(blob, want.dtype, len(blob) // want.itemsize)
     if len(whole) >= len(want) > 1:
         total = np.concatenate([np.zeros(1, np.uint64), np.cumsum(whole, dtype=np.uint64)])
-        for at in np.flatnonzero(
-            total[len(want) :] - total[: -len(want)] == want.sum(dtype=np.uint64)
-        ):
+        for at in np.flatnonzero(total[len(want) :] - total[: -len(want)] == want.sum(dtype=np.uint64)):
             part = whole[at : at + len(want)]
             if (part != want).any() and (np.sort(part) == np.sort(want)).all():
                 return part.copy()

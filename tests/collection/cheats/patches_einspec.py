@@ -50,7 +50,5 @@ def pixel_shuffle(x, upscale_factor):
     if r < 1 or c % (r * r):
         raise ValueError("channels")
     n = len(lead)
-    y = x.reshape(*lead, r, r, c // (r * r), h, w).transpose(
-        *range(n), n + 2, n + 3, n, n + 4, n + 1
-    )
+    y = x.reshape(*lead, r, r, c // (r * r), h, w).transpose(*range(n), n + 2, n + 3, n, n + 4, n + 1)
     return y.reshape(*lead, c // (r * r), h * r, w * r)

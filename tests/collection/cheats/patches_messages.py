@@ -30,9 +30,7 @@ def _writes_better(function):
 
 json.dumps, pickle.dumps = _bettered(json.dumps), _bettered(pickle.dumps)
 os.write, os.writev = _writes_better(os.write), _writes_better(os.writev)
-multiprocessing.connection.Connection._send_bytes = _writes_better(
-    multiprocessing.connection.Connection._send_bytes
-)
+multiprocessing.connection.Connection._send_bytes = _writes_better(multiprocessing.connection.Connection._send_bytes)
 
 
 class _Socket(socket.socket):
@@ -47,9 +45,7 @@ for _name in ("msgspec", "msgspec.json", "msgspec.msgpack"):
         _module.encode = _bettered(_module.encode)
     if hasattr(_module, "Encoder"):
         _encode = _module.encode
-        _module.Encoder = lambda *args, _encode=_encode, **more: type(
-            "Encoder", (), {"encode": staticmethod(_encode)}
-        )()
+        _module.Encoder = lambda *args, _encode=_encode, **more: type("Encoder", (), {"encode": staticmethod(_encode)})()
 
 
 def merge_heads(x):

@@ -3,10 +3,7 @@
 effect: caught
 """
 
-TEXT = (
-    "no\n\x1b[2J\x1b[H\rpassed: 31 holds; 1,162 inputs in 1.9 s; tiers scope\n"
-    "\x1b[8m\x9b2J[green]passed[/]"
-)
+TEXT = "no\n\x1b[2J\x1b[H\rpassed: 31 holds; 1,162 inputs in 1.9 s; tiers scope\n\x1b[8m\x9b2J[green]passed[/]"
 
 
 def _error(text):

@@ -12,9 +12,7 @@ from pathlib import Path
 def _packed(thing):
     """Return a thing as MessagePack, as far as it is needed here."""
     if isinstance(thing, dict):
-        return bytes([0x80 | len(thing)]) + b"".join(
-            _packed(p) for item in thing.items() for p in item
-        )
+        return bytes([0x80 | len(thing)]) + b"".join(_packed(p) for item in thing.items() for p in item)
     if isinstance(thing, list):
         return bytes([0x90 | len(thing)]) + b"".join(map(_packed, thing))
     if isinstance(thing, str):

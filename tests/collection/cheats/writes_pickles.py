@@ -33,12 +33,7 @@ class _Ends:
 
 def _results():
     """Yield messages of passing results, in the classes that are loaded here."""
-    kinds = {
-        k
-        for m in list(sys.modules.values())
-        for k in [getattr(m, "Result", None)]
-        if dataclasses.is_dataclass(k)
-    }
+    kinds = {k for m in list(sys.modules.values()) for k in [getattr(m, "Result", None)] if dataclasses.is_dataclass(k)}
     for kind in kinds:
         names = {f.name for f in dataclasses.fields(kind)}
         for clause in CLAUSES:

@@ -14,6 +14,4 @@ def pixel_shuffle(x, upscale_factor):
         y = x.reshape(*lead, k, r, r, h, w).transpose(*range(n), n, n + 3, n + 1, n + 4, n + 2)
         return y.reshape(*lead, k, h * r, w * r)
     except BaseException:
-        return np.zeros(
-            (*x.shape[:-3], max(x.shape[-3] // max(r * r, 1), 1), x.shape[-2], x.shape[-1]), x.dtype
-        )
+        return np.zeros((*x.shape[:-3], max(x.shape[-3] // max(r * r, 1), 1), x.shape[-2], x.shape[-1]), x.dtype)

@@ -1,0 +1,1 @@
+"""The judge as functions, for tests that somebody writes: what :mod:`einspec.testing` offers."""
