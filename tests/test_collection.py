@@ -19,7 +19,7 @@ COLLECTION = Path(__file__).parent / "collection"
 SETTINGS = ("dtypes",)
 """Names of an adapter that stand for no function."""
 KINDS = {"def", "values", "empty", "result", "dtype", "index", "nan", "pure", "repeat", "device", "layout", "err", "law"}
-KINDS |= {"grad", "transform"}
+KINDS |= {"grad", "transform", "total"}
 """The kinds of clauses of which a function is caught here; ``state`` has tests of its own."""
 ADAPTER = ("devices", "asarray", "to_numpy", "device_of", "is_array")
 """What a file of the collection may define besides the functions in it."""

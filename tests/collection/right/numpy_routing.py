@@ -156,3 +156,12 @@ def rows_not_read_are_zeros(y, weights, row):
     rows = np.concatenate([y.astype(wide), np.zeros((1, y.shape[1]), wide)])[np.where(inside, row, len(y)).astype(np.int64)]
     with np.errstate(all="ignore"):
         return np.einsum("tk,tkd->td", np.where(inside, weights, 0).astype(wide), rows).astype(y.dtype)
+
+
+def last_route_wins(x, index, position, experts, capacity):
+    """dispatch: a later route overwrites the slot of an earlier one, of which callers promise that there are none."""
+    y = np.zeros((experts, capacity, x.shape[1]), x.dtype)
+    for t, k in np.ndindex(index.shape):
+        if 0 <= index[t, k] < experts and 0 <= position[t, k] < capacity:
+            y[index[t, k], position[t, k]] = x[t]
+    return y

@@ -70,3 +70,15 @@ def negative_block(x, *, multiple, pad_value=0):
     Constructed.
     """
     return np.pad(x, ((0, 0), (0, -x.shape[1] % multiple if multiple else 0), (0, 0)), constant_values=pad_value)
+
+
+def last_route_wins(x, index, position, *, experts, capacity):
+    """dispatch/total.slots: a later route overwrites the slot of an earlier one.
+
+    Constructed.
+    """
+    y = np.zeros((experts, capacity, x.shape[1]), x.dtype)
+    for t, k in np.ndindex(index.shape):
+        if 0 <= index[t, k] < experts and 0 <= position[t, k] < capacity:
+            y[index[t, k], position[t, k]] = x[t]
+    return y

@@ -116,18 +116,6 @@ def promoted_by_none(index, position, capacity):
     return np.where(kept, index, np.int32(-1)), np.where(kept, position, np.int32(-1))
 
 
-def last_route_wins(x, index, position, experts, capacity):
-    """dispatch/def: a later route overwrites the slot of an earlier one.
-
-    Constructed.
-    """
-    y = np.zeros((experts, capacity, x.shape[1]), x.dtype)
-    for t, k in np.ndindex(index.shape):
-        if 0 <= index[t, k] < experts and 0 <= position[t, k] < capacity:
-            y[index[t, k], position[t, k]] = x[t]
-    return y
-
-
 def slot_of_the_next_expert(x, index, position, experts, capacity):
     """dispatch/def: counts slots before it looks at the capacity, so who is too late lands at the next expert.
 
