@@ -54,13 +54,17 @@ class Run:
 
     @property
     def unjudged(self) -> list[str]:
-        """The ops of files whose definition was not judged, whatever else was: a file says nothing by saying so."""
+        """The ops of files whose definition was not judged, whatever else was: a file says nothing by saying so.
+
+        What whoever asks gives as known failures is another matter.
+        """
         found = []
+        silent = {Verdict.UNSUPPORTED, Verdict.NOT_RUN} | (set() if self.request.known else {Verdict.KNOWN})
         for name, backend in self.backends.items():
             own = [r for r in self.results if r.backend == name and r.clause.endswith("/def")]
             for op in backend["ops"] if backend["bare"] and "scope" in self.request.tiers else ():
                 verdicts = {r.verdict for r in own if r.op == op}
-                if verdicts and verdicts <= {Verdict.UNSUPPORTED, Verdict.NOT_RUN, Verdict.KNOWN}:
+                if verdicts and verdicts <= silent:
                     found.append(f"{name}: {op}/def was not judged, so nothing is known of {op}")
         return found
 

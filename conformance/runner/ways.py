@@ -188,7 +188,7 @@ class Calls:
         """Return what a call gave, what the same result held after another call, and what repetitions gave."""
         function = bound(self.candidate.call(op), parameters(call))
         transforms = getattr(self.adapter, "transforms", {})
-        if self.compiles and op not in self.not_traceable and "jit" in transforms:
+        if call.inputs and self.compiles and op not in self.not_traceable and "jit" in transforms:
             function = self._jitted(function, call)
         args, others = self.arguments(call), self.framework_arrays(call.extra)
         result = function(*args)
