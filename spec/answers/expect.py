@@ -249,4 +249,3 @@ def summands(case: Case) -> int:
     """Return how many terms the longest sum of the definition adds."""
     sums = traits_of(case.form).sums
     return max((math.prod(case.solution.size(a) for a in axes) for axes in sums), default=1)
-
