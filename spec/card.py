@@ -220,7 +220,8 @@ def _form(where: str, card: Card, variant: Variant, choice: dict[str, str]) -> F
     signature = parse_signature(variant.signature or card.signature, where)
     names = frozenset(t for n, p in card.params.items() if p.is_number for t in p.targets(n))
     stated = parse(variant.definition or card.definition, where, names, frozenset(paths()))
-    equations, selects = inline(where, stated, load)
+    inlined, selects = inline(where, stated, load)
+    equations = interned(inlined)
     sizes = {a: term(text, where, names) for a, text in {**card.sizes, **variant.sizes}.items()}
     require = {k: term(text, where, names) for k, text in {**card.require, **variant.require}.items()}
     own = {k: v for k, v in msgspec.structs.asdict(variant.laws).items() if v}
@@ -235,9 +236,14 @@ def _form(where: str, card: Card, variant: Variant, choice: dict[str, str]) -> F
     outputs = {s.name for s in signature.outputs}
     selects = {k: v for k, v in selects.items() if k in outputs}
     form = Form(
+<<<<<<< HEAD
         signature, stated, interned(equations), dtype, values, selects, sizes, require, laws, card.same_as + variant.same_as,
         choice, {name: _assumption(where, name, text, signature) for name, text in card.assume.items()},
     )  # fmt: skip
+=======
+        signature, stated, equations, dtype, values, selects, sizes, require, laws, card.same_as + variant.same_as, choice
+    )
+>>>>>>> wk_d
     _check(where, card, form)
     return form
 

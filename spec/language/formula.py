@@ -170,9 +170,9 @@ def walk(node: Any) -> Iterator[Any]:
 def children(node: Any) -> list[Any]:
     """Return the parts of a node that are nodes themselves, in the order of its fields; nothing else has any."""
     found: list[Any] = []
-    for name in _parts(type(node)):
+    for name in _parts(node.__class__):
         value = getattr(node, name)
-        found += [c for c in (value if isinstance(value, tuple) else (value,)) if _parts(type(c))]
+        found += [c for c in (value if isinstance(value, tuple) else (value,)) if _parts(c.__class__)]
     return found
 
 

@@ -200,8 +200,8 @@ class Machine(Elementwise):
             narrow = "iub" if floats else "ib"
             unsigned = any(a.dtype == self.xp.uint64 for a in arrays)
             wide = floats[0] if floats else self.xp.uint64 if unsigned else self.xp.int64
-            short = [a.dtype != wide and (a.dtype.kind in narrow or a.dtype.itemsize < 4) for a in arrays]
-            return [a.astype(wide) if widen else a for a, widen in zip(arrays, short, strict=True)]
+            fits = [a.dtype == wide or (a.dtype.kind not in narrow and a.dtype.itemsize >= 4) for a in arrays]
+            return [a if fit else a.astype(wide) for a, fit in zip(arrays, fits, strict=True)]
         dtype = functools.reduce(self.xp.promote_types, (a.dtype for a in arrays))
         dtype = self.xp.promote_types(dtype, self.xp.int64)
         return [a.to(dtype) for a in arrays]
