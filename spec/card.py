@@ -236,14 +236,9 @@ def _form(where: str, card: Card, variant: Variant, choice: dict[str, str]) -> F
     outputs = {s.name for s in signature.outputs}
     selects = {k: v for k, v in selects.items() if k in outputs}
     form = Form(
-<<<<<<< HEAD
         signature, stated, interned(equations), dtype, values, selects, sizes, require, laws, card.same_as + variant.same_as,
         choice, {name: _assumption(where, name, text, signature) for name, text in card.assume.items()},
     )  # fmt: skip
-=======
-        signature, stated, equations, dtype, values, selects, sizes, require, laws, card.same_as + variant.same_as, choice
-    )
->>>>>>> wk_d
     _check(where, card, form)
     return form
 
