@@ -11,6 +11,7 @@ import hypothesis
 import numpy as np
 from hypothesis import strategies as st
 from hypothesis.internal.conjecture import providers
+from hypothesis.internal.constants_ast import Constants
 
 from einspec.calls import cases
 from einspec.calls.inputs import INDEX, filled, strata
@@ -82,7 +83,7 @@ def search(scene: Scene, look: Callable[[Example], object], count: int, seed: in
 def _own_numbers() -> Iterator[None]:
     """Have Hypothesis draw without the numbers that stand in modules imported here, so that a seed says it all."""
     cache = type(providers.CONSTANTS_CACHE)(1024)
-    pool = mock.patch.object(providers, "_get_local_constants", providers.Constants)
+    pool = mock.patch.object(providers, "_get_local_constants", Constants)
     with pool, mock.patch.object(providers, "CONSTANTS_CACHE", cache):
         yield
 
