@@ -275,11 +275,11 @@ class Calls:
             return Outcome(number, error=raised(error), eager=eager)
 
     def devices(self, result: Any) -> tuple[str, ...]:
-        """Return where the arrays of a result are."""
+        """Return where the arrays of a result are; a number is nowhere."""
         if not hasattr(self.adapter, "device_of"):
             return ()
         parts = result if isinstance(result, tuple | list) else [result]
-        return tuple({str(self.adapter.device_of(p)): None for p in parts})
+        return tuple({str(self.adapter.device_of(p)): None for p in parts if not isinstance(p, int)})
 
     def item(self, value: Any, depth: int = 0) -> Item:
         """Return what a function gave, as data."""
