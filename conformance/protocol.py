@@ -91,11 +91,15 @@ def tensor(array: Array) -> Tensor:
     return Tensor(array.dtype.name, array.shape, array.tobytes())
 
 
+MOST_START = 1 << 40
+"""Ramps that start further on are kept as numbers, which not all dtypes hold."""
+
+
 def given_tensor(array: Array) -> Tensor:
     """Return an input as it is kept: a long ramp by where it starts alone."""
     if array.size >= LONG and array.dtype.kind in "iuf" and float(array.flat[0]).is_integer():
         start = int(array.flat[0])
-        if start >= 0 and np.array_equal(array, ramp_of(array.shape, start, array.dtype.name)):
+        if 0 <= start < MOST_START and np.array_equal(array, ramp_of(array.shape, start, array.dtype.name)):
             return Tensor(array.dtype.name, array.shape, b"", None, start)
     return tensor(array)
 
