@@ -28,8 +28,7 @@ def split(op: Op, asked: Asked) -> dict[str, Asked]:
     """
     parts: dict[str, list[Trial]] = {name: [] for name in (*NAMES, *totals_of(op))}
     for trial in asked.trials:
-        promise = broken_promise(trial)
-        for name, part in _apart(trial) if not promise else [(f"total.{promise}", trial)]:
+        for name, part in _apart(trial):
             parts[name].append(part)
     more = (asked.instances or len(asked.trials)) - len(asked.trials)
     found = {name: Asked(trials, asked.reason if name == "def" else "") for name, trials in parts.items()}
@@ -47,24 +46,47 @@ def broken_promise(trial: Trial) -> str:
     """Return the promise of the caller that a call breaks, in one of its rows where it has several."""
     if not trial.case.form.assume:
         return ""
-    if trial.way.kind not in ("rows", "vmap"):
-        return broken(trial.case, trial.arrays)
+    return next(filter(None, _broken(trial)), "") if _stacked(trial) else broken(trial.case, trial.arrays)
+
+
+def _stacked(trial: Trial) -> bool:
+    """Whether a trial holds several calls along a first axis."""
+    return trial.way.kind in ("rows", "vmap")
+
+
+def _broken(trial: Trial) -> list[str]:
+    """Return the promise that each of several calls breaks."""
     count = len(next(iter(trial.arrays.values())))
-    rows = ({name: array[i] for name, array in trial.arrays.items()} for i in range(count))
-    return next((name for row in rows if (name := broken(trial.case, row))), "")
+    return [broken(trial.case, {name: array[i] for name, array in trial.arrays.items()}) for i in range(count)]
 
 
 def _apart(trial: Trial) -> Iterator[tuple[str, Trial]]:
     """Yield a call, or its independent rows, under the names of clauses."""
+    if _stacked(trial):
+        yield from _calls_apart(trial)
+        return
+    promise = broken_promise(trial)
     axis = batch_axis(trial.case.form, trial.case.solution.ranks)
-    rows = _row_ranks(trial, axis) if axis is not None and trial.way.kind == "plain" else None
+    rows = _row_ranks(trial, axis) if axis is not None and trial.way.kind == "plain" and not promise else None
     if rows is None or len(set(rows.tolist())) < 2:
-        yield NAMES[_rank(trial)], trial
+        yield clause_of(trial), trial
         return
     assert axis is not None
     for rank in sorted(set(rows.tolist())):
         part = _taken(trial, axis, np.flatnonzero(rows == rank))
         yield NAMES[rank], part if part is not None else trial
+
+
+def _calls_apart(trial: Trial) -> Iterator[tuple[str, Trial]]:
+    """Yield calls that are stacked along a first axis, under the names of clauses."""
+    special = np.max([ranks(a).reshape(len(a), -1).max(1, initial=0) for a in trial.arrays.values()], axis=0)
+    broken_ones = _broken(trial) if trial.case.form.assume else [""] * len(special)
+    names = [f"total.{b}" if b else NAMES[rank] for b, rank in zip(broken_ones, special, strict=True)]
+    for name in dict.fromkeys(names):
+        those = np.flatnonzero([n == name for n in names])
+        wants = {output: _part(want, 0, those) for output, want in trial.expected.items()}
+        own = {given: array[those] for given, array in trial.arrays.items()}
+        yield name, replace(trial, arrays=own, expected=wants)
 
 
 def _rank(trial: Trial) -> int:
@@ -76,7 +98,8 @@ def ranks(array: Array) -> Array:
     if array.dtype.kind in "iub":
         return np.zeros(array.shape, np.int8)
     parts = array.view(array.real.dtype).reshape(*array.shape, 2) if array.dtype.kind == "c" else array[..., None]
-    wide = parts.astype(np.float64)
+    with np.errstate(invalid="ignore"):  # a NaN that signals
+        wide = parts.astype(np.float64)
     zero = (wide == 0) & np.signbit(wide)
     infinite = np.isinf(wide)
     found = np.where(is_nan(parts), 3, np.where(infinite, 2, np.where(zero, 1, 0)))

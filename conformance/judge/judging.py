@@ -150,17 +150,20 @@ def unavailable(context: Context, kind: str, detail: str) -> str:
 
 
 def block_for(context: Context, clause: str, tier: str) -> Block:
-    """Return the calls of a clause that the target can be asked: those in dtypes that it has."""
+    """Return the calls of a clause that the target can be asked: those in dtypes that it has.
+
+    A file of functions may count on what callers promise.
+    """
     scene = context.own_scene() if uses_bank(clause) else context.scene
     block = context.sheets.block(scene, clause, tier)
     if block.not_run:
         return block
     strict = context.policy.strict
+    total = strict or not context.bare or clause.startswith("total.")
     held = [
         i
         for i, fact in enumerate(block.facts)
-        if all(context.session.holds_dtype(context.op.name, d, strict) for d in fact.dtypes)
-        and (not fact.breaks or clause.startswith("total."))
+        if all(context.session.holds_dtype(context.op.name, d, strict) for d in fact.dtypes) and (total or not fact.breaks)
     ]
     return block.only(held)
 
