@@ -30,9 +30,9 @@ def split(op: Op, asked: Asked) -> dict[str, Asked]:
     for trial in asked.trials:
         for name, part in _apart(trial):
             parts[name].append(part)
-    more = (asked.instances or len(asked.trials)) - len(asked.trials)
-    found = {name: Asked(trials, asked.reason if name == "def" else "") for name, trials in parts.items()}
-    found["def"].instances = len(parts["def"]) + max(more, 0)
+    count = {name: sum(len(next(iter(t.arrays.values()))) if _stacked(t) else 1 for t in own) for name, own in parts.items()}
+    found = {name: Asked(own, asked.reason if name == "def" else "", count[name]) for name, own in parts.items()}
+    found["def"].instances = max(count["def"], (asked.instances or 0) - sum(count.values()) + count["def"])
     return found
 
 
