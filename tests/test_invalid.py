@@ -12,19 +12,19 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from judged import opened, results
 
 import einspec
+import einspec.impls.numpy as numpy_backend
 from einspec import CallError, load, solve
 from einspec.calls import cases
 from einspec.calls.invalid import InvalidCall, Tensor, invalid_calls
 from einspec.calls.space import Case
 from einspec.card import Op, compile_card
+from einspec.clauses import clause_ids
 from einspec.conformance import trace
-from einspec.conformance.checks import rejects
-from einspec.conformance.clauses import clauses, judge
-from einspec.conformance.judge import Context
-from einspec.conformance.judge.session import Session
-from einspec.conformance.targets import find
+from einspec.conformance.checks import invalid
+from einspec.conformance.checks.scene import Scene
 from einspec.constraints import constraints
 from einspec.dtypes import numpy_dtype
 from einspec.errors import DtypeError, ParameterError, ParameterTypeError, ShapeError
@@ -72,7 +72,7 @@ def arrays(call: InvalidCall) -> list[Any]:
 @pytest.mark.parametrize("name", OPS)
 def test_the_error_of_a_backend_names_the_constraint(name: str) -> None:
     """What NumPy raises for the call is an error of einspec, about this constraint and no other."""
-    function = find("numpy")[0].functions[name]
+    function = getattr(numpy_backend, name)
     for constraint, call in invalid_calls(load(name)).items():
         with pytest.raises((ValueError, TypeError)) as caught:
             function(*arrays(call), **call.params)
@@ -215,17 +215,16 @@ def test_what_no_call_can_violate_is_no_constraint(rule: str) -> None:
 
 def test_a_constraint_without_a_call_is_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """It says so, with the reason, and never counts as a pass."""
-    monkeypatch.setattr(rejects, "invalid_calls", lambda op: {})
-    context = Context(Session(find("numpy")[0], "cpu"), load("top_k"))
-    (result,) = judge(context, ["err.require.enough"])
-    assert (result.verdict, result.instances) == ("not run", 0)
-    assert "no call" in result.reason
+    monkeypatch.setattr(invalid, "invalid_calls", lambda op: {})
+    block = invalid.invalid_block(Scene(load("top_k")), "require.enough")
+    assert block.count == 0
+    assert "no call" in block.not_run
 
 
 def test_every_constraint_is_a_clause() -> None:
     """The clauses of an op have its constraints in their order."""
     op = load("fold")
-    assert [c for c in clauses(op) if c.startswith("err.")] == [f"err.{c}" for c in constraints(op)]
+    assert [c for c in clause_ids(op) if c.startswith("err.")] == [f"err.{c}" for c in constraints(op)]
 
 
 CROPS = """\
@@ -239,10 +238,7 @@ def window_reverse(x, window_size, height, width):
 
 def test_a_file_that_crops_is_wrong_where_the_card_divides(tmp_path: Path) -> None:
     """A bare file is asked to reject a height that is no multiple of the window, and told why."""
-    path = tmp_path / "mine.py"
-    path.write_text(CROPS, encoding="utf-8")
-    context = Context(Session(find(str(path))[0], "cpu"), load("window_reverse"))
-    (result,) = judge(context, ["err.divides.height"])
+    (result,) = results(opened(tmp_path, CROPS), "window_reverse", ["err.divides.height"])
     assert result.verdict == "wrong"
     assert "height must be a multiple of" in result.reason
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from einspec.answers.rules import Expected
+from einspec.calls.hashed import Hashed
 from einspec.dtypes import COMPLEX, FLOAT8
 
 Array = np.ndarray[Any, Any]
@@ -16,12 +17,12 @@ NARROW = ("bfloat16", *FLOAT8)
 """Dtypes that NumPy has from ml_dtypes."""
 
 
-def literal(array: Array) -> str:
+def literal(array: Array | Hashed) -> str:
     """Return an array as Python that rebuilds it, or as a description where it is large."""
     name = array.dtype.name
     if short := _short(array):
         return short
-    if array.size > LITERAL_LIMIT:
+    if array.size > LITERAL_LIMIT or not isinstance(array, np.ndarray):
         return f"a tensor of shape {list(array.shape)}, dtype {name}"
     if name in COMPLEX or name == "bool" or array.dtype.kind in "iu":
         return f"np.array({array.tolist()!r}, dtype={dtype_text(name)})"
@@ -37,14 +38,16 @@ def literal(array: Array) -> str:
     return f"{made}  # {array.tolist()}"
 
 
-def can_be_written(array: Array) -> bool:
+def can_be_written(array: Array | Hashed) -> bool:
     """Whether :func:`literal` gives Python for an array, not a description."""
-    return bool(array.size <= LITERAL_LIMIT or _short(array))
+    return isinstance(array, np.ndarray) and bool(array.size <= LITERAL_LIMIT or _short(array))
 
 
-def _short(array: Array) -> str:
+def _short(array: Array | Hashed) -> str:
     """Return a ramp, or zeros that are many, as an expression; nothing for other arrays."""
     name, long = dtype_text(array.dtype.name), array.size > LITERAL_LIMIT
+    if not isinstance(array, np.ndarray):
+        return ""
     if array.size == 0 or (long and not any(array.tobytes())):
         return f"np.zeros({array.shape}, dtype={name})"
     ramp = np.arange(1, array.size + 1).reshape(array.shape)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import sys
+import threading
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -116,8 +118,7 @@ def happenings(request: Request) -> Iterator[Event]:
     alone = bool(set(OPT_IN) & set(request.tiers))  # what fills the memory goes one at a time
     count = 1 if alone else max(1, min(os.cpu_count() or 1, jobs))
     preload(request)
-    kinds = multiprocessing.get_all_start_methods()
-    context = multiprocessing.get_context("fork" if "fork" in kinds else "spawn")
+    context = multiprocessing.get_context(start_method())
     members: list[Member] = []
     try:
         members.extend(Member(context, request, memory) for _ in range(count))
@@ -125,6 +126,12 @@ def happenings(request: Request) -> Iterator[Event]:
     finally:
         for member in members:
             member.end()
+
+
+def start_method() -> str:
+    """Return how processes begin: as copies, unless this one has threads or frameworks, which have their own."""
+    plain = threading.active_count() == 1 and not {"jax", "torch"} & sys.modules.keys()
+    return "fork" if plain and "fork" in multiprocessing.get_all_start_methods() else "spawn"
 
 
 def preload(request: Request) -> None:

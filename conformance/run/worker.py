@@ -203,7 +203,9 @@ def work(request: Request, memory: float, jobs: Connection, out: Connection) -> 
     worker = Worker(request, memory, lambda event: out.send_bytes(events.encode(event)))
 
     def end(*_: Any) -> None:
-        worker.close()
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough
+        if worker.host is not None and worker.host.running is not None:
+            worker.host.running.kill()
         os._exit(1)
 
     signal.signal(signal.SIGTERM, end)

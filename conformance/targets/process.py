@@ -282,7 +282,15 @@ class RunnerProcess:
         return LostError(reason + f"; it was at {where}" * bool(where), number, late)
 
     def end(self) -> None:
-        """End the process and all that it has started."""
+        """End the process and all that it has started, and wait until it has ended."""
+        self.kill()
+        self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout):
+            with contextlib.suppress(OSError):
+                stream.close()  # type: ignore[union-attr]  # both are pipes
+
+    def kill(self) -> None:
+        """Kill the process and all that it has started."""
         family = _descendants(self.watched)
         with contextlib.suppress(AttributeError, OSError):
             if os.getpgid(self.process.pid) != os.getpgrp():
@@ -292,10 +300,6 @@ class RunnerProcess:
         for process in [*family, *_orphans(self.process.pid)]:
             with contextlib.suppress(psutil.Error):
                 process.kill()
-        self.process.wait()
-        for stream in (self.process.stdin, self.process.stdout):
-            with contextlib.suppress(OSError):
-                stream.close()  # type: ignore[union-attr]  # both are pipes
 
     def close(self) -> None:
         """End the process and remove what it has printed."""
