@@ -205,7 +205,7 @@ def work(request: Request, memory: float, jobs: Connection, out: Connection) -> 
     def end(*_: Any) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough
         if worker.host is not None and worker.host.running is not None:
-            worker.host.running.kill()
+            worker.host.running.abandon()
         os._exit(1)
 
     signal.signal(signal.SIGTERM, end)

@@ -8,6 +8,7 @@ import mmap
 import os
 import re
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -300,6 +301,11 @@ class RunnerProcess:
         for process in [*family, *_orphans(self.process.pid)]:
             with contextlib.suppress(psutil.Error):
                 process.kill()
+
+    def abandon(self) -> None:
+        """Kill the process and remove its files, without waiting for anything: a signal may have come at any place."""
+        self.kill()
+        shutil.rmtree(self.folder.name, ignore_errors=True)
 
     def close(self) -> None:
         """End the process and remove what it has printed."""
