@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.util
 import os
 import sys
 from pathlib import Path
 from typing import Any
 
-import einspec
-
-ROOT = str(Path(einspec.__file__).parent.absolute())
-REAL = str(Path(einspec.__file__).parent.resolve())
+PLACES = ("einspec", "einspec.impls", "einspec.conformance")
+"""The packages that may lie in folders of their own."""
 ROOMS = ("semantics", "answers", "calls", "pages", "vectors", "evaluate", "testing")
 """What of the spec gives answers."""
 JUDGE = ("checks", "judge", "run", "mutation", "vectors", "reports", "testing")
@@ -26,7 +26,7 @@ class Watch:
     def __init__(self) -> None:
         self.found: dict[str, None] = {}
         self.loaded: frozenset[str] = frozenset()
-        self.sheets = ""
+        self.sheets: tuple[str, ...] = ()
 
     def start(self, cache: str) -> None:
         """Listen from now on.
@@ -34,8 +34,10 @@ class Watch:
         Args:
             cache: the folder of what is kept between runs, answers among it.
         """
+        folders()  # now, as this reads files itself
         self.loaded = frozenset(sys.modules)
-        self.sheets = f"{cache}{os.sep}sheets" if cache else ""
+        kept = f"{cache}{os.sep}sheets"
+        self.sheets = (os.path.abspath(kept), os.path.realpath(kept)) if cache else ()  # noqa: PTH100
         sys.addaudithook(self._hear)
 
     def used(self) -> tuple[str, ...]:
@@ -57,17 +59,34 @@ class Watch:
         """Note a file of einspec's that is read."""
         if not isinstance(path, str | bytes):
             return
-        text = os.path.abspath(os.fsdecode(path))  # noqa: PTH100  # links are left as they are
-        if self.sheets and text.startswith(self.sheets):
-            self.found["kept answers"] = None
-            return
-        root = next((r for r in (ROOT, REAL) if text.startswith(r + os.sep)), None)
-        if root is None:
-            return
-        parts = [p for p in Path(text).relative_to(root).parts if p != "__pycache__"]
-        module = ".".join(["einspec", *parts[:-1], parts[-1].partition(".")[0]])
-        if module not in self.loaded and gives_answers(module):
-            self.found[f"the code of {module}"] = None
+        text = os.fsdecode(path)
+        for own in {os.path.abspath(text), os.path.realpath(text)}:  # noqa: PTH100  # where it is, and where its links lead
+            if own.startswith(self.sheets):
+                self.found["kept answers"] = None
+            module = module_at(own)
+            if module not in self.loaded and gives_answers(module):
+                self.found[f"the code of {module}"] = None
+
+
+@functools.cache
+def folders() -> dict[str, str]:
+    """Return the packages of einspec by their folders, as they are named and where their links lead."""
+    found = {}
+    for name in PLACES:
+        spec = importlib.util.find_spec(name)
+        for folder in (spec.submodule_search_locations or ()) if spec else ():
+            found[os.path.abspath(folder)] = found[os.path.realpath(folder)] = name  # noqa: PTH100
+    return found
+
+
+def module_at(path: str) -> str:
+    """Return the module of einspec whose code is in a file, or nothing."""
+    inside = [folder for folder in folders() if path.startswith(folder + os.sep)]
+    if not inside:
+        return ""
+    folder = max(inside, key=len)
+    parts = [p for p in Path(path).relative_to(folder).parts if p != "__pycache__"]
+    return ".".join([folders()[folder], *parts[:-1], parts[-1].partition(".")[0]])
 
 
 def gives_answers(module: str) -> bool:
