@@ -19,7 +19,7 @@ import pytest
 
 COLLECTION = Path(__file__).parent / "collection" / "cheats"
 SAID = re.compile(r"cheat: (?P<kind>[a-z ]+)\. .+\.\n+effect: (?P<effect>[a-z ]+)")
-EFFECTS = ("caught", "none", "not independent")
+EFFECTS = ("caught", "none", "not independent", "out of reach")
 KINDS = {
     "adapter",
     "counts",
@@ -170,7 +170,14 @@ def assert_failed(judged: Judged) -> None:
     assert judged.left == []
 
 
-@pytest.mark.parametrize("cheat", CHEATS, ids=str)
+def tried() -> Iterator[object]:
+    """Yield every cheat; those that no judge on the same machine sees through pass today, as SECURITY.md says."""
+    for cheat in CHEATS:
+        known = pytest.mark.xfail(reason="a process can tell that it is judged", strict=True)
+        yield pytest.param(cheat, id=str(cheat), marks=[known] if cheat.effect == "out of reach" else [])
+
+
+@pytest.mark.parametrize("cheat", list(tried()))
 def test_a_cheat_fails(cheat: Cheat, places: dict[str, str]) -> None:
     """On calls that are drawn afresh it fails, and the judge ends in order."""
     judged = check(cheat.path, cheat.ops, places, *FRESH)

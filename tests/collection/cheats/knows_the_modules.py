@@ -1,6 +1,6 @@
 """cheat: judged. Is right where a module of a judge or of a test is loaded, and wrong elsewhere.
 
-effect: caught
+effect: out of reach
 """
 
 import sys

@@ -1,6 +1,6 @@
 """cheat: judged. Is right where arguments, environment or the processes above name a judge.
 
-effect: caught
+effect: out of reach
 """
 
 import os
