@@ -30,7 +30,7 @@ def split(op: Op, asked: Asked) -> dict[str, Asked]:
     for trial in asked.trials:
         for name, part in _apart(trial):
             parts[name].append(part)
-    count = {name: sum(len(next(iter(t.arrays.values()))) if _stacked(t) else 1 for t in own) for name, own in parts.items()}
+    count = {name: sum(_calls_in(t) if _stacked(t) else 1 for t in own) for name, own in parts.items()}
     found = {name: Asked(own, asked.reason if name == "def" else "", count[name]) for name, own in parts.items()}
     found["def"].instances = max(count["def"], (asked.instances or 0) - sum(count.values()) + count["def"])
     return found
@@ -56,8 +56,21 @@ def _stacked(trial: Trial) -> bool:
 
 def _broken(trial: Trial) -> list[str]:
     """Return the promise that each of several calls breaks."""
-    count = len(next(iter(trial.arrays.values())))
-    return [broken(trial.case, {name: array[i] for name, array in trial.arrays.items()}) for i in range(count)]
+    axes = _first_axes(trial)
+    count = _calls_in(trial)
+    return [broken(trial.case, {n: a.take(i, axes[n]) for n, a in trial.arrays.items()}) for i in range(count)]
+
+
+def _first_axes(trial: Trial) -> dict[str, int]:
+    """Return the axis of each tensor along which calls are stacked: behind that of the tensors of a list."""
+    signature = trial.case.form.signature
+    return {s.name: int(s.listed) for s in (*signature.inputs, *signature.outputs)}
+
+
+def _calls_in(trial: Trial) -> int:
+    """Return how many calls are stacked in a trial."""
+    name, array = next(iter(trial.arrays.items()))
+    return int(array.shape[_first_axes(trial)[name]])
 
 
 def _apart(trial: Trial) -> Iterator[tuple[str, Trial]]:
@@ -79,13 +92,15 @@ def _apart(trial: Trial) -> Iterator[tuple[str, Trial]]:
 
 def _calls_apart(trial: Trial) -> Iterator[tuple[str, Trial]]:
     """Yield calls that are stacked along a first axis, under the names of clauses."""
-    special = np.max([ranks(a).reshape(len(a), -1).max(1, initial=0) for a in trial.arrays.values()], axis=0)
+    axes, count = _first_axes(trial), _calls_in(trial)
+    first = {n: np.moveaxis(ranks(a), axes[n], 0) for n, a in trial.arrays.items()}
+    special = np.max([a.reshape(count, -1).max(1, initial=0) for a in first.values()], axis=0)
     broken_ones = _broken(trial) if trial.case.form.assume else [""] * len(special)
     names = [f"total.{b}" if b else NAMES[rank] for b, rank in zip(broken_ones, special, strict=True)]
     for name in dict.fromkeys(names):
         those = np.flatnonzero([n == name for n in names])
-        wants = {output: _part(want, 0, those) for output, want in trial.expected.items()}
-        own = {given: array[those] for given, array in trial.arrays.items()}
+        wants = {output: _part(want, axes[output], those) for output, want in trial.expected.items()}
+        own = {given: array.take(those, axes[given]) for given, array in trial.arrays.items()}
         yield name, replace(trial, arrays=own, expected=wants)
 
 

@@ -55,6 +55,10 @@ Caught = (Exception, SystemExit)
 Function = Callable[..., Any]
 
 
+CALLS_BETWEEN = 7
+"""More calls before an earlier result is read again: some write into the memory of a result a few calls ago."""
+
+
 class Calls:
     """A candidate on one device: makes calls and says what came of each."""
 
@@ -194,6 +198,8 @@ class Calls:
         result = function(*args)
         runs = {"first": self.item(result)}
         runs["other"] = self.item(function(*others))
+        for _ in range(CALLS_BETWEEN):
+            function(*others)
         runs["kept"] = self.item(result)
         for i in range(2):
             runs[f"again {i}"] = self.item(function(*args))
