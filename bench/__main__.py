@@ -2,7 +2,7 @@
 
 ``python bench costs`` is run by name alone: it writes a table of the package.
 
-First the judge and what isolation costs, then the ops against what a user would call instead, then the Mixture-of-Experts ops.
+First the judge, then the ops against what a user would call instead, then the Mixture-of-Experts ops.
 """
 
 import argparse
@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-SCRIPTS = ("judge", "isolation", "ops", "moe")
+SCRIPTS = ("judge", "ops", "moe")
 BY_NAME = ("costs",)
 
 parser = argparse.ArgumentParser(prog="python bench", description=(__doc__ or "").splitlines()[0], add_help=len(sys.argv) < 3)

@@ -1,135 +1,96 @@
-"""How fast the judge is: whole runs in seconds, and inputs judged a second against drawing them one by one.
+"""How fast the judge is: whole commands as a user starts them, and whose CPU seconds they are.
 
-``python bench/judge.py`` prints both tables. Whole runs are started as a user starts them, once with an empty compile cache
-and once with a warm one. The naive way draws sizes and elements with ``hypothesis.extra.numpy.arrays``, calls the op once an
-example and compares with ``assert_allclose``; both ways run in turn in one process, and what counts is their ratio.
+``python bench judge`` prints, for each command, wall seconds, the second after which the first word was printed, CPU seconds of
+all its processes, and the share of these in the processes of the candidates and their frameworks. Commands marked *cold* begin
+with an empty cache. CPU seconds are the steady figure: wall seconds count on a quiet machine with two cores.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import subprocess
 import sys
 import tempfile
 import time
-import warnings
-from typing import Any
+from pathlib import Path
+from typing import NamedTuple
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+import psutil
 
-import hypothesis
-import numpy as np
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
-
-from einspec import load, solve
-from einspec.conformance.clauses import judge
-from einspec.conformance.judge.judge import Context
-from einspec.conformance.judge.session import Session
-from einspec.conformance.targets import find
-from einspec.semantics import oracle
-
-OPS = ("pixel_shuffle", "split_heads", "tile", "unfold")
-LIMITS = {"numpy": 50, "torch": 50, "jax": 1000}
+LOOK = 0.05
+"""Seconds between two looks at the processes."""
+NUMPY = """
+def pixel_shuffle(x, *, upscale_factor):
+    r = upscale_factor
+    *batch, c, h, w = x.shape
+    y = x.reshape(*batch, c // (r * r), r, r, h, w)
+    n = len(batch)
+    return y.transpose(*range(n), n, n + 3, n + 1, n + 4, n + 2).reshape(*batch, c // (r * r), h * r, w * r)
+"""
+TORCH = "from torch.nn.functional import pixel_shuffle\n"
+BACKENDS = ("numpy", "torch", "jax", "einops-numpy", "einops-torch", "einops-jax")
 
 
-def seconds(*command: str, cache: str) -> float:
-    """Return the wall time of a command."""
-    start = time.perf_counter()
-    subprocess.run(command, env={**os.environ, "EINSPEC_CACHE": cache}, stdout=subprocess.DEVNULL, check=False)
-    return time.perf_counter() - start
+class Used(NamedTuple):
+    """What a command took."""
+
+    wall: float
+    first: float
+    cpu: float
+    candidates: float
+
+    def row(self, name: str, limit: float) -> str:
+        """Return a line of the table."""
+        share = f"{self.candidates / max(self.cpu, 0.01):.0%}"
+        over = "" if self.wall <= limit else "   over"
+        return f"{name:<36}{self.wall:>8.1f}{limit:>7.0f}{self.first:>8.1f}{self.cpu:>8.1f}{share:>7}{over}"
 
 
-def whole_runs() -> None:
-    """Print how long the commands take that a user starts."""
-    check = (sys.executable, "-m", "einspec.conformance.cli", "check")
-    show = (sys.executable, "-m", "einspec.conformance.cli", "show", "pixel_shuffle")
-    with tempfile.TemporaryDirectory() as cache:
-        rows = [
-            (
-                "import einspec",
-                0.25,
-                min(seconds(sys.executable, "-c", "import einspec", cache=cache) for _ in range(5)),
-            ),
-            ("einspec show pixel_shuffle", 0.5, min(seconds(*show, cache=cache) for _ in range(5))),
-            ("einspec check numpy", 8, seconds(*check, "numpy", cache=cache)),
-            ("einspec check numpy torch jax, cold", 60, seconds(*check, "numpy", "torch", "jax", cache=cache)),
-            ("einspec check numpy torch jax, warm", 30, seconds(*check, "numpy", "torch", "jax", cache=cache)),
-        ]
-    print(f"{'command':<40}{'seconds':>10}{'limit':>8}")
-    for name, limit, took in rows:
-        print(f"{name:<40}{took:>10.2f}{limit:>8}{'' if took <= limit else '   over'}")
-
-
-def naive_rate(session: Session, op_name: str, examples: int) -> float:
-    """Return how many inputs a second the usual property test judges."""
-    op = load(op_name)
-    function = session.target.call(op)
-    wanted = {"pixel_shuffle": ("upscale_factor", 3), "split_heads": ("num_heads", 4), "tile": ("repeats", 3)}
-    name, most = wanted.get(op_name, ("kernel_size", 3))
-
-    @hypothesis.settings(
-        max_examples=examples,
-        database=None,
-        deadline=None,
-        derandomize=True,
-        suppress_health_check=list(hypothesis.HealthCheck),
-        phases=[hypothesis.Phase.generate],
-    )
-    @hypothesis.given(st.data())
-    def test(data: st.DataObject) -> None:
-        k = data.draw(st.integers(1, most))
-        n = [data.draw(st.integers(1, 4)) for _ in range(4)]
-        shape = {
-            "pixel_shuffle": (n[0], n[1] * k * k, n[2], n[3]),
-            "split_heads": (n[0], n[1], n[2] * k),
-            "tile": (n[0], n[1], n[2]),
-        }.get(op_name, (n[0], n[1], n[2] + k, n[3] + k))
-        x = data.draw(arrays(np.float32, shape, elements=st.floats(-10, 10, width=32)))
-        want = oracle.evaluate(solve(op, [shape], {name: k}), {"x": x})["y"]
-        got = function(session.adapter.asarray(x, session.device), **{name: k})
-        np.testing.assert_allclose(session.adapter.to_numpy(got), want, rtol=1e-6)
-
-    start = time.perf_counter()
-    test()
-    return examples / (time.perf_counter() - start)
-
-
-def our_rates(session: Session, op_name: str) -> dict[str, float]:
-    """Return how many inputs a second each tier of the judge judges, compilation included."""
-    rates = {}
-    for tier in ("scope", "property", "big"):
-        context: Any = Context(session, load(op_name), tiers=(tier,))
-        start = time.perf_counter()
-        results = list(judge(context, ["def"]))
-        rates[tier] = sum(r.instances for r in results) / (time.perf_counter() - start)
-    return rates
-
-
-def rates(examples: dict[str, int]) -> None:
-    """Print inputs judged a second, and how many times more than the naive way."""
-    print(f"\n{'op':<16}{'backend':<9}{'naive/s':>9}{'scope/s':>10}{'property/s':>12}{'best ratio':>12}{'least':>7}")
-    for backend, count in examples.items():
-        session = Session(find(backend)[0], "cpu")
-        for op in OPS:
-            naive, ours = naive_rate(session, op, count), our_rates(session, op)
-            ratio = max(ours.values()) / naive
-            note = "" if ratio >= LIMITS[backend] else "   under"
-            print(
-                f"{op:<16}{backend:<9}{naive:>9.0f}{ours['scope']:>10.0f}{ours['property']:>12.0f}{ratio:>12.0f}{LIMITS[backend]:>7}{note}"
-            )
+def used(*arguments: str, cache: str) -> Used:
+    """Run the command line of einspec and watch its processes until they end."""
+    environment = {**os.environ, "EINSPEC_CACHE": cache, "OMP_NUM_THREADS": "1"}
+    start, first = time.perf_counter(), 0.0
+    command = [sys.executable, "-u", "-m", "einspec.conformance.cli", *arguments]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert process.stdout is not None
+    os.set_blocking(process.stdout.fileno(), False)
+    family, seconds = psutil.Process(process.pid), dict[tuple[int, float], tuple[bool, float]]()
+    while process.poll() is None:
+        if process.stdout.read() and not first:
+            first = time.perf_counter() - start
+        with contextlib.suppress(psutil.Error):
+            for one in [family, *family.children(recursive=True)]:
+                with contextlib.suppress(psutil.Error):
+                    times = one.cpu_times()
+                    candidate = "einspec.conformance.runner" in one.cmdline()
+                    seconds[one.pid, one.create_time()] = candidate, times.user + times.system
+        time.sleep(LOOK)
+    wall = time.perf_counter() - start
+    candidates = sum(s for candidate, s in seconds.values() if candidate)
+    return Used(wall, first or wall, sum(s for _, s in seconds.values()), candidates)
 
 
 def main() -> None:
-    """Print both tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rates-only", action="store_true", help="leave out the whole runs")
-    arguments = parser.parse_args()
-    warnings.simplefilter("ignore")
-    if not arguments.rates_only:
-        whole_runs()
-    rates({"numpy": 300, "torch": 300, "jax": 15})
+    """Print the table."""
+    parser = argparse.ArgumentParser(prog="python bench judge", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="the files and numpy alone, with what is kept")
+    quick = parser.parse_args().quick
+    print(f"{'command':<36}{'wall s':>8}{'limit':>7}{'first':>8}{'CPU s':>8}{'theirs':>7}")
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as fresh:
+        for framework, source, limit in (("NumPy", NUMPY, 2), ("torch", TORCH, 4)):
+            path = Path(folder) / f"in_{framework.lower()}.py"
+            path.write_text(source, encoding="utf-8")
+            used("check", str(path), cache=folder)
+            print(used("check", str(path), cache=folder).row(f"one function, {framework}", limit))
+        if not quick:
+            print(used("check", "numpy", cache=fresh).row("numpy, cold", 60))
+        used("check", "numpy", cache=folder)
+        print(used("check", "numpy", cache=folder).row("numpy", 6))
+        if not quick:
+            print(used("check", *BACKENDS, cache=fresh).row("six backends, sheets of numpy there", 150))
+            print(used("check", *BACKENDS, cache=fresh).row("six backends", 60))
 
 
 if __name__ == "__main__":
