@@ -71,15 +71,14 @@ def test_a_lost_process_costs_one_clause(tmp_path: Path, body: str, options: dic
     assert found["merge_heads/def"].verdict == "holds"
 
 
-def test_an_op_that_always_dies_is_left_after_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_op_that_always_dies_is_left_after_a_while(tmp_path: Path) -> None:
     """What is not tried any more says so, and the other op is judged whole."""
-    monkeypatch.setattr(worker, "MOST_LOST", 4)
     path = tmp_path / "hostile.py"
     path.write_text("import os, numpy as np\ndef matrix_transpose(x):\n    os._exit(3)\n" + BESIDE, encoding="utf-8")
     run = check(Request((str(path),), tiers=("scope",), everything=True))
     verdicts = {r.verdict for r in run.results if r.op == "matrix_transpose"}
     assert verdicts == {"errored", "not run"}
-    assert sum(r.verdict == "errored" for r in run.results) == 4
+    assert sum(r.verdict == "errored" for r in run.results) == worker.MOST_LOST
     assert any("ended the process too often" in r.reason for r in run.results)
     assert {r.verdict for r in run.results if r.op == "merge_heads"} <= {"holds", "not run"}
 

@@ -22,7 +22,7 @@ def literal(array: Array | Hashed) -> str:
     name = array.dtype.name
     if short := _short(array):
         return short
-    if array.size > LITERAL_LIMIT or not isinstance(array, np.ndarray):
+    if array.size > LITERAL_LIMIT or isinstance(array, Hashed):
         return f"a tensor of shape {list(array.shape)}, dtype {name}"
     if name in COMPLEX or name == "bool" or array.dtype.kind in "iu":
         return f"np.array({array.tolist()!r}, dtype={dtype_text(name)})"
@@ -40,13 +40,13 @@ def literal(array: Array | Hashed) -> str:
 
 def can_be_written(array: Array | Hashed) -> bool:
     """Whether :func:`literal` gives Python for an array, not a description."""
-    return isinstance(array, np.ndarray) and bool(array.size <= LITERAL_LIMIT or _short(array))
+    return not isinstance(array, Hashed) and bool(array.size <= LITERAL_LIMIT or _short(array))
 
 
 def _short(array: Array | Hashed) -> str:
     """Return a ramp, or zeros that are many, as an expression; nothing for other arrays."""
     name, long = dtype_text(array.dtype.name), array.size > LITERAL_LIMIT
-    if not isinstance(array, np.ndarray):
+    if isinstance(array, Hashed):
         return ""
     if array.size == 0 or (long and not any(array.tobytes())):
         return f"np.zeros({array.shape}, dtype={name})"
