@@ -179,7 +179,7 @@ def children(node: Any) -> list[Any]:
 @functools.cache
 def _parts(kind: type) -> tuple[str, ...]:
     """Return the names of the fields of a kind of node."""
-    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else ()
+    return tuple(getattr(kind, "__dataclass_fields__", ()))
 
 
 def transform(node: AnyNode, change: Callable[[Any], Any]) -> AnyNode:
