@@ -334,3 +334,23 @@ def test_a_witness_of_another_shape_is_shown_as_it_is(
     assert main(["report", str(path)]) == 1
     assert main(["known", str(path), "--reason", "why"]) == 0
     capsys.readouterr()
+
+
+def test_parts_of_a_run_make_it_whole_and_a_missing_one_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two shards are one column and pass; one alone fails, and says what judges the rest."""
+    ops, files = ("stack", "unstack", "concat"), []
+    for i in (1, 2):
+        path = tmp_path / f"{i}.jsonl"
+        chosen = [part for op in ops for part in ("--op", op)]
+        assert main(["check", "numpy", *chosen, "--tier", "scope", "--shard", f"{i}/2", "--report", str(path)]) == 0
+        files.append(path)
+    whole = read_all(files)
+    assert whole.passed
+    assert [column.name for column in whole.columns] == ["numpy"]
+    assert {r.op for r in whole.results} == set(ops)
+    capsys.readouterr()
+    assert main(["report", str(files[0])]) == 1
+    said = capsys.readouterr().out
+    assert "part 2 of 2 is missing: --shard 2/2 judges " in said
+    first = {r.op for r in read_all(files[:1]).results}
+    assert all(op in said for op in set(ops) - first)

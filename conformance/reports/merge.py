@@ -10,11 +10,14 @@ from einspec.conformance.errors import UsageError
 from einspec.conformance.judge.verdict import Result
 from einspec.conformance.reports.lines import Backend
 from einspec.conformance.reports.report import Report, read
+from einspec.conformance.run.processes import shared_out
 from einspec.conformance.run.request import Request
 from einspec.conformance.run.run import Run
 from einspec.conformance.tiers import OPT_IN, TIERS
 
 FAILING = ("wrong", "errored")
+SHOWN_OPS = 6
+"""Ops of a missing part that are named."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,11 +56,13 @@ class Merged(Run):
 
     reports: list[Report] = field(default_factory=list)
     columns: list[Column] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    """The parts of sharded runs of which there is no report, in words."""
 
     @property
     def passed(self) -> bool:
-        """Whether every report passes."""
-        return bool(self.reports) and all(report.run.passed for report in self.reports)
+        """Whether every report passes, and no part of a run is missing."""
+        return bool(self.reports) and not self.missing and all(report.run.passed for report in self.reports)
 
     @property
     def disagreements(self) -> list[Disagreement]:
@@ -102,20 +107,51 @@ def merge(reports: Sequence[Report]) -> Merged:
     )
     merged = Merged(request, complete=all(run.complete for run in runs), reports=list(reports))
     merged.seconds = round(sum(run.seconds for run in runs), 2)
-    merged.problems = list(dict.fromkeys(problem for run in runs for problem in run.problems))
+    whole = _whole(reports)
+    merged.missing = list(_missing(whole))
+    merged.problems = list(dict.fromkeys([*(problem for run in runs for problem in run.problems), *merged.missing]))
     merged.notes = list(dict.fromkeys(note for run in runs for note in run.notes))
-    holders: dict[str, int] = {}
+    labels = {id(report): parts[0].label for parts in whole for report in parts}
+    holders: dict[str, set[str]] = {}
     for report in reports:
         for name in report.backends:
-            holders[name] = holders.get(name, 0) + 1
+            holders.setdefault(name, set()).add(labels[id(report)])
     for report, run in zip(reports, runs, strict=True):
-        shown = {name: f"{name} @ {report.label}" if n > 1 else name for name, n in holders.items()}
+        label = labels[id(report)]
+        shown = {name: f"{name} @ {label}" if len(n) > 1 else name for name, n in holders.items()}
         for name, backend in report.backends.items():
             merged.backends[shown[name]] = {**run.backends[name], "name": shown[name]}
             judged = dict.fromkeys([*backend.devices, *(r.device for r in report.results if r.backend == name)])
+            there = {(c.name, c.device) for c in merged.columns}
+            judged = {device: None for device in judged if (shown[name], device) not in there}
             merged.columns += [Column(shown[name], device, backend, report) for device in judged]
         merged.results += [replace(r, backend=shown.get(r.backend, r.backend)) for r in report.results]
     return merged
+
+
+def _whole(reports: Sequence[Report]) -> list[list[Report]]:
+    """Return the reports of each run: those of its parts together, the first of each part that comes twice alone."""
+    found: dict[object, list[Report]] = {}
+    for number, report in enumerate(reports):
+        request = report.run.request
+        asked = repr(replace(request, shard=(0, request.shard[1])))
+        parts = found.get(asked, [])
+        again = request.shard[1] == 1 or request.shard in [p.run.request.shard for p in parts]
+        found.setdefault(number if again else asked, []).append(report)
+    return list(found.values())
+
+
+def _missing(whole: Iterable[Sequence[Report]]) -> Iterator[str]:
+    """Yield the parts of runs that nobody has judged."""
+    for parts in whole:
+        request = parts[0].run.request
+        count = request.shard[1]
+        there = {part.run.request.shard[0] for part in parts}
+        for i in range(1, count + 1) if count > 1 else ():
+            if i not in there:
+                ops = shared_out(replace(request, shard=(i, count)))
+                shown = ", ".join(ops[:SHOWN_OPS]) + ", …" * (len(ops) > SHOWN_OPS)
+                yield f"part {i} of {count} is missing: --shard {i}/{count} judges {shown}"
 
 
 def _union(parts: Iterable[Iterable[str]]) -> tuple[str, ...]:
