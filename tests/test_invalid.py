@@ -15,6 +15,7 @@ import pytest
 from judged import opened, results
 
 import einspec
+import einspec.impls.einops.on_numpy as einops_backend
 import einspec.impls.numpy as numpy_backend
 from einspec import CallError, load, solve
 from einspec.calls import cases
@@ -69,11 +70,12 @@ def arrays(call: InvalidCall) -> list[Any]:
     return [zeros(t) if isinstance(t, Tensor) else [zeros(each) for each in t] for t in call.inputs]
 
 
+@pytest.mark.parametrize("backend", [numpy_backend, einops_backend], ids=["numpy", "einops-numpy"])
 @pytest.mark.parametrize("name", OPS)
-def test_the_error_of_a_backend_names_the_constraint(name: str) -> None:
-    """What NumPy raises for the call is an error of einspec, about this constraint and no other."""
-    function = getattr(numpy_backend, name)
-    for constraint, call in invalid_calls(load(name)).items():
+def test_the_error_of_a_backend_names_the_constraint(name: str, backend: Any) -> None:
+    """What a backend raises for the call is an error of einspec, about this constraint and no other."""
+    function = getattr(backend, name, None)
+    for constraint, call in invalid_calls(load(name)).items() if function else ():
         with pytest.raises((ValueError, TypeError)) as caught:
             function(*arrays(call), **call.params)
         if constraint != "count":  # which Python itself finds wrong where a function has one input
