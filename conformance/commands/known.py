@@ -2,6 +2,7 @@
 
 Append what it prints to the file that a backend names in known_failures, or give that file to einspec check --known. A known
 failure is tried on its stored input first and does not fail a run; one that holds does, and the run names the line to delete.
+An op that is wrong is not judged further, so the report should be that of a run with --all.
 """
 
 from __future__ import annotations
