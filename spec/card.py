@@ -44,7 +44,7 @@ from einspec.language.formula import (
     Param as ParamNode,
 )
 from einspec.language.linear import OpClass, classify
-from einspec.language.tables import ASSUMPTIONS, KINDS, Card, Laws, Param, SameAs, Variant
+from einspec.language.tables import KINDS, PROMISES, Card, Laws, Param, SameAs, Variant
 from einspec.solve import Signature, integer, parse_signature
 
 OPS = Path(__file__).parent / "ops"
@@ -262,8 +262,8 @@ def _values(where: str, text: str, names: frozenset[str]) -> tuple[str, Term]:
 def _assumption(where: str, name: str, text: str, signature: Signature) -> tuple[str, tuple[str, ...]]:
     kind, *tensors = text.split()
     inputs = {s.name for s in signature.inputs}
-    if kind not in ASSUMPTIONS or not tensors or not set(tensors) <= inputs:
-        kinds = ", ".join(ASSUMPTIONS)
+    if kind not in PROMISES or not tensors or not set(tensors) <= inputs:
+        kinds = ", ".join(PROMISES)
         raise CardError(f"{where}: assume.{name}: expected one of {kinds} and inputs, not {text!r}")
     return kind, tuple(tensors)
 

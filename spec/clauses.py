@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from einspec.card import Form, Op, load, resolve
 from einspec.dtypes import ALL, COMPLEX, FLOAT8, FLOATS, GROUPS, INTEGERS, USUAL, WIDE
 from einspec.language.linear import OpClass
+from einspec.language.tables import PROMISES
 from einspec.solve import dimension_text
 
 KINDS = {
@@ -40,11 +41,6 @@ VALUES = {
     "values.nan": "NaN",
 }
 """The clauses about calls that hold special values, the least special first."""
-BROKEN = {
-    "distinct_slots": "give one slot to several rows",
-    "fitting_counts": "are negative or do not add up",
-}
-"""What inputs do that break a promise of the caller, by the kind of the promise."""
 CONDUCT = ("pure", "repeat", "device")
 """What is seen by calling twice and looking at the inputs afterwards."""
 LAYOUTS = {
@@ -197,7 +193,7 @@ def demand(op: Op, clause: str) -> str:
             return f"The outputs are what the definition gives where inputs hold {VALUES[clause]}."
         case "total":
             kind, tensors = next(f.assume[detail] for f in op.forms.values() if detail in f.assume)
-            return f"The outputs are what the definition gives where {' and '.join(tensors)} {BROKEN[kind]}."
+            return f"The outputs are what the definition gives where {' and '.join(tensors)} {PROMISES[kind].broken}."
         case "result":
             outputs = [(s.name, f) for f in op.forms.values() for s in f.signature.outputs]
             named = dict.fromkeys(f"{name} {form.dtype[name]}" for name, form in outputs)

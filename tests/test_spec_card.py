@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 import einspec
+from einspec.calls.assumptions import KEPT
 from einspec.card import Op, aliases, compile_card, load, paths, read_card, resolve
 from einspec.errors import CardError, FormulaError
 from einspec.language.linear import OpClass
-from einspec.language.tables import Card, schema
+from einspec.language.tables import PROMISES, Card, schema
 from einspec.solve import parse_signature
 
 OPS = einspec.ops()
@@ -106,6 +107,12 @@ def test_an_unknown_name_suggests_close_ones() -> None:
         load("pixel_shufle")
     with pytest.raises(KeyError, match="einspec ops lists them all"):
         load("qqqqqqqq")
+
+
+def test_every_kind_of_promise_is_looked_at_and_made_by_a_card() -> None:
+    """No card promises what is not looked at, and nothing is looked at that no card promises."""
+    made = {kind for name in OPS for form in load(name).forms.values() for kind, _ in form.assume.values()}
+    assert set(KEPT) == set(PROMISES) == made
 
 
 def law_texts(op: Op) -> list[str]:

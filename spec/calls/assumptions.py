@@ -35,26 +35,6 @@ def _fitting_counts(case: Case, arrays: list[Array], names: tuple[str, ...]) -> 
     return bool((counts >= 0).all() and (total <= _bound(case, names[0])).all())
 
 
-def _distinct_ids(case: Case, arrays: list[Array], names: tuple[str, ...]) -> bool:
-    """Whether each row has different ids, those left out that are none."""
-    ids = arrays[0].reshape(-1, arrays[0].shape[-1]) if arrays[0].ndim else arrays[0].reshape(1, 1)
-    for row in ids:
-        own = row[(row >= 0) & (row < _bound(case, names[0]))].tolist()
-        if len(set(own)) < len(own):
-            return False
-    return True
-
-
-def _valid_ids(case: Case, arrays: list[Array], names: tuple[str, ...]) -> bool:
-    """Whether each id is -1 or that of an expert."""
-    return bool(((arrays[0] >= -1) & (arrays[0] < _bound(case, names[0]))).all())
-
-
-def _finite(case: Case, arrays: list[Array], names: tuple[str, ...]) -> bool:
-    """Whether all values are finite."""
-    return all(bool(np.isfinite(a.astype(np.complex128 if a.dtype.kind == "c" else np.float64)).all()) for a in arrays)
-
-
 def _bound(case: Case, name: str) -> int:
     """Return the number that goes with what an input holds."""
     _, term = case.form.values[name]
@@ -64,8 +44,5 @@ def _bound(case: Case, name: str) -> int:
 KEPT: dict[str, Callable[[Case, list[Array], tuple[str, ...]], bool]] = {
     "distinct_slots": _distinct_slots,
     "fitting_counts": _fitting_counts,
-    "distinct_ids": _distinct_ids,
-    "valid_ids": _valid_ids,
-    "finite": _finite,
 }
-"""Whether the inputs of a call keep a promise, by its kind in ``einspec.language.tables.ASSUMPTIONS``."""
+"""Whether the inputs of a call keep a promise, by its kind in ``einspec.language.tables.PROMISES``."""

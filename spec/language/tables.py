@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -21,14 +21,26 @@ KINDS = {
 """What ``[values]`` may say of an input."""
 
 
-ASSUMPTIONS = {
-    "distinct_slots": "no two routes have the same slot of the same expert, but for those that have none",
-    "fitting_counts": "no number of rows is negative, and together they are at most the rows that there are",
-    "distinct_ids": "no row has the same id twice, but for those that are none",
-    "valid_ids": "every id is that of an expert, or -1",
-    "finite": "no value is NaN or infinite",
+class Promise(NamedTuple):
+    """What a caller promises of tensors, in words."""
+
+    kept: str
+    broken: str
+    """What the tensors do that break it."""
+
+
+PROMISES = {
+    "distinct_slots": Promise(
+        "no two routes have the same slot of the same expert, but for those that have none", "give one slot to several rows"
+    ),
+    "fitting_counts": Promise(
+        "no number of rows is negative, and together they are at most the rows that there are",
+        "are negative or do not add up",
+    ),
 }
 """What ``[assume]`` may say that a caller promises of tensors: each is looked at in :mod:`einspec.calls.assumptions`."""
+ASSUMPTIONS = {kind: promise.kept for kind, promise in PROMISES.items()}
+"""The promises alone, each by its kind."""
 
 
 class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -173,7 +185,7 @@ class Card(Table, frozen=True):
     values: dict[str, str] = {}
     """What an input holds when the judge makes it up: a kind of ``KINDS`` and an expression over sizes and parameters."""
     assume: dict[str, str] = {}
-    """What a caller promises, by name: a kind of ``ASSUMPTIONS`` and the inputs that it is about. The definition says what
+    """What a caller promises, by name: a kind of ``PROMISES`` and the inputs that it is about. The definition says what
     comes also where it is not so; that is asked of backends, and of files under ``--strict``."""
     selects: dict[str, str] = {}
     """For an output the tensor of which it holds positions in descending order, the lower first where equal:

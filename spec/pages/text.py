@@ -10,7 +10,7 @@ from typing import NamedTuple
 from einspec.calls.space import Case
 from einspec.card import Form, Op, load, paths
 from einspec.language.linear import OpClass
-from einspec.language.tables import ASSUMPTIONS, KINDS, Param
+from einspec.language.tables import KINDS, PROMISES, Param
 from einspec.pages.example import evaluated, example, nested
 from einspec.pages.gradient import equations, latex_gradient, remarks
 from einspec.pages.render import einops_call, latex_definition
@@ -239,7 +239,7 @@ def _dtypes(op: Op) -> list[str]:
 
 def _promises(form: Form) -> Iterator[str]:
     for name, (kind, tensors) in form.assume.items():
-        yield f"{name:<14} of {' and '.join(tensors)}: {ASSUMPTIONS[kind]}"
+        yield f"{name:<14} of {' and '.join(tensors)}: {PROMISES[kind].kept}"
 
 
 def _laws(form: Form) -> Iterator[str]:
