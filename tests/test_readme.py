@@ -7,9 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from einspec.calls.cases import SCOPE_LIMIT
+from einspec.calls.space import SCOPE
 from einspec.card import load, paths
+from einspec.conformance.checks.scope import ASSIGNMENTS, COMPILED_SCOPE, NUMBERS_LIMIT, ROUNDED_LEAST, ROUNDED_WORK
 from einspec.conformance.cli import main
-from einspec.conformance.mutation.mutants import MOST, MOST_INLINED, candidates, mutants
+from einspec.conformance.mutation.assessment import Assessment
+from einspec.conformance.mutation.mutants import candidates, mutants
+from einspec.conformance.mutation.score import Score, table
 from einspec.pages import text as show
 
 ROOT = Path(__file__).parent.parent
@@ -38,15 +43,29 @@ def test_the_wrong_file_and_its_failure_are_real(monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_mutants_are_as_many_as_the_readme_says() -> None:
-    """The line of the score counts the mutants that there are; what becomes of each, `einspec mutants` says in minutes."""
-    line = README.partition("$ einspec mutants\n...\n")[2].partition("\n")[0]
-    made, without = sum(len(mutants(name)) for name in paths()), sum(candidates(load(name)) for name in paths())
-    rule = f"at most {MOST} an operator and form, {MOST_INLINED} in what other cards bring"
-    assert line.startswith(f"{made:,} mutants of {len(paths())} ops ({rule}, of {without:,} there could be): ")
-    equivalent, killed, judged = (
-        int(n.replace(",", "")) for n in re.findall(r"[\d,]+(?= equivalent| of [\d,]+ killed| killed)", line)
-    )
-    assert killed == judged == made - equivalent
+    """The block ends as the command prints it: made and possible are counted here, what is equivalent it says in minutes."""
+    block = README.partition("$ einspec mutants\n...\n")[2].partition("```")[0]
+    equivalent = int(re.findall(r"([\d,]+) equivalent", block)[0].replace(",", ""))
+    found, left = [], equivalent
+    for name in paths():
+        made = mutants(name)
+        kept = [Assessment(m.id, m.operator, m.formula, "equivalent" if i < left else "killed") for i, m in enumerate(made)]
+        found.append(Score(name, kept, candidates(load(name))))
+        left -= min(left, len(made))
+    assert block.splitlines() == table(found).splitlines()[-2:]
+
+
+def test_the_scope_is_as_large_as_the_readme_says() -> None:
+    """Where the calls of the scope are a sample, it has the numbers of the code."""
+    said = " ".join(README.partition("* **scope**")[2].partition("* **property**")[0].split())
+    for part in (
+        f"every size up to {SCOPE} (beside an empty axis up to {SCOPE - 1})",
+        f"more such calls than {SCOPE_LIMIT:,}; {NUMBERS_LIMIT:,} if it takes numbers alone",
+        f"as many as make up {ROUNDED_WORK:,} terms, and at least {ROUNDED_LEAST} a form",
+        f"JAX, which compiles each, gets about {COMPILED_SCOPE}, fewer the longer the definition.",
+        f"more than {ASSIGNMENTS:,} such calls",
+    ):
+        assert part in said, part
 
 
 def test_the_ops_in_the_table_exist() -> None:
