@@ -68,14 +68,20 @@ def test_the_scope_is_as_large_as_the_readme_says() -> None:
         assert part in said, part
 
 
-def test_the_ops_in_the_table_exist() -> None:
-    """The table of ops names ops that there are, each in its family."""
-    table = README.partition("## The ops")[2].partition("## Add a backend")[0]
-    rows = re.findall(r"^\| ([a-z]+) \| (.*) \|$", table, re.M)[1:]
-    assert rows
-    for family, names in rows:
-        for name in re.findall(r"`([a-z_]+)`", names):
-            assert load(name).family == family
+def test_the_promises_are_those_that_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    """The table of promises is what the option prints, whole."""
+    assert main(["check", "--explain-promises"]) == 0
+    printed = capsys.readouterr().out
+    assert len(printed.splitlines()) > 10
+    assert f"\n\n{printed}\n" in README
+
+
+def test_the_table_of_ops_names_all_of_them() -> None:
+    """Every op stands in the table once, in its family."""
+    section = README.partition("## The ops")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| ([a-z]+) \| (.*) \|$", section, re.M)[1:]
+    named = [(family, name) for family, names in rows for name in re.findall(r"`(\w+)`", names)]
+    assert sorted(named) == sorted((load(name).family, name) for name in paths())
 
 
 def test_the_right_examples_pass(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
