@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -20,12 +21,26 @@ def rooms(folder: str) -> set[str]:
     return {path.name for path in found if not path.name.startswith((".", "__"))} - DATA
 
 
+def named_rooms(folder: str) -> list[str]:
+    """Return the rooms of a folder in the order in which the page has them."""
+    section = ARCHITECTURE.partition(f"## The rooms of `{folder}/`")[2].partition("\n## ")[0]
+    return re.findall(r"^\| `(\w+)/` \|", section, re.M)
+
+
 @pytest.mark.parametrize("folder", ["spec", "conformance"])
 def test_every_room_has_its_line(folder: str) -> None:
     """The table of rooms names each folder once, and no other."""
-    section = ARCHITECTURE.partition(f"## The rooms of `{folder}/`")[2].partition("\n## ")[0]
-    named = re.findall(r"^\| `(\w+)/` \|", section, re.M)
-    assert sorted(named) == sorted(rooms(folder))
+    assert sorted(named_rooms(folder)) == sorted(rooms(folder))
+
+
+def test_the_rooms_of_the_judge_stand_as_they_may_import() -> None:
+    """Their table has the order of the contract that import-linter holds, which names every room."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
+    (layers,) = (c["layers"] for c in contracts if c.get("containers") == ["einspec.conformance"])
+    place = {name.strip(): i for i, layer in enumerate(layers) for name in layer.split("|")}
+    named = named_rooms("conformance")
+    assert set(named) <= set(place)
+    assert [place[name] for name in named] == sorted(place[name] for name in named)
 
 
 @pytest.mark.parametrize("page", PAGES)
