@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from einspec.errors import FormulaError
 from einspec.language.formula import (
     Axis,
+    Binary,
     Equation,
     Group,
     Index,
@@ -27,6 +29,7 @@ from einspec.language.formula import (
 
 if TYPE_CHECKING:
     from einspec.card import Form, Op
+    from einspec.language.tables import Param as Tabled
 
 
 def inline(
@@ -111,18 +114,40 @@ class _Use:
 
     def numbers(self) -> dict[str, Node]:
         """Return what stands for each number that the card reads."""
-        given, found = dict(self.call.numbers), dict[str, Node]()
-        unknown = given.keys() - self.op.card.params.keys()
-        if unknown:
-            raise self.error(f"{self.op.name} has no parameter {min(unknown)}")
-        for name, param in self.op.card.params.items():
-            if not param.is_number:
-                continue
-            if name not in given and not isinstance(param.default, int | float):
-                raise self.error(f"{self.op.name} needs {name}")
-            value = given.get(name) or Number(param.default)  # type: ignore[arg-type]  # a number, as was just asked
-            found |= dict.fromkeys(param.targets(name), value)
+        given, params = dict(self.call.numbers), self.op.card.params
+        for name in sorted(given):
+            if name not in params:
+                raise self.error(f"{self.op.name} has no parameter {name}")
+            if not params[name].is_number:
+                raise self.error(f"{name} of {self.op.name} is no number of its formulas, and {name}= would change nothing")
+        found: dict[str, Node] = {}
+        for name, param in params.items():
+            if param.is_number:
+                own = self.given(name, param, given[name]) if name in given else self.default(name, param)
+                found |= zip(param.targets(name), own, strict=True)
         return found
+
+    def given(self, name: str, param: Tabled, value: Node) -> list[Node]:
+        """Return what stands for each name of a number that the use gives."""
+        if not param.rational:
+            return [value for _ in param.targets(name)]
+        match value:
+            case Number(int() as whole):
+                return _parts(Fraction(whole))
+            case Binary("/", Number(int() as above), Number(int() as below)) if below:
+                return _parts(Fraction(above, below))
+        raise self.error(f"{name} of {self.op.name} must be written as an integer or a quotient of two, such as 5/4")
+
+    def default(self, name: str, param: Tabled) -> list[Node]:
+        """Return what stands for each name of a number that the use leaves out."""
+        targets, value = param.targets(name), param.default
+        if param.rational and not param.required:
+            return _parts(Fraction(str(value)))
+        each = value if isinstance(value, tuple) else (value,) * len(targets)
+        numbers: list[Node] = [Number(v) for v in each if isinstance(v, int | float)]
+        if len(numbers) < len(targets):
+            raise self.error(f"{self.op.name} needs {name}")
+        return numbers
 
     def axis(self, name: str) -> str:
         """Return the caller's name of an axis; one that only distinguishes goes on doing so."""
@@ -159,6 +184,11 @@ class _Use:
             case Param(name):
                 return self.values[name]
         return node
+
+
+def _parts(exact: Fraction) -> list[Node]:
+    """Return a fraction as formulas read it: its numerator and its denominator."""
+    return [Number(exact.numerator), Number(exact.denominator)]
 
 
 def _inner(op: str, number: int, tensor: str) -> str:

@@ -74,6 +74,23 @@ def test_what_an_inlined_selection_is_made_from_is_known() -> None:
 
 
 @pytest.mark.parametrize(
+    ("factor", "slots"),
+    [("", 1), (", factor=3", 3), (", factor=0", 0), (", factor=5/2", 3), (", factor=10/4", 3)],
+)
+def test_a_fraction_is_given_exactly(factor: str, slots: int) -> None:
+    """A fraction has its own numerator and denominator, given or by default: of 8 routes 8 experts get one each."""
+    found = op("-> slots:", f"slots = capacity(tokens=8, experts=8, k=1{factor})")
+    assert run(found, {})["slots"].tolist() == slots
+
+
+@pytest.mark.parametrize("factor", ["1.25", "n", "5/n", "1/0"])
+def test_a_fraction_that_is_not_written_out_is_an_error(factor: str) -> None:
+    """What is no integer and no quotient of two is no fraction that a formula could read."""
+    with pytest.raises(FormulaError, match="factor of capacity must be written as"):
+        op("-> slots:", f"slots = capacity(tokens=8, experts=2, k=1, factor={factor})", {"n": Param("a number")})
+
+
+@pytest.mark.parametrize(
     ("definition", "message"),
     [
         ("best[b,k] = top_k(score[b,n])", "gives 2 tensors, not 1"),
@@ -81,6 +98,7 @@ def test_what_an_inlined_selection_is_made_from_is_known() -> None:
         ("best[b,k], at[b,k] = top_k(score[n])", "has 2 dimensions where 1 are given"),
         ("best[b,k], at[k,b] = top_k(score[b,n])", "is both"),
         ("best[b,k], at[b,k] = top_k(score[b,n], q=1)", "has no parameter q"),
+        ("best[b,k], at[b,k] = top_k(score[b,n], k=7)", "k of top_k is no number of its formulas"),
         ('best[b,k], at[b,k] = top_k(score[b,n], fn="no")', "has no fn='no'"),
         ("best[b,k], at[b,k] = top_k(score[b,n] + 1)", "expected a tensor with its axes"),
         ("best[b,k], at[b,k] = top_q(score[b,n])", "top_q is no function|expected the name of a tensor"),
