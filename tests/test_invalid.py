@@ -29,6 +29,7 @@ from einspec.conformance.checks.scene import Scene
 from einspec.constraints import constraints
 from einspec.dtypes import numpy_dtype
 from einspec.errors import DtypeError, ParameterError, ParameterTypeError, ShapeError
+from einspec.impls.einops import patterns
 from einspec.language.tables import Card
 
 OPS = einspec.ops()
@@ -70,17 +71,28 @@ def arrays(call: InvalidCall) -> list[Any]:
     return [zeros(t) if isinstance(t, Tensor) else [zeros(each) for each in t] for t in call.inputs]
 
 
-@pytest.mark.parametrize("backend", [numpy_backend, einops_backend], ids=["numpy", "einops-numpy"])
-@pytest.mark.parametrize("name", OPS)
-def test_the_error_of_a_backend_names_the_constraint(name: str, backend: Any) -> None:
+THERE = [(backend, name) for backend in (numpy_backend, einops_backend) for name in OPS if hasattr(backend, name)]
+"""The backends on NumPy, each with the ops that it has."""
+
+
+@pytest.mark.parametrize(("backend", "name"), THERE, ids=[f"{b.__name__.rpartition('.')[2]}-{n}" for b, n in THERE])
+def test_the_error_of_a_backend_names_the_constraint(backend: Any, name: str) -> None:
     """What a backend raises for the call is an error of einspec, about this constraint and no other."""
-    function = getattr(backend, name, None)
-    for constraint, call in invalid_calls(load(name)).items() if function else ():
+    calls = invalid_calls(load(name))
+    assert calls
+    for constraint, call in calls.items():
         with pytest.raises((ValueError, TypeError)) as caught:
-            function(*arrays(call), **call.params)
+            getattr(backend, name)(*arrays(call), **call.params)
         if constraint != "count":  # which Python itself finds wrong where a function has one input
             assert isinstance(caught.value, CallError)
             assert caught.value.constraint == constraint
+
+
+def test_the_errors_of_every_op_are_looked_at() -> None:
+    """The backend of NumPy has all ops, that of einops those whose cards are patterns."""
+    of_numpy = [name for backend, name in THERE if backend is numpy_backend]
+    assert of_numpy == list(OPS)
+    assert [name for backend, name in THERE if backend is einops_backend] == list(patterns.functions())
 
 
 def wild(case: Case, rng: random.Random) -> tuple[dict[str, Any], list[tuple[int, ...]]]:
