@@ -41,6 +41,25 @@ VALUES = {
     "values.nan": "NaN",
 }
 """The clauses about calls that hold special values, the least special first."""
+LAWS = {
+    "inverse": "{laws.inverse} == {first}",
+    "involution": "applied twice with the same parameters, it gives {first} back",
+    "order": "applied {laws.order} times, it gives {first} back",
+    "adjoint": "the transpose, and so the gradient, is {laws.adjoint}",
+    "equivariant": "permuting {about} of the input permutes the output likewise",
+    "invariant": "permuting {about} of the input changes nothing",
+    "conserves": "{conserved}",
+    "idempotent": "applied to its own output, it changes nothing",
+    "distinct": "no number comes twice along the last axis of {about}, those below 0 left out",
+    "bijection": "{about} holds each number below its count once",
+    "prefix": "a smaller {about} gives the first part of what a larger one gives",
+    "equation": "{equation}",
+}
+"""What a law says, by its kind, in the order of a page."""
+CONSERVED = {"multiset": "every element", "sum": "the sum of all elements"}
+"""What inputs and outputs have in common."""
+NAMED = ("inverse", "bijection", "equation")
+"""The laws whose words begin with the name of an op or a tensor."""
 CONDUCT = ("pure", "repeat", "device")
 """What is seen by calling twice and looking at the inputs afterwards."""
 LAYOUTS = {
@@ -140,14 +159,35 @@ def laws_of(op: Op) -> list[str]:
     """Return the ids of the laws of an op, those of all its forms."""
     found: dict[str, None] = {}
     for form in op.forms.values():
-        laws = form.laws
-        for kind in ("inverse", "involution", "order", "adjoint", "idempotent", "conserves"):
-            if getattr(laws, kind):
-                found[kind] = None
-        for kind in ("equivariant", "invariant", "distinct", "bijection", "prefix"):
-            found.update({f"{kind}.{axis}": None for axis in getattr(laws, kind).split()})
-        found.update({f"equation.{name}": None for name in laws.equation})
+        for kind, details in stated_laws(form):
+            found.update({f"{kind}.{detail}" if detail else kind: None for detail in details})
     return list(found)
+
+
+def stated_laws(form: Form) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield the laws of a form: their kind, and the axes, outputs or names that there is one each for, ``""`` where none is."""
+    for kind in ("inverse", "involution", "order", "adjoint", "idempotent", "conserves"):
+        if getattr(form.laws, kind):
+            yield kind, ("",)
+    for kind in ("equivariant", "invariant", "distinct", "bijection", "prefix"):
+        if getattr(form.laws, kind):
+            yield kind, tuple(getattr(form.laws, kind).split())
+    if form.laws.equation:
+        yield "equation", tuple(form.laws.equation)
+
+
+def law_words(form: Form, kind: str, detail: str = "") -> str:
+    """Return a law of a form in words.
+
+    Args:
+        form: the form that states it.
+        kind: its kind.
+        detail: the axes or outputs that it is about, or the name of an equation.
+    """
+    first = form.signature.inputs[0].name if form.signature.inputs else ""
+    equation = " ".join(form.laws.equation.get(detail, "").split())
+    conserved = CONSERVED.get(form.laws.conserves, "")
+    return LAWS[kind].format(about=detail, first=first, laws=form.laws, conserved=conserved, equation=equation)
 
 
 def differentiable(dtype: str) -> bool:
@@ -248,37 +288,10 @@ def _place(form: Form, where: str) -> str:
 
 
 def _law(op: Op, law: str) -> Iterator[str]:
-    """Yield what the forms of an op state of a law, in words."""
+    """Yield what the forms of an op state of a law, as a sentence without its full stop."""
     kind, _, detail = law.partition(".")
     for form in op.forms.values():
-        stated = getattr(form.laws, kind)
-        names = stated.split() if isinstance(stated, str) else stated
-        if not stated or (detail and detail not in names):
-            continue
-        first = form.signature.inputs[0].name if form.signature.inputs else ""
-        match kind:
-            case "inverse":
-                yield f"{stated} == {first}"
-            case "involution":
-                yield f"Applied twice, it gives {first} back"
-            case "order":
-                yield f"Applied {stated} times, it gives {first} back"
-            case "adjoint":
-                yield f"The transpose, and so the gradient, is {stated}"
-            case "idempotent":
-                yield "Applied to its own output, it changes nothing"
-            case "conserves":
-                what = "every element" if stated == "multiset" else "the sum of all elements"
-                yield f"Outputs hold {what} of the inputs"
-            case "equivariant":
-                yield f"A permutation of {detail} of the inputs permutes the outputs likewise"
-            case "invariant":
-                yield f"A permutation of {detail} of the inputs changes nothing"
-            case "distinct":
-                yield f"No number comes twice along the last axis of {detail}, those below 0 left out"
-            case "bijection":
-                yield f"{detail} holds each number below its count once"
-            case "prefix":
-                yield f"A smaller {detail} gives the first part of what a larger one gives"
-            case "equation":
-                yield stated[detail]
+        if (kind, detail) in ((k, d) for k, details in stated_laws(form) for d in details):
+            words = law_words(form, kind, detail)
+            words = f"outputs hold {words} of the inputs" if kind == "conserves" else words
+            yield words if kind in NAMED else words[:1].upper() + words[1:]

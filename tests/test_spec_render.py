@@ -7,6 +7,7 @@ import subprocess
 import sys
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,6 +17,7 @@ import einspec
 from einspec.calls import cases
 from einspec.calls.inputs import ramps
 from einspec.card import Op, compile_card, load
+from einspec.clauses import law_words, stated_laws
 from einspec.language.formula import (
     COMPARISONS,
     FUNCTIONS,
@@ -311,6 +313,19 @@ def test_einops_calls_compute_the_definition(name: str) -> None:
         np.testing.assert_array_equal(np.asarray(got), oracle.evaluate(case.solution, inputs)[output.name], str(case))
         run += 1
     assert run
+
+
+@pytest.mark.parametrize("name", einspec.ops())
+def test_a_page_has_every_law_of_every_form(name: str) -> None:
+    """A law that a form states is on the page, in the words in which its clause has it."""
+    page = show.show(name).partition("\nLaws\n")[2].partition("\n\n")[0]
+    plain = " ".join(page.split())
+    for form in load(name).forms.values():
+        stated = dict(stated_laws(form))
+        assert set(stated) == {kind for kind, said in msgspec.structs.asdict(form.laws).items() if said}
+        for kind, details in stated.items():
+            for detail in details if kind == "equation" else [" or ".join(details)]:
+                assert " ".join(f"{kind} {law_words(form, kind, detail)}".split()) in plain
 
 
 @pytest.mark.parametrize("name", OPS)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from einspec.calls.space import Case
 from einspec.card import Form, Op, load, paths
+from einspec.clauses import LAWS, law_words, stated_laws
 from einspec.language.linear import OpClass
 from einspec.language.tables import KINDS, PROMISES, Param
 from einspec.pages.example import evaluated, example, nested
@@ -243,29 +244,9 @@ def _promises(form: Form) -> Iterator[str]:
 
 
 def _laws(form: Form) -> Iterator[str]:
-    laws, first = form.laws, form.signature.inputs[0].name if form.signature.inputs else ""
-    if laws.inverse:
-        yield f"inverse        {laws.inverse} == {first}"
-    if laws.involution:
-        yield f"involution     applied twice with the same parameters, it gives {first} back"
-    if laws.order:
-        yield f"order          applied {laws.order} times, it gives {first} back"
-    if laws.adjoint:
-        yield f"adjoint        the transpose, and so the gradient, is {laws.adjoint}"
-    if laws.equivariant:
-        yield f"equivariant    permuting {_listing(laws.equivariant)} of the input permutes the output likewise"
-    if laws.invariant:
-        yield f"invariant      permuting {_listing(laws.invariant)} of the input changes nothing"
-    if laws.conserves:
-        yield f"conserves      {'every element' if laws.conserves == 'multiset' else 'the sum of all elements'}"
-    if laws.idempotent:
-        yield "idempotent     applied to its own output, it changes nothing"
-    for text in laws.equation.values():
-        yield f"equation       {' '.join(text.split())}"
-
-
-def _listing(axes: str) -> str:
-    return " or ".join(axes.split())
+    for kind, details in sorted(stated_laws(form), key=lambda law: list(LAWS).index(law[0])):
+        each = details if kind == "equation" else (" or ".join(details),)
+        yield from (f"{kind:<14} {law_words(form, kind, detail)}" for detail in each)
 
 
 def _einops(op: Op, case: Case) -> list[str]:
