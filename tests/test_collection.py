@@ -12,17 +12,16 @@ import pytest
 from judged import results, session
 
 from einspec import load
+from einspec.clauses import KINDS
 from einspec.conformance.clauses import clauses
 from einspec.conformance.judge.verdict import Result
+from einspec.conformance.targets.adapter import ADAPTER, OPTIONAL
 
 COLLECTION = Path(__file__).parent / "collection"
-SETTINGS = ("dtypes",)
-"""Names of an adapter that stand for no function."""
-KINDS = {"def", "values", "empty", "result", "dtype", "index", "nan", "pure", "repeat", "device", "layout", "err", "law"}
-KINDS |= {"grad", "transform", "total"}
-"""The kinds of clauses of which a function is caught here; ``state`` has tests of its own."""
-ADAPTER = ("devices", "asarray", "to_numpy", "device_of", "is_array")
-"""What a file of the collection may define besides the functions in it."""
+BESIDES = {*ADAPTER, *OPTIONAL}
+"""What a file of the collection may define besides the functions in it: the names of an adapter."""
+ELSEWHERE = {"state"}
+"""The kinds of clauses of which no function is caught here: who changes what all calls share stands in ``test_hostile.py``."""
 WRONG = re.compile(r"(?P<op>\w+)/(?P<clause>[\w.]+): (?P<what>.+?)\. +(?:Imitates (?P<url>https://\S+)|Constructed)\.")
 RIGHT = re.compile(r"(?P<op>\w+): (?P<what>.+)\.")
 
@@ -52,7 +51,7 @@ def entries(folder: str, pattern: re.Pattern[str]) -> Iterator[Entry]:
         tree = ast.parse(path.read_text("utf-8"))
         says = dict(constants(tree))
         for name, doc in documented(tree):
-            if not doc and name in ADAPTER:
+            if not doc and name in BESIDES:
                 continue
             text = " ".join(doc.split())
             found = pattern.fullmatch(text)
@@ -77,7 +76,7 @@ def documented(tree: ast.Module) -> Iterator[tuple[str, str]]:
             yield node.name, ast.get_docstring(node) or ""
         names = [t.id for t in node.targets if isinstance(t, ast.Name)] if isinstance(node, ast.Assign) else []
         for name in names:
-            if name.islower() and not name.startswith("_") and name not in SETTINGS:
+            if name.islower() and not name.startswith("_") and name not in BESIDES:
                 yield name, str(said.get(f"{name}.__doc__", ""))
 
 
@@ -140,6 +139,6 @@ def test_the_collection_is_large_and_each_function_in_it_once() -> None:
     """It holds wrong functions for every kind of clause that can be broken, in every framework, and right ones."""
     assert len({str(e) for e in WRONGS}) == len(WRONGS) > 130
     assert len({str(e) for e in RIGHTS}) == len(RIGHTS) > 55
-    assert {e.clause.partition(".")[0] for e in WRONGS} >= KINDS
+    assert {e.clause.partition(".")[0] for e in WRONGS} == set(KINDS) - ELSEWHERE
     for frameworks in ({e.framework for e in es} for es in (WRONGS, RIGHTS)):
         assert frameworks >= {"numpy", "torch", "jax"}

@@ -15,6 +15,16 @@ class _Doubled(torch.autograd.Function):
         return 2 * grad.mT
 
 
+class _Narrow(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x.movedim(1, -1).clone()
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad.float().movedim(-1, 1).to(grad.dtype)
+
+
 class _Shuffled(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, groups):
@@ -51,6 +61,22 @@ def doubled_backwards(x):
     Constructed.
     """
     return _Doubled.apply(x)
+
+
+def backwards_in_single(x):
+    """channels_last/grad64.x: a backward pass that is written by hand is in float32.
+
+    Constructed.
+    """
+    return _Narrow.apply(x)
+
+
+def mean_in_single(x):
+    """global_avg_pool/grad64.x: computes in float32, whatever comes in.
+
+    Constructed.
+    """
+    return x.float().mean((2, 3)).to(x.dtype)
 
 
 def forward_twice(x, groups):
