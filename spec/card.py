@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import numbers
+import operator
 import re
 import tomllib
 from collections.abc import Callable, Mapping
@@ -48,6 +49,13 @@ from einspec.language.tables import KINDS, PROMISES, Card, Laws, Param, SameAs, 
 from einspec.solve import Signature, integer, parse_signature
 
 OPS = Path(__file__).parent / "ops"
+Compute = Callable[[Mapping[str, int], Mapping[str, int | float]], Any]
+"""What gives a number from the sizes of axes and the numbers of parameters."""
+OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
+    "+": operator.add, "-": operator.sub, "*": operator.mul, "//": operator.floordiv, "%": operator.mod,
+    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq, "!=": operator.ne,
+}  # fmt: skip
+"""What sizes are computed with: all operators but the division that gives no whole number."""
 LAW_HELPERS: dict[str, Callable[..., Any]] = {"len": len, "ones_like": lambda x: x * 0 + 1}
 """What a law may call besides ops."""
 
@@ -57,6 +65,7 @@ class Term:
     """An expression over sizes and parameters, compiled."""
 
     text: str
+    node: Node
     needs: frozenset[str]
     """The axes whose sizes it reads."""
     value: Callable[[Mapping[str, int], Mapping[str, int | float]], int]
@@ -275,25 +284,26 @@ def term(text: str, where: str, params: frozenset[str] = frozenset()) -> Term:
         FormulaError: the text is no such expression.
     """
     node = parse_term(text, where, params)
-    needs = frozenset(n.axis for n in walk(node) if isinstance(n, Size))
     try:
-        code = compile(f"lambda s, v: int({_source(node)})", where, "eval")
+        compute = _computed(node)
     except FormulaError as error:
         raise FormulaError(f"{where}: {text!r} {error}") from None
-    return Term(text, needs, eval(code, {}))  # noqa: S307  # made from a parsed tree
+    needs = frozenset(n.axis for n in walk(node) if isinstance(n, Size))
+    return Term(text, node, needs, lambda sizes, values: int(compute(sizes, values)))
 
 
-def _source(node: Node) -> str:
-    """Return a parsed expression as Python."""
+def _computed(node: Node) -> Compute:
+    """Return what computes a parsed expression."""
     match node:
-        case Number(value):
-            return repr(value)
+        case Number(number):
+            return lambda _sizes, _values: number
         case Size(axis):
-            return f"s[{axis!r}]"
+            return lambda sizes, _values: sizes[axis]
         case ParamNode(name):
-            return f"v[{name!r}]"
-        case Binary(op, left, right) | Bracket(op, left, right) if op != "/":
-            return f"({_source(left)} {op} {_source(right)})"
+            return lambda _sizes, values: values[name]
+        case Binary(op, left, right) | Bracket(op, left, right) if op in OPERATIONS:
+            operation, one, other = OPERATIONS[op], _computed(left), _computed(right)
+            return lambda sizes, values: operation(one(sizes, values), other(sizes, values))
     raise FormulaError(f"is made of sizes, parameters and + - * // %, not of {type(node).__name__.lower()}")
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from einspec.card import Form, Op
 from einspec.intervals import ANY, NATURAL, Interval, Polynomial, bounds, demands, holds, product
-from einspec.language.formula import Node, Rest, Size, parse_term, walk
+from einspec.language.formula import Node, Rest, Size, walk
 from einspec.language.formula import Param as Parameter
 from einspec.language.tables import Param
 from einspec.solve import TensorSpec, axes_of_target, rest_axis
@@ -109,7 +109,7 @@ class _Path:
         self.op, self.form, self.empty = op, form, empty
         self.sizes: dict[str, Interval] = {}
         self.values = _values(op)
-        self.terms = _terms(op, form)
+        self.terms = _terms(form)
 
     def run(self, equations: list[_Equation]) -> Iterator[str]:
         """Yield what can be wrong, in the order of the checks.
@@ -257,10 +257,7 @@ def _reads(node: Node, names: set[str]) -> bool:
     return any(isinstance(n, Parameter) and n.name in names for n in walk(node))
 
 
-@functools.lru_cache(maxsize=1024)
-def _terms(op: Op, form: Form) -> dict[str, Node]:
+def _terms(form: Form) -> dict[str, Node]:
     """Return the expressions of a form: sizes by axis, requirements by ``require`` and name."""
-    names = frozenset(_values(op))
-    texts = {axis: term.text for axis, term in form.sizes.items()}
-    texts |= {f"require {name}": term.text for name, term in form.require.items()}
-    return {key: parse_term(text, op.name, names) for key, text in texts.items()}
+    sizes = {axis: term.node for axis, term in form.sizes.items()}
+    return sizes | {f"require {name}": term.node for name, term in form.require.items()}
