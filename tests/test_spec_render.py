@@ -40,6 +40,7 @@ from einspec.language.formula import (
     parse,
 )
 from einspec.language.tables import Card
+from einspec.language.text import is_integer_zero
 from einspec.language.text import text as shown_text
 from einspec.pages import render
 from einspec.pages import text as show
@@ -313,6 +314,12 @@ def test_einops_calls_compute_the_definition(name: str) -> None:
         np.testing.assert_array_equal(np.asarray(got), oracle.evaluate(case.solution, inputs)[output.name], str(case))
         run += 1
     assert run
+
+
+def test_the_integer_zero_is_no_other_number() -> None:
+    """Only what a minus stands before in the language is taken for it: the integer 0."""
+    assert is_integer_zero(Number(0))
+    assert not any(is_integer_zero(node) for node in (Number(5), Number(0.0), Number(True), Axis("a")))
 
 
 @pytest.mark.parametrize("name", einspec.ops())

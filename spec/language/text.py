@@ -64,7 +64,7 @@ def _text(node: Node) -> tuple[str, int]:
             return f"{function}({term_text(argument)})", ATOM
         case Reduce(kind, axes, body):
             return f"{kind}[{', '.join(axes)}]({term_text(body)})", ATOM
-        case Binary("-", Number(0), right) if is_integer_zero(node.left):
+        case Binary("-", zero, right) if is_integer_zero(zero):
             return f"-{_within(right, NEGATION)}", NEGATION
         case Binary(op, left, right):
             level = PRECEDENCE[op]
@@ -73,8 +73,8 @@ def _text(node: Node) -> tuple[str, int]:
 
 
 def is_integer_zero(node: Node) -> bool:
-    """Whether a term is the number 0."""
-    return isinstance(node, Number) and type(node.value) is int
+    """Whether a term is the integer 0; 0.0 is another term."""
+    return isinstance(node, Number) and type(node.value) is int and node.value == 0
 
 
 def _within(node: Node, level: int) -> str:

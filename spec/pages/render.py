@@ -115,7 +115,7 @@ def _binary_latex(node: Binary) -> tuple[str, int]:
         case "//":
             fraction = rf"\frac{{{_latex(node.left)[0]}}}{{{_latex(node.right)[0]}}}"
             return rf"\left\lfloor {fraction} \right\rfloor", ATOM
-        case "-" if node.left == Number(0) and is_integer_zero(node.left):
+        case "-" if is_integer_zero(node.left):
             return f"-{_latex_within(node.right, PRODUCT)}", SUM
     left, right = _latex_within(node.left, level), _latex_within(node.right, level + 1)
     if node.op == "*":
