@@ -11,7 +11,7 @@ import ast
 import functools
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from einspec.errors import FormulaError
@@ -184,15 +184,22 @@ def _parts(kind: type) -> tuple[str, ...]:
 
 def transform(node: AnyNode, change: Callable[[Any], Any]) -> AnyNode:
     """Return the tree with ``change`` applied to every node, from the leaves up."""
-    updates: dict[str, Any] = {}
-    for field in fields(node):  # type: ignore[arg-type]  # every node is a dataclass
-        value = getattr(node, field.name)
-        if isinstance(value, tuple):
-            updates[field.name] = tuple(transform(v, change) if is_dataclass(v) else v for v in value)
-        elif is_dataclass(value):
-            updates[field.name] = transform(value, change)
-    changed: AnyNode = change(replace(node, **updates) if updates else node)  # type: ignore[type-var]
+    changed: AnyNode = change(mapped(node, lambda child: transform(child, change)))
     return changed
+
+
+def mapped(node: AnyNode, change: Callable[[Any], Any]) -> AnyNode:
+    """Return the node with ``change`` applied to its parts that are nodes themselves, and to nothing below them."""
+    whole: Any = node
+    updates: dict[str, Any] = {}
+    for name in _parts(whole.__class__):
+        value = getattr(whole, name)
+        if isinstance(value, tuple):
+            updates[name] = tuple([change(v) if _parts(v.__class__) else v for v in value])
+        elif _parts(value.__class__):
+            updates[name] = change(value)
+    result: AnyNode = replace(whole, **updates) if updates else node
+    return result
 
 
 def interned(equations: Sequence[Equation]) -> tuple[Equation, ...]:

@@ -18,6 +18,7 @@ from einspec.language.formula import (
     axes_of,
     base,
     free_axes,
+    mapped,
     walk,
 )
 
@@ -47,19 +48,7 @@ def rename(node: Any, names: Mapping[str, str], scope: Collection[str]) -> Any:
             taken.add(inner[axis])
         axes = tuple(inner[a] for a in node.axes)
         return Reduce(node.kind, axes, rename(node.body, inner, taken))
-    return _rebuilt(node, names, scope)
-
-
-def _rebuilt(node: Any, names: Mapping[str, str], scope: Collection[str]) -> Any:
-    """Return a node with its children renamed."""
-    updates: dict[str, Any] = {}
-    for field in fields(node):
-        value = getattr(node, field.name)
-        if isinstance(value, tuple):
-            updates[field.name] = tuple(rename(v, names, scope) if is_dataclass(v) else v for v in value)
-        elif is_dataclass(value):
-            updates[field.name] = rename(value, names, scope)
-    return replace(node, **updates) if updates else node
+    return mapped(node, lambda child: rename(child, names, scope))
 
 
 def canonical(node: Node) -> Node:
@@ -94,14 +83,7 @@ class Known:
         found = self.read(node) if isinstance(node, Binary | Apply | Reduce) else None
         if found is not None:
             return found
-        updates: dict[str, Any] = {}
-        for field in fields(node):
-            value = getattr(node, field.name)
-            if isinstance(value, tuple):
-                updates[field.name] = tuple(self.named(v) if is_dataclass(v) else v for v in value)
-            elif is_dataclass(value):
-                updates[field.name] = self.named(value)
-        return replace(node, **updates) if updates else node
+        return mapped(node, self.named)
 
 
 def _costs(node: Any) -> bool:
