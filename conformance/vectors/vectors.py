@@ -143,7 +143,7 @@ def _kept(trial: Trial) -> bool:
 def _storable(trial: Trial) -> bool:
     """Whether a file can hold a call, and what is right does not depend on the choice that an answer makes."""
     arrays = [*trial.arrays.values(), *(w.array for w in trial.expected.values())]
-    small = work(trial.case) <= LARGEST_RANKING
+    small = trial.case.work <= LARGEST_RANKING
     return small and trial.relation is None and all(a.dtype.name in STORED for a in arrays)
 
 
@@ -151,9 +151,9 @@ def _trials(op: Op, forms: Sequence[Form]) -> Iterator[tuple[str, Trial | None]]
     """Yield calls by clause: of all sizes of these forms, then assignments, rankings, all dtypes and NaN of any form."""
     found, _ = cases.scope(op, cases.SCOPE_LIMIT)
     for form in forms:
-        own = [c for c in found if c.form is form and work(c) <= LARGEST]
-        distinct = [c for c in cases.bank(op) if c.form is form and work(c) <= LARGEST]
-        guessed = spread([c for c in cases.telling(op) if c.form is form and work(c) <= LARGEST], MOST_TELLING)
+        own = [c for c in found if c.form is form and c.work <= LARGEST]
+        distinct = [c for c in cases.bank(op) if c.form is form and c.work <= LARGEST]
+        guessed = spread([c for c in cases.telling(op) if c.form is form and c.work <= LARGEST], MOST_TELLING)
         for number, case in enumerate((*[c for c in distinct for _ in KINDS], *guessed)):
             yield "def", _on(case, *_source(case, number))
         most = max(LEAST_TRIED, MOST_TERMS // traits_of(form).nodes)
@@ -183,11 +183,6 @@ def _telling_most(trials: Sequence[Trial], room: float) -> list[Trial]:
     return [kept[i] for i in chosen]
 
 
-def work(case: Case) -> int:
-    """Return how many elements the inputs and outputs of a call have."""
-    return case.elements + sum(math.prod(case.solution.shape(s)) for s in case.form.signature.outputs)
-
-
 def _source(case: Case, number: int) -> tuple[str, int]:
     """Return what a call is filled with, as in the scope tier: a ramp, or one kind of values after the other."""
     kind = KINDS[number % len(KINDS)]
@@ -199,7 +194,7 @@ def _source(case: Case, number: int) -> tuple[str, int]:
 
 def _cost(case: Case) -> float:
     """Return about how many bytes a call takes."""
-    return OVERHEAD + PER_ELEMENT * work(case)
+    return OVERHEAD + PER_ELEMENT * case.work
 
 
 def _on(case: Case, stratum: str, seed: int = 0, dtype: str = "float32", index: str = USUAL["index"]) -> Trial:
@@ -233,5 +228,9 @@ def _of_dtypes(op: Op) -> Iterator[tuple[str, Trial | None]]:
 @functools.lru_cache(maxsize=256)
 def small_case(op: Op) -> Case:
     """Return one call with few elements, of distinct sizes if there is such a one."""
-    found = [*sorted(cases.bank(op), key=work), *reversed(cases.telling(op)), *reversed(cases.scope(op, cases.SCOPE_LIMIT)[0])]
-    return next((c for c in found if not c.empty and work(c) <= 200), found[0])
+    found = [
+        *sorted(cases.bank(op), key=lambda c: c.work),
+        *reversed(cases.telling(op)),
+        *reversed(cases.scope(op, cases.SCOPE_LIMIT)[0]),
+    ]
+    return next((c for c in found if not c.empty and c.work <= 200), found[0])

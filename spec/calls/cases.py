@@ -174,7 +174,7 @@ def big(op: Op) -> list[Case]:
                 values = [_middle(space, j, others, which) for j in range(len(space.variables))]
                 values[i] = max(long, space.least[i])  # a prime, which leaves a rest, unless it has to be divided
                 case = space.case(values, i)
-                if case is not None and _work(case) < BIG_WORK:
+                if case is not None and case.work < BIG_WORK:
                     found.append(case)
                     break
     return found
@@ -197,7 +197,7 @@ def _broad(space: Space) -> Case | None:
                 values[i] = max(size, space.least[i])
             case = space.case(values, 0)
             little = math.prod(values[i] for i in axes) < TERMS
-            if little and case is not None and not case.empty and _work(case) < BIG_WORK:
+            if little and case is not None and not case.empty and case.work < BIG_WORK:
                 return case
     return None
 
@@ -205,11 +205,6 @@ def _broad(space: Space) -> Case | None:
 def _greatest(candidates: Sequence[Any]) -> Any:
     """Return the greatest number of those that are to be tried; the last of what are not all numbers."""
     return max(candidates) if all(isinstance(c, int | float | Fraction) for c in candidates) else candidates[-1]
-
-
-def _work(case: Case) -> int:
-    """Return how many elements the inputs and outputs of a call have."""
-    return case.elements + sum(math.prod(case.solution.shape(s)) for s in case.form.signature.outputs)
 
 
 def _richest(op: Op) -> list[Space]:

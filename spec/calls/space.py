@@ -41,6 +41,16 @@ class Case:
         return sum(math.prod(s) for s in self.shapes)
 
     @property
+    def made(self) -> int:
+        """The number of output elements."""
+        return sum(math.prod(self.solution.shape(s)) for s in self.form.signature.outputs)
+
+    @property
+    def work(self) -> int:
+        """The number of input and output elements."""
+        return self.elements + self.made
+
+    @property
     def empty(self) -> bool:
         """Whether some axis has size zero."""
         return 0 in self.solution.sizes.values()

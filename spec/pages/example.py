@@ -61,8 +61,7 @@ def _sample(space: Space, count: int) -> Iterator[tuple[Any, ...]]:
 
 
 def _small(case: Case) -> bool:
-    made = sum(math.prod(case.solution.shape(s)) for s in case.form.signature.outputs)
-    return case.elements <= MOST_ELEMENTS and made <= 2 * MOST_ELEMENTS
+    return case.elements <= MOST_ELEMENTS and case.made <= 2 * MOST_ELEMENTS
 
 
 def _worth(space: Space, values: Sequence[Any]) -> float:
