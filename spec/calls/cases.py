@@ -67,7 +67,7 @@ def sizes_of(op: Op) -> tuple[int, ...]:
 
 
 def _in_scope(space: Space, values: Sequence[Any]) -> bool:
-    sizes = {v for names, v in zip(space.variables, values, strict=True) if not names[0].startswith("=")}
+    sizes = {values[i] for i in space.axes}
     return not (0 in sizes and max(sizes) >= SCOPE)
 
 
@@ -95,7 +95,7 @@ def bank(op: Op) -> tuple[Case, ...]:
 
 def _distinct(space: Space, rng: random.Random, attempt: int, usual: bool = False) -> Case | None:
     """Return a call of a space with different sizes, with the usual numbers if asked for; None where the card forbids it."""
-    axes = [i for i, names in enumerate(space.variables) if not names[0].startswith("=")]
+    axes = space.axes
     spread = 2 + len(axes) + attempt // 20
     sizes = rng.sample(range(2, max(spread, 2 + len(axes))), len(axes))
     if attempt == 0:
@@ -141,9 +141,8 @@ def telling(op: Op) -> tuple[Case, ...]:
     """Return calls on which guesses go wrong: two sizes whose product is a square, and one rank more than the scope has."""
     found: dict[str, Case] = {}
     for space in spaces(op, most_rank=1, sizes=(1, 2, 3, 4)):
-        axes = [i for i, names in enumerate(space.variables) if not names[0].startswith("=")]
-        for one, four in itertools.permutations(axes, 2):
-            values = _without_tuples(space, [_least(space, i, 2) for i in range(len(space.variables))])
+        for one, four in itertools.permutations(space.axes, 2):
+            values = _without_tuples(space, [_middle(space, i, 2, 0) for i in range(len(space.variables))])
             values[one], values[four] = max(1, space.least[one]), 4
             case = space.case(values)
             if case is not None and not case.empty:
@@ -157,18 +156,12 @@ def telling(op: Op) -> tuple[Case, ...]:
     return tuple(sorted(found.values(), key=lambda c: c.elements))
 
 
-def _least(space: Space, i: int, size: int) -> Any:
-    """Return a small ordinary value of a variable: its first number, or a size."""
-    return space.candidates[i][0] if space.variables[i][0].startswith("=") else max(size, space.least[i])
-
-
 def big(op: Op) -> list[Case]:
     """Return calls in which index quantities cross 2**7, 2**8, 2**15 and 2**16, one axis after the other."""
     found: list[Case] = []
     for space in _richest(op):
         dense = any(isinstance(n, Bracket) for e in space.form.equations for n in walk(e))
-        axes = [i for i, names in enumerate(space.variables) if not names[0].startswith("=")]
-        for i in axes:
+        for i in space.axes:
             near = dense or len(space.variables[i]) > 1 or _listed(space, i)
             for others, which, long in itertools.product((2, 1), (-1, 0), (307, 300) if near else (65_539, 66_000)):
                 values = [_middle(space, j, others, which) for j in range(len(space.variables))]
@@ -188,9 +181,8 @@ def broad(op: Op) -> tuple[Case, ...]:
 
 
 def _broad(space: Space) -> Case | None:
-    rng = random.Random(space.op.name)
+    rng, axes = random.Random(space.op.name), space.axes
     for longest in BROAD:
-        axes = [i for i, names in enumerate(space.variables) if not names[0].startswith("=")]
         for attempt in range(BROAD_TRIES if axes else 0):
             values = [rng.choice(c) if attempt > BROAD_TRIES // 2 else _greatest(c) for c in space.candidates]
             for i, size in zip(axes, rng.sample(range(longest - 2 * len(axes), longest), len(axes)), strict=True):
@@ -224,9 +216,7 @@ def _dummy(op: Op) -> dict[str, Any]:
 
 def _middle(space: Space, i: int, size: int, which: int) -> Any:
     """Return an ordinary value of a variable that does not grow: a size, or one of the numbers to be tried."""
-    if space.variables[i][0].startswith("="):
-        return space.candidates[i][which]
-    return max(size, space.least[i])
+    return max(size, space.least[i]) if i in space.axes else space.candidates[i][which]
 
 
 def _listed(space: Space, i: int) -> bool:

@@ -124,6 +124,11 @@ class Space:
         """The number of assignments."""
         return math.prod(len(c) for c in self.candidates)
 
+    @functools.cached_property
+    def axes(self) -> tuple[int, ...]:
+        """The places of the variables that are sizes of axes; the others are numbers that formulas read."""
+        return tuple(i for i, names in enumerate(self.variables) if not names[0].startswith("="))
+
     def assignment(self, number: int) -> tuple[Any, ...]:
         """Return the assignment of a number in 0..count-1."""
         values = []
