@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from einspec.card import Form
 from einspec.language.formula import Equation, walk
-from einspec.pages.render import latex
+from einspec.pages.render import latex_lines
 from einspec.semantics.gradient import prefix, vjp
 from einspec.semantics.slopes import Choice
 
@@ -36,12 +36,8 @@ def remarks(form: Form) -> Iterator[str]:
 
 
 def latex_gradient(form: Form) -> str:
-    """Return the gradients as LaTeX for math mode, several equations aligned at their equals signs."""
-    shown = [latex(e) for e in equations(form)]
-    if len(shown) < 2:
-        return "".join(shown)
-    lines = (line.replace(" = ", " &= ", 1) for line in shown)
-    return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
+    """Return the gradients as LaTeX for math mode."""
+    return latex_lines(equations(form))
 
 
 def _listing(names: list[str]) -> str:

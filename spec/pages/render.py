@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from einspec.language.formula import (
@@ -47,10 +47,16 @@ LATEX_FUNCTIONS: dict[str, Callable[[str], str]] = {
 
 
 def latex_definition(form: Form) -> str:
-    """Return a definition as LaTeX for math mode, several equations aligned at their equals signs."""
-    if len(form.stated) == 1:
-        return latex(form.stated[0])
-    lines = (latex(e).replace(" = ", " &= ", 1) for e in form.stated)
+    """Return a definition as LaTeX for math mode."""
+    return latex_lines(form.stated)
+
+
+def latex_lines(equations: Sequence[Equation | OpCall]) -> str:
+    """Return equations as LaTeX for math mode, several aligned at their equals signs."""
+    shown = [latex(e) for e in equations]
+    if len(shown) < 2:
+        return "".join(shown)
+    lines = (line.replace(" = ", " &= ", 1) for line in shown)
     return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
 
 
