@@ -472,24 +472,22 @@ def softmax(names: tuple[str, ...], term: Node) -> Node:
     """Return the softmax of a term over axes, written out."""
     used = {n.name for n in walk(term) if isinstance(n, Axis)}
     used |= {a for n in walk(term) if isinstance(n, Reduce) for a in n.axes}
-    other, fresh = term, list[str]()
-    for name in names:
-        new = next(f"{base(name)}{i}" for i in range(1, 1000) if f"{base(name)}{i}" not in used)
-        used.add(new)
-        other, fresh = rename_axis(other, name, new), [*fresh, new]
-    top = Reduce("max", tuple(fresh), other)
-    total = Reduce("sum", tuple(fresh), Apply("exp", Binary("-", other, _softmax_top(top, fresh, used))))
+    other, fresh = _apart(term, names, used)
+    top = Reduce("max", fresh, other)
+    inner, _ = _apart(top, fresh, used)  # the same maximum in other names, so that it can stand inside the sum
+    total = Reduce("sum", fresh, Apply("exp", Binary("-", other, inner)))
     return Binary("/", Apply("exp", Binary("-", term, top)), total)
 
 
-def _softmax_top(top: Reduce, fresh: list[str], used: set[str]) -> Reduce:
-    """Return the same maximum over axes of other names, so that it can stand inside the sum."""
-    renamed: Reduce = top
-    for name in fresh:
+def _apart(term: Node, names: tuple[str, ...], used: set[str]) -> tuple[Node, tuple[str, ...]]:
+    """Return a term with other names for some axes, and these names, which are noted as used."""
+    fresh: list[str] = []
+    for name in names:
         new = next(f"{base(name)}{i}" for i in range(1, 1000) if f"{base(name)}{i}" not in used)
         used.add(new)
-        renamed = rename_axis(renamed, name, new)
-    return renamed
+        fresh.append(new)
+        term = rename_axis(term, name, new)
+    return term, tuple(fresh)
 
 
 def parse(
