@@ -230,7 +230,6 @@ def _form(where: str, card: Card, variant: Variant, choice: dict[str, str]) -> F
     names = frozenset(t for n, p in card.params.items() if p.is_number for t in p.targets(n))
     stated = parse(variant.definition or card.definition, where, names, frozenset(paths()))
     inlined, selects = inline(where, stated, load)
-    equations = interned(inlined)
     sizes = {a: term(text, where, names) for a, text in {**card.sizes, **variant.sizes}.items()}
     require = {k: term(text, where, names) for k, text in {**card.require, **variant.require}.items()}
     own = {k: v for k, v in msgspec.structs.asdict(variant.laws).items() if v}
@@ -245,7 +244,7 @@ def _form(where: str, card: Card, variant: Variant, choice: dict[str, str]) -> F
     outputs = {s.name for s in signature.outputs}
     selects = {k: v for k, v in selects.items() if k in outputs}
     form = Form(
-        signature, stated, interned(equations), dtype, values, selects, sizes, require, laws, card.same_as + variant.same_as,
+        signature, stated, interned(inlined), dtype, values, selects, sizes, require, laws, card.same_as + variant.same_as,
         choice, {name: _assumption(where, name, text, signature) for name, text in card.assume.items()},
     )  # fmt: skip
     _check(where, card, form)

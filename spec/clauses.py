@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 
-from einspec.card import Form, Op, load, resolve
+from einspec.card import Form, Op, load
 from einspec.dtypes import ALL, COMPLEX, FLOAT8, FLOATS, GROUPS, INTEGERS, USUAL, WIDE
 from einspec.language.linear import OpClass
 from einspec.language.tables import PROMISES
@@ -104,7 +104,7 @@ def clauses(op: str) -> dict[str, str]:
     Raises:
         KeyError: there is no such op; the message suggests close ones.
     """
-    found = load(resolve(op))
+    found = load(op)
     return {clause: demand(found, clause) for clause in clause_ids(found)}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from einspec.card import load, resolve
+from einspec.card import load
 
 
 def evaluate(op: str, /, *inputs: Any, **params: Any) -> Any:
@@ -32,5 +32,5 @@ def evaluate(op: str, /, *inputs: Any, **params: Any) -> Any:
     from einspec.answers.exact import results
     from einspec.calls.given import given_call
 
-    case, arrays = given_call(load(resolve(op)), inputs, params)
+    case, arrays = given_call(load(op), inputs, params)
     return results(case, arrays)

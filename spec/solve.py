@@ -164,8 +164,6 @@ def rest_axis(rest: str, i: int) -> str:
 
 def atoms(dimension: Index) -> tuple[str, ...]:
     """Return the axes of an expanded dimension, slowest first."""
-    if isinstance(dimension, Axis):
-        return (dimension.name,)
     return _group_atoms(dimension) if isinstance(dimension, Group) else (dimension.name,)
 
 

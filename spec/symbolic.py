@@ -236,8 +236,7 @@ def _values(op: Op) -> dict[str, Interval]:
     for name, param in op.card.params.items():
         if param.is_number:
             # Of a number that may be a float the least value is checked for integers only.
-            bounded = isinstance(param.min, int) and not param.number
-            least = float(param.min) if bounded else -math.inf  # type: ignore[arg-type]
+            least = float(param.min) if isinstance(param.min, int) and not param.number else -math.inf
             found |= dict.fromkeys(param.targets(name), Interval(least, math.inf))
             if param.rational:
                 numerator, denominator = param.targets(name)

@@ -89,7 +89,7 @@ class Site:
         self.tensors |= {e.tensor: e.index for e in before}
         self.params = sorted({n.name for e in form.equations for n in walk(e.body) if isinstance(n, Param)})
         self.bound = [a for n in walk(equation.body) if isinstance(n, Reduce) for a in n.axes]
-        rests = {n.name for part in (*equation.index, *walk(equation.body)) for n in walk(part) if isinstance(n, Rest)}
+        rests = {n.name for part in (*equation.index, equation.body) for n in walk(part) if isinstance(n, Rest)}
         self.axes = [a for a in dict.fromkeys((*axes_of(equation.index), *self.bound)) if a not in rests]
         self.sizes = sorted({base(a) for a in self.axes})
 
@@ -220,13 +220,11 @@ class Site:
         shown = f"{node.kind}[{', '.join(node.axes)}]"
         for kind in KINDS[node.kind]:
             yield "reduce", f"{shown} is {kind}", replace(node, kind=kind)
-        for axis in node.axes:
-            if node.kind == "sum":
-                first = Bracket("==", Axis(axis), Number(0))
-                yield "reduce", f"{shown}, first {axis} only", replace(node, body=Binary("*", first, node.body))
+        for axis in node.axes if node.kind == "sum" else ():
+            first = Bracket("==", Axis(axis), Number(0))
+            yield "reduce", f"{shown}, first {axis} only", replace(node, body=Binary("*", first, node.body))
             last = Bracket("<", Axis(axis), Binary("-", Size(base(axis)), Number(1)))
-            if node.kind == "sum":
-                yield "reduce", f"{shown}, all but the last {axis}", replace(node, body=Binary("*", last, node.body))
+            yield "reduce", f"{shown}, all but the last {axis}", replace(node, body=Binary("*", last, node.body))
 
 
 def _ties(node: Bracket, left: tuple[Node, ...], right: tuple[Node, ...], shown: str) -> Iterator[Change]:

@@ -99,8 +99,8 @@ def _latex(node: Node) -> tuple[str, int]:
             return _name_latex(tensor) + _index_latex(index), ATOM
         case Apply(function, argument):
             inner = _latex(argument)[0]
-            default: Callable[[str], str] = lambda a: rf"\{function}\left({a}\right)"  # noqa: E731
-            return LATEX_FUNCTIONS.get(function, default)(inner), ATOM
+            written = LATEX_FUNCTIONS.get(function)
+            return written(inner) if written else rf"\{function}\left({inner}\right)", ATOM
         case Reduce():
             return _reduce_latex(node), SUM
         case Binary():

@@ -239,7 +239,7 @@ OPPOSITE = {"<": ">=", ">=": "<", ">": "<=", "<=": ">", "==": "!=", "!=": "=="}
 def alternatives(left: Node, right: Node) -> tuple[Bracket, list[Node], list[Node]] | None:
     """Return the condition and both alternatives of ``[a < b] * x + [a >= b] * y``; None of any other sum."""
     one, other = list(factors(left)), list(factors(right))
-    for bracket in (f for f in one if isinstance(f, Bracket) and f.op in OPPOSITE):
+    for bracket in (f for f in one if isinstance(f, Bracket)):
         against = Bracket(OPPOSITE[bracket.op], bracket.left, bracket.right)
         if against in other and len(one) > 1 and len(other) > 1:
             return bracket, [f for f in one if f != bracket], [f for f in other if f != against]
