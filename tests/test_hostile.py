@@ -6,12 +6,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
 import pytest
-from sources import INTERRUPTIBLE, SLOW, written
+from sources import INTERRUPTIBLE, SLOW, begun, until, written
 
 from einspec.card import load
 from einspec.conformance.clauses import units
@@ -162,12 +161,10 @@ def test_an_interrupted_run_leaves_a_report(tmp_path: Path, sent: signal.Signals
     path, report_path = written(tmp_path, SLOW), tmp_path / "r.jsonl"
     command = [sys.executable, "-c", INTERRUPTIBLE, "check", str(path), "--report", str(report_path)]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
-    while not report_path.exists() or '"kind": "result"' not in report_path.read_text(encoding="utf-8"):
-        assert process.poll() is None, "the run ended before it was interrupted"
-        time.sleep(0.05)
-    process.send_signal(sent)
-    out, _ = process.communicate(timeout=60)
+    with begun(command, stdout=subprocess.PIPE, env=environment) as process:
+        until(lambda: report_path.exists() and '"kind": "result"' in report_path.read_text(encoding="utf-8"), process)
+        process.send_signal(sent)
+        out, _ = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "interrupted" in out
     found = report.read(report_path)

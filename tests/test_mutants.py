@@ -6,13 +6,12 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
-from sources import INTERRUPTIBLE
+from sources import INTERRUPTIBLE, begun, until
 
 from einspec import load
 from einspec.calls import cases
@@ -148,17 +147,15 @@ def test_the_command_prints_the_score(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_who_ends_the_command_ends_its_processes(sent: signal.Signals) -> None:
     """Nothing goes on in the background, and what is not begun is not waited for."""
     command = [sys.executable, "-c", INTERRUPTIBLE, "mutants", "moe_layer"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+    with begun(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         watched = psutil.Process(process.pid)
-        while sum("spawn_main" in " ".join(child.cmdline()) for child in watched.children()) < 2:
-            assert process.poll() is None
-            time.sleep(0.05)
+        until(lambda: sum("spawn_main" in " ".join(child.cmdline()) for child in watched.children()) >= 2, process)
         workers = watched.children()
         process.send_signal(sent)
         _, said = process.communicate(timeout=20)
-    assert process.returncode == 130
-    assert said == "einspec: interrupted\n"
-    assert psutil.wait_procs(workers, timeout=5)[1] == []
+        assert process.returncode == 130
+        assert said == "einspec: interrupted\n"
+        assert psutil.wait_procs(workers, timeout=5)[1] == []
 
 
 @pytest.mark.parametrize("name", ["position", "top_k"])

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 from reports import HOSTILE, WITNESS, backend, file, made, one
-from sources import SLOW, written
+from sources import SLOW, begun, until, written
 
 from einspec.conformance.cli import main, parser
 from einspec.conformance.errors import UsageError
@@ -75,18 +73,23 @@ def test_a_run_that_is_killed_leaves_a_report(tmp_path: Path) -> None:
     """The results before the kill are there."""
     slow, path = written(tmp_path, SLOW), tmp_path / "r.jsonl"
     command = [sys.executable, "-m", "einspec.conformance.cli", "check", str(slow), "--report", str(path)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-    try:
-        while not path.exists() or path.read_text("utf-8").count('"result"') < 10:
-            assert process.poll() is None
-            time.sleep(0.05)
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    with begun(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        until(lambda: path.exists() and path.read_text("utf-8").count('"result"') >= 10, process)
     found = report.read(path)
     assert len(found.results) >= 10
     assert found.incomplete
     assert not found.run.passed
+
+
+def test_a_wait_for_a_process_ends() -> None:
+    """It fails where the process ends first or nothing happens, and no process is left."""
+    with begun([sys.executable, "-c", "raise SystemExit(3)"]) as process, pytest.raises(AssertionError, match="with status 3"):
+        until(lambda: False, process)
+    with begun([sys.executable, "-c", "import time; time.sleep(1000)"]) as process:
+        with pytest.raises(AssertionError, match="not so after"):
+            until(lambda: False, process, patience=0.2)
+        assert process.poll() is None
+    assert process.returncode == -signal.SIGKILL
 
 
 def test_a_report_reads_wherever_it_was_cut(tmp_path: Path) -> None:
