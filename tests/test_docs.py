@@ -67,12 +67,19 @@ def test_every_name_that_the_table_gives_a_place_is_there() -> None:
 
 
 def test_ci_does_what_anybody_can() -> None:
-    """The hosted file sets up the oldest Python and calls the one script."""
+    """The hosted file sets up every Python that tox looks for, the oldest as python3, calls the one script, and ends."""
     text = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
     assert re.findall(r"run: (.*)", text) == [".ci/run"]
-    oldest = re.search(r'requires-python = ">=([\d.]+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    assert oldest
-    assert re.findall(r'python-version: "(.*)"', text) == [oldest[1]]
+    assert re.search(r"^ +timeout-minutes: \d+$", text, re.M)
+    (block,) = re.findall(r"^( +)python-version: \|.*\n((?:\1 +\S+\n)+)", text, re.M)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    oldest = project["requires-python"].removeprefix(">=")
+    tox = (ROOT / "tox.ini").read_text(encoding="utf-8")
+    others = re.findall(r"\bpy3(\d+)", tox.partition("env_list")[2].partition("\n")[0])
+    assert others
+    assert block[1].split() == [*(f"3.{n}" for n in sorted(others, key=int, reverse=True)), oldest]
+    named = [c.rpartition(" ")[2] for c in project["classifiers"] if re.search(r"Python :: 3\.\d+$", c)]
+    assert sorted(named) == sorted(block[1].split())
 
 
 def test_the_hooks_use_the_pinned_versions() -> None:
