@@ -195,8 +195,9 @@ class Outcome(msgspec.Struct, array_like=True, frozen=True):
     eager: bool = False
     """The framework compiles, and the function could not be compiled."""
     runs: dict[str, Item] = {}
-    """``twice``: the first result when it came, after the other call, and that of each repetition;
-    the inputs afterwards. ``vjp``: the cotangents afterwards."""
+    """``twice``: ``first`` and ``kept``, the result when it came and after the other calls; ``other``, what the first of those
+    gave; ``again 0`` and so on, repetitions; ``input <name>``, the inputs afterwards. ``vjp``: by output, its cotangent
+    afterwards."""
     devices: tuple[str, ...] = ()
     """Where the arrays of the result are."""
 
@@ -244,8 +245,6 @@ class Target(msgspec.Struct, kw_only=True):
     unsupported: tuple[tuple[str, ...], ...] = ()
     known_failures: str = ""
     """The path of the file in which failures are declared."""
-    independent: bool = True
-    """Whether it is einspec itself that is judged, so that it may use itself."""
     versions: dict[str, str] = {}
     python: str = ""
     platform: str = ""
@@ -274,9 +273,7 @@ class Load(msgspec.Struct, tag=True):
 
     name: str
     prints: str
-    """The folder for what is printed."""
-    progress: str
-    """The file that holds the number of the call at hand, and whether the rest is wanted."""
+    """The folder for what is printed; its file ``progress`` holds the call at hand, and whether the rest is wanted."""
     cache: str = ""
     """The folder for compiled code."""
     frameworks: dict[str, str] = {}
@@ -297,7 +294,6 @@ class Ask(msgspec.Struct, tag=True):
     op: str
     calls: msgspec.Raw
     """A list of :class:`Call`."""
-    first: int = 0
     careful: bool = False
     """Say what came of each call before the next one is begun."""
     ticket: int = 0
@@ -333,8 +329,6 @@ class Probe(msgspec.Struct, tag=True):
     """``vjp``: how many of the given tensors are inputs; the others are cotangents."""
     axis: int = 0
     size: int = 0
-    number: int = 0
-    """How many probes came before."""
 
 
 # From the runner to the judge.
@@ -380,8 +374,14 @@ class Found(msgspec.Struct, tag=True):
     error: Raised | None = None
 
 
+class Broken(msgspec.Struct, tag=True):
+    """What the adapter of a candidate raised where it must not, in the place of an answer."""
+
+    error: Raised
+
+
 Request = Load | Ask | Try | Memory | Probe
-Reply = Loaded | Came | Settled | Said | Found
+Reply = Loaded | Came | Settled | Said | Found | Broken
 
 
 def printable(value: Any) -> Any:
@@ -414,6 +414,11 @@ encode: Callable[[Any], bytes] = encoder.encode
 requests = msgspec.msgpack.Decoder(Request, ext_hook=_ext_hook)
 replies: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
 calls = msgspec.msgpack.Decoder(list[Call], ext_hook=_ext_hook)
+
+
+def count(encoded: bytes) -> int:
+    """Return how many calls an encoded list of them holds."""
+    return len(msgspec.msgpack.decode(encoded, type=list[msgspec.Raw]))
 
 
 def parameters(call: Call) -> dict[str, Any]:

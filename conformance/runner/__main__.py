@@ -8,6 +8,7 @@ import mmap
 import os
 import signal
 import sys
+import time
 import warnings
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -26,6 +27,7 @@ from einspec.conformance.protocol import (
     Memory,
     Probe,
     Reply,
+    Request,
     Said,
     Settled,
     Target,
@@ -43,6 +45,8 @@ FLUSH = 1 << 16
 """Bytes of results after which these are said, so that they are judged while the next are made."""
 MOST_HELD = 128
 """Outcomes after which they are said, if they are small."""
+WAIT = 0.1
+"""Seconds after which they are said however few they are."""
 
 
 class Runner:
@@ -53,7 +57,6 @@ class Runner:
         self.module: Module | None = None
         self.candidates: dict[str, Candidate] = {}
         self.calls: dict[tuple[str, str], Calls] = {}
-        self.state: dict[str, Any] = {}
         self.watch = Watch()
         self.prober: Prober | None = None
         self.progress: mmap.mmap | bytearray = bytearray(16)
@@ -63,20 +66,26 @@ class Runner:
         while len(head := self.requests.read(LENGTH.size)) == LENGTH.size:
             (length,) = LENGTH.unpack(head)
             request = protocol.requests.decode(self.requests.read(length))
-            match request:
-                case Load(probed=True):
-                    self.say(self.hold(request))
-                case Load():
-                    self.say(self.load(request))
-                case Probe():
-                    self.begin(request.number)
-                    self.say(self.prober.answer(request) if self.prober else protocol.Found())
-                case Ask():
-                    self.ask(request)
-                case Try():
-                    self.say(Said(int(self.attempt(request))))
-                case Memory():
-                    self.say(Said(int(self.candidates[request.target].adapter.memory(request.device))))
+            try:
+                self.answer(request)
+            except (Exception, SystemExit) as error:  # of an adapter: what a function raises is an outcome
+                self.say(protocol.Broken(raised(error)))
+
+    def answer(self, request: Request) -> None:
+        """Answer one request."""
+        match request:
+            case Load(probed=True):
+                self.say(self.hold(request))
+            case Load():
+                self.say(self.load(request))
+            case Probe():
+                self.say(self.prober.answer(request) if self.prober else protocol.Found())
+            case Ask():
+                self.ask(request)
+            case Try():
+                self.say(Said(int(self.attempt(request))))
+            case Memory():
+                self.say(Said(int(self.candidates[request.target].adapter.memory(request.device))))
 
     def say(self, reply: Reply) -> None:
         """Send one message."""
@@ -107,7 +116,7 @@ class Runner:
         """Lead a process group, print to files, look for modules where the judge does, and listen."""
         detach(Path(request.prints))
         sys.path[:] = request.path or sys.path
-        with Path(request.progress).open("r+b") as file:
+        with (Path(request.prints) / "progress").open("r+b") as file:
             self.progress = mmap.mmap(file.fileno(), 16)
         confine_candidate()
         self.watch.start(request.cache)
@@ -119,7 +128,7 @@ class Runner:
         try:
             self.prober, found = opened(request.name)
         except (Exception, SystemExit) as error:
-            return protocol.Found(error=raised(error))
+            return protocol.Found(error=raised(error.__cause__ or error))
         return found
 
     def described(self, candidate: Candidate, unsettled: Any, chosen: Any) -> Target:
@@ -160,24 +169,21 @@ class Runner:
         if key not in self.calls:
             self.calls[key] = Calls(candidate, request.device)
         calls = protocol.calls.decode(request.calls)
-        before = self.state or process_state(candidate.adapter)
+        before = process_state(candidate.adapter)
         held: list[protocol.Outcome] = []
-        size = 0
+        size, said = 0, time.monotonic()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what a framework warns of is no news here
-            outcomes = self.calls[key].make(request.op, calls[request.first :], lambda n: self.begin(n + request.first))
-            for outcome in outcomes:
-                outcome = msgspec.structs.replace(outcome, number=outcome.number + request.first)
+            for outcome in self.calls[key].make(request.op, calls, self.begin):
                 held.append(outcome)
                 size += _bytes(outcome)
-                if request.careful or size > FLUSH or len(held) >= MOST_HELD:
+                late = time.monotonic() - said > WAIT
+                if request.careful or late or size > FLUSH or len(held) >= MOST_HELD:
                     self.say(Came(request.ticket, tuple(held)))
-                    held, size = [], 0
-        after = process_state(candidate.adapter)
-        changed = tuple(changes(before, after))
+                    held, size, said = [], 0, time.monotonic()
+        changed = tuple(changes(before, process_state(candidate.adapter)))
         if changed:
             restore(candidate.adapter, before)
-        self.state = before if changed else after
         if held:
             self.say(Came(request.ticket, tuple(held)))
         positional = request.op in candidate.positional

@@ -17,6 +17,8 @@ JUDGE = ("checks", "judge", "run", "mutation", "vectors", "reports", "testing")
 """What of the judge has them."""
 BACKENDS = ("numpy", "torch", "jax", "einops")
 """The implementations."""
+TOUCHES = ("open", "os.link", "os.symlink", "os.rename")
+"""What is done with a path, the first argument."""
 STARTS = ("subprocess.Popen", "os.exec", "os.posix_spawn", "os.system", "os.spawn")
 
 
@@ -50,13 +52,13 @@ class Watch:
             name = str(args[0])
             if name not in self.loaded and gives_answers(name):
                 self.found[name] = None
-        elif event == "open":
-            self._opened(args[0])
+        elif event in TOUCHES:
+            self._touched(args[0])
         elif event in STARTS and "einspec" in " ".join(map(str, args[:2])):
             self.found["a process that runs einspec"] = None
 
-    def _opened(self, path: Any) -> None:
-        """Note a file of einspec's that is read."""
+    def _touched(self, path: Any) -> None:
+        """Note a file of einspec's that is read, or made to be read under another name."""
         if not isinstance(path, str | bytes):
             return
         text = os.fsdecode(path)
@@ -64,6 +66,8 @@ class Watch:
             if own.startswith(self.sheets):
                 self.found["kept answers"] = None
             module = module_at(own)
+            if own in folders():
+                self.found[f"the folder of {folders()[own]}"] = None
             if module not in self.loaded and gives_answers(module):
                 self.found[f"the code of {module}"] = None
 

@@ -81,7 +81,6 @@ class Candidate:
             loses_nan=bool(getattr(adapter, "loses_nan_in_maxima", False)),
             unsupported=_unsupported(self.name, self.module),
             known_failures=_known_failures(self.name, self.module),
-            independent=self.bare or not str(getattr(self.module, "__name__", "")).startswith("einspec."),
             versions={p: importlib.metadata.version(p) for p in VERSIONS if p in sys.modules},
             python=platform.python_version(),
             platform=platform.platform(),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,11 +12,11 @@ import numpy as np
 
 from einspec.card import paths
 from einspec.conformance.protocol import Easy, Found, Item, Probe, Seen, Tensor, tensor
-from einspec.conformance.runner.loading import Module, module_of
+from einspec.conformance.runner.loading import Module
 from einspec.conformance.runner.state import changes, process_state, restore
 from einspec.conformance.runner.ways import raised, whole
 from einspec.conformance.targets.adapter import ADAPTER
-from einspec.conformance.targets.names import TargetError, is_file, known_backends
+from einspec.conformance.targets.names import TargetError
 
 Array = np.ndarray[Any, Any]
 COLLECTIONS = (list, tuple, set, frozenset, Mapping)
@@ -171,29 +170,22 @@ def opened(name: str) -> tuple[Prober, Found]:
     What it is: ``adapter``, ``functions`` of a file that borrows one, or ``nothing`` of either,
     with the name of the module or of the framework; the file; the ops.
     """
-    module = imported(name)
+    found = Module(name)
+    module = found.module
     file = Seen("file", texts=(str(getattr(module, "__file__", None) or ""),))
     if any(hasattr(module, n) for n in ADAPTER):
         ops = [op for op in paths() if callable(getattr(module, op, None))]
         what = Seen("adapter", texts=(module.__name__,))
         return Prober(module), Found((what, file, seen(ops)))
     try:
-        module = Module(name)
-        module.choose({})
-        candidate = module.candidates({})[0]
+        found.choose({})
+        candidate = found.candidates({})[0]
     except TargetError:
         what = Seen("nothing", texts=(module.__name__,))
         return Prober(module), Found((what, file, seen([])))
     framework = str(getattr(candidate.adapter, "framework", name))
     what = Seen("functions", texts=(framework,))
     return Prober(candidate.adapter), Found((what, file, seen(list(candidate.functions))))
-
-
-def imported(name: str) -> Any:
-    """Return the module of a backend, of a dotted name or of a file."""
-    if is_file(name):
-        return module_of(Path(name))
-    return importlib.import_module(known_backends()[name].value if name in known_backends() else name)
 
 
 def _item(value: Any) -> Item:

@@ -122,10 +122,11 @@ class Calls:
         except Caught:
             half = len(calls) // 2
             for offset, part in ((0, calls[:half]), (half, calls[half:])):
+                if not begin(first + offset):
+                    return
                 if len(part) == 1:
-                    begin(first + offset)
                     yield self._one(op, part[0], first + offset)
-                elif part:
+                else:
                     yield from self._compiled(op, part, first + offset, begin)
             return
         for number, result in enumerate(results):
@@ -205,7 +206,7 @@ class Calls:
             runs[f"again {i}"] = self.item(function(*args))
         for given, array in zip(call.inputs, args, strict=True):
             runs[f"input {given.name}"] = self.item(array)
-        return Outcome(number, self.item(result), runs=runs, devices=self.devices(result))
+        return Outcome(number, runs["first"], runs=runs, devices=self.devices(result))
 
     def _jitted(self, function: Function, call: Call) -> Function:
         """Return the compiled function, or the function itself where it cannot be compiled."""

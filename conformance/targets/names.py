@@ -22,6 +22,12 @@ def known_backends() -> dict[str, importlib.metadata.EntryPoint]:
     return {e.name: e for e in importlib.metadata.entry_points(group=GROUP)}
 
 
+def is_of_einspec(name: str) -> bool:
+    """Whether a name stands for implementations of einspec itself, which may compute with it."""
+    backend = known_backends().get(name)
+    return not is_file(name) and (backend.value if backend else name).startswith("einspec.")
+
+
 def expand_names(names: Iterable[str]) -> list[str]:
     """Return the names with ``einops`` replaced by its backends, one a framework that is installed here."""
     found: list[str] = []

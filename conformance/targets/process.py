@@ -124,7 +124,9 @@ class RunnerProcess:
         self.outbox, self.inbox = bytearray(), bytearray()
         self.watched = psutil.Process(self.process.pid)
         self.tickets = itertools.count(int.from_bytes(os.urandom(6), "little"))
-        self.said = self.probes = 0
+        self.said = self.wanted = 0
+        self.stopped = False
+        """Whether the rest of what was asked is not wanted; the shared file says so too, where a candidate can write."""
         self.clock = _Clock(self.watched)
 
     def load(self, frameworks: dict[str, str] | None = None, functions: dict[str, str] | None = None) -> Loaded:
@@ -137,11 +139,8 @@ class RunnerProcess:
         Raises:
             LostError: the process did not survive it.
         """
-        prints = str(self.prints)
-        path = tuple(p or str(Path.cwd()) for p in sys.path)
-        progress = str(self.prints / "progress")
-        chosen = frameworks or {}, path, functions or {}
-        self.send(Load(self.name, prints, progress, self.cache, *chosen))
+        self.clock.begin()
+        self.send(self._load(cache=self.cache, frameworks=frameworks or {}, functions=functions or {}))
         found: Loaded = self.receive(Loaded)
         return found
 
@@ -151,11 +150,15 @@ class RunnerProcess:
         Raises:
             LostError: the process did not survive it.
         """
-        path = tuple(p or str(Path.cwd()) for p in sys.path)
-        progress = str(self.prints / "progress")
-        self.send(Load(self.name, str(self.prints), progress, path=path, probed=True))
+        self.clock.begin()
+        self.send(self._load(probed=True))
         found: Found = self.receive(Found)
         return found
+
+    def _load(self, **options: Any) -> Load:
+        """Return the request that begins all."""
+        path = tuple(p or str(Path.cwd()) for p in sys.path)
+        return Load(self.name, str(self.prints), path=path, **options)
 
     def probe(self, probe: Probe) -> Found:
         """Return what comes of a probe of the adapter that is held.
@@ -163,8 +166,8 @@ class RunnerProcess:
         Raises:
             LostError: the process did not survive it.
         """
-        self.probes += 1
-        self.send(msgspec.structs.replace(probe, number=self.probes))
+        self.clock.begin()
+        self.send(probe)
         found: Found = self.receive(Found)
         return found
 
@@ -174,6 +177,7 @@ class RunnerProcess:
         Raises:
             LostError: there is none.
         """
+        self.clock.begin()
         self.send(request)
         said: Said = self.receive(Said)
         return said.value
@@ -181,8 +185,10 @@ class RunnerProcess:
     def ask(self, target: str, device: str, op: str, calls: bytes, careful: bool = False) -> int:
         """Ask for calls of an op, and return the ticket under which the outcomes come."""
         ticket = next(self.tickets)
+        self.wanted, self.stopped = protocol.count(calls), False
         self.progress[0:16] = bytes(16)
-        self.send(Ask(target, device, op, msgspec.Raw(calls), 0, careful, ticket))
+        self.clock.begin(self.wanted)
+        self.send(Ask(target, device, op, msgspec.Raw(calls), careful, ticket))
         return ticket
 
     def outcomes(self, ticket: int) -> Iterator[protocol.Outcome | Settled]:
@@ -197,16 +203,19 @@ class RunnerProcess:
             if reply.ticket != ticket:
                 raise self.lost("it answered what was not asked")
             if isinstance(reply, Settled):
+                if expected != self.wanted and not self.stopped:
+                    raise self.lost("it left calls unanswered")
                 yield reply
                 return
             for outcome in reply.outcomes:
-                if outcome.number != expected:
+                if outcome.number != expected or expected == self.wanted:
                     raise self.lost("it answered another call than was asked")
                 expected += 1
                 yield outcome
 
     def stop_asking(self) -> None:
         """Say that no more outcomes are wanted of what was asked."""
+        self.stopped = True
         self.progress[8:16] = b"\1" * 8
 
     def send(self, request: Request) -> None:
@@ -226,7 +235,7 @@ class RunnerProcess:
         Raises:
             LostError: none comes.
         """
-        self.clock.start(self.number)
+        self.clock.resume()
         while (message := self._message()) is None:
             ready, _, _ = select.select([self.stdout], [self.stdin] if self.outbox else [], [], LOOK)
             self._write()
@@ -237,6 +246,8 @@ class RunnerProcess:
             if reason:
                 raise self.lost(reason, late="longer" in reason)
             self._cut_prints()
+        if isinstance(message, protocol.Broken):
+            raise self.lost(f"its adapter raised {message.error.name}: {message.error.text}")
         if not isinstance(message, kind):
             raise self.lost("it answered what was not asked")
         return message
@@ -270,7 +281,7 @@ class RunnerProcess:
     @property
     def number(self) -> int:
         """The number of the call at hand."""
-        return int(LENGTH.unpack_from(self.progress)[0])
+        return min(int(LENGTH.unpack_from(self.progress)[0]), max(self.wanted - 1, 0))
 
     def lost(self, reason: str, late: bool = False) -> LostError:
         """End the process, and return the error that says why and where it was."""
@@ -378,15 +389,17 @@ class _Clock:
     """How long the call at hand has been computing, and how long it has been waiting for something else."""
 
     def __init__(self, watched: psutil.Process) -> None:
-        self.watched, self.number = watched, -1
-        self.used = self.slept = 0.0
-        self.looked = self.processor = 0.0
+        self.watched = watched
+        self.begin()
 
-    def start(self, number: int) -> None:
-        """Begin to count, unless the same call is still at hand."""
-        if number != self.number:
-            self.number = number
-            self.used = self.slept = 0.0
+    def begin(self, most: int = 1) -> None:
+        """Begin to count for so many calls. Each has a time of its own, and none a second one: numbers only grow."""
+        self.number, self.most = 0, most
+        self.used = self.slept = 0.0
+        self.resume()
+
+    def resume(self) -> None:
+        """Leave out what has passed while nothing was waited for."""
         self.looked, self.processor = time.monotonic(), -1.0
 
     def exceeded(self, number: int, limits: Limits) -> str:
@@ -405,7 +418,7 @@ class _Clock:
             self.used += worked
             self.slept += passed if asleep and worked < passed / 10 else 0.0
         self.processor = processor
-        if number != self.number:
+        if self.number < number < self.most:
             self.number, self.used, self.slept = number, 0.0, 0.0
         if max(self.used, self.slept) > limits.seconds:
             kind = "computing" if self.used > limits.seconds else "waiting"
