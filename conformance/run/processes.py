@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -120,9 +120,13 @@ def happenings(request: Request) -> Iterator[Event]:
     preload(request)
     context = multiprocessing.get_context(start_method())
     members: list[Member] = []
+
+    def begun() -> Member:
+        return Member(context, request, memory)
+
     try:
-        members.extend(Member(context, request, memory) for _ in range(count))
-        yield from _steps(queue, members)
+        members.extend(begun() for _ in range(count))
+        yield from _steps(queue, members, begun)
     finally:
         for member in members:
             member.end()
@@ -140,8 +144,8 @@ def preload(request: Request) -> None:
         load(op)
 
 
-def _steps(queue: Queue, members: list[Member]) -> Iterator[Event]:
-    """Give out work and yield what is said, until all is done."""
+def _steps(queue: Queue, members: list[Member], begun: Callable[[], Member]) -> Iterator[Event]:
+    """Give out work and yield what is said, until all is done; another process takes the place of one that is lost."""
     while True:
         for member in members:
             if not member.op and (job := queue.next(members, member)):
@@ -158,6 +162,9 @@ def _steps(queue: Queue, members: list[Member]) -> Iterator[Event]:
                 yield Problem(f"{member.name}: the process that judged {member.op} was lost")
                 queue.drop(member.name)
                 members.remove(member)
+                member.end()
+                if not queue.empty:
+                    members.append(begun())
                 continue
             if isinstance(event, Idle):
                 member.op = ""
