@@ -89,6 +89,8 @@ class Fact(msgspec.Struct, array_like=True, frozen=True):
     law: Law | None = None
     breaks: str = ""
     """The promise of the caller that it breaks."""
+    memory: str = ""
+    """The layout in which cotangents come."""
 
     def agrees(self, result: Item) -> bool:
         """Whether what came is what must come, as far as that is seen at a glance; false says nothing."""
@@ -184,6 +186,7 @@ def fact_of(trial: Trial) -> Fact:
         trial.relation,
         trial.law,
         broken_promise(trial),
+        trial.way.memory,
     )
 
 

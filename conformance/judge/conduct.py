@@ -60,11 +60,7 @@ def _result(context: Context, clause: str, trial: Trial, outcome: Outcome, found
 
 def _impure(trial: Trial, came: Came) -> str:
     """Return which inputs a call has changed, in words."""
-    changed = [
-        name
-        for name, array in trial.arrays.items()
-        if (item := came.runs.get(f"input {name}")) is not None and _bytes(item) != _flat(array)
-    ]
+    changed = [name for name, array in trial.arrays.items() if _bytes(came.runs[f"input {name}"]) != _flat(array)]
     return f"the call changed its input {', '.join(changed)}" if changed else ""
 
 
@@ -105,6 +101,6 @@ def _expects_the_same(context: Context, trial: Trial, came: Came) -> bool:
 def _moved(context: Context, came: Came) -> str:
     """Return where results are that are not on the device of the inputs."""
     device = context.session.device
-    if not came.devices or came.devices == (device,):
+    if came.devices == (device,):
         return ""
-    return f"inputs on {device}, result on {', '.join(came.devices)}"
+    return f"inputs on {device}, result on {', '.join(came.devices) or 'no device'}"

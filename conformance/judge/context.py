@@ -104,9 +104,16 @@ class Context:
         """Return the result of a clause that was not judged."""
         return self.result(clause, tier, Verdict.NOT_RUN, 0, reason)
 
-    def may_refuse(self, features: frozenset[str], unusual: bool, error: Raised) -> bool:
-        """Whether an exception may be a refusal: of a dtype other than float32, or of what a file need not offer."""
-        if error.broken or not (unusual or (self.bare and features)):
+    def may_refuse(self, features: frozenset[str], unusual: bool, error: Raised, optional: bool = False) -> bool:
+        """Whether an exception may be a refusal: of a dtype other than float32, or of what a file need not offer.
+
+        Args:
+            features: what of the call somebody may not offer.
+            unusual: whether it is in dtypes that a target may refuse.
+            error: the exception.
+            optional: whether the whole clause need not be offered.
+        """
+        if error.broken or not (optional or unusual or (self.bare and features)):
             return False
         return error.name not in BUGS or not self._ordinary(features)
 

@@ -92,9 +92,9 @@ def _guarded(context: Context, clause: str, tier: str) -> Iterator[Result]:
 def _judged(context: Context, clause: str, tier: str) -> Iterator[Result]:
     """Yield the results of a clause by its kind."""
     kind, _, detail = clause.partition(".")
-    reason = unavailable(context, kind, detail)
-    if reason:
-        verdict = Verdict.UNSUPPORTED if kind in ("dtype", "index") and "has no" in reason else Verdict.NOT_RUN
+    away = unavailable(context, kind, detail)
+    if away is not None:
+        verdict, reason = away
         yield context.result(clause, tier, verdict, 0, reason)
     elif kind == "state":
         yield _state(context)
@@ -124,33 +124,38 @@ def _refusable(context: Context, clause: str) -> bool:
     return context.bare and (clause == "layout.reversed" or clause.startswith(("grad.", "grad64.", "transform.")))
 
 
-def unavailable(context: Context, kind: str, detail: str) -> str:
-    """Return why a clause cannot be judged here, or nothing."""
+def unavailable(context: Context, kind: str, detail: str) -> tuple[Verdict, str] | None:
+    """Return the verdict on a clause that cannot be judged here, with the reason; None where it can."""
     session, target = context.session, context.session.target
-    if kind == "total" and context.bare and not context.policy.strict:
-        return "a caller promises that it does not happen; --strict asks for this too"
-    if kind in ("dtype", "index"):
-        if detail not in target.dtypes:
-            return f"{target.framework} has no {detail}"
-        if not session.holds_dtype(context.op.name, detail, context.policy.strict):
-            return "NumPy has this dtype from ml_dtypes only; --strict asks for it"
-    if kind in ("grad", "grad64") and "vjp" not in target.transforms:
-        return f"{target.framework} has no gradients"
-    if kind == "grad64" and "float64" not in target.dtypes:
-        return f"{target.framework} has no float64"
-    if kind == "layout" and "layouts" not in target.offers:
-        return f"arrays of {target.framework} have no memory layout"
-    if kind == "layout" and detail not in (*target.layouts, "expanded"):
-        return f"{target.framework} has no {detail} arrays"
-    if kind == "transform":
-        if detail == "eager":
-            return "" if session.compiles else f"{target.framework} runs every call eagerly"
-        return impossible(context.op, detail) if detail in target.transforms else f"{target.framework} has no {detail}"
-    return ""
+    lacks = f"{target.framework} has no"
+    match kind:
+        case "total" if context.bare and not context.policy.strict:
+            return Verdict.NOT_RUN, "a caller promises that it does not happen; --strict asks for this too"
+        case "dtype" | "index":
+            if detail not in target.dtypes:
+                return Verdict.UNSUPPORTED, f"{lacks} {detail}"
+            if not session.holds_dtype(context.op.name, detail, context.policy.strict):
+                return Verdict.NOT_RUN, "NumPy has this dtype from ml_dtypes only; --strict asks for it"
+        case "grad" | "grad64" if "vjp" not in target.transforms:
+            return Verdict.NOT_RUN, f"{lacks} gradients"
+        case "grad64" if "float64" not in target.dtypes:
+            return Verdict.NOT_RUN, f"{lacks} float64"
+        case "device" if "device_of" not in target.offers:
+            return Verdict.NOT_RUN, f"{target.framework} does not tell where arrays are"
+        case "layout" if "layouts" not in target.offers:
+            return Verdict.NOT_RUN, f"arrays of {target.framework} have no memory layout"
+        case "layout" if not session.lays_out(detail):
+            return Verdict.NOT_RUN, f"{lacks} {detail} arrays"
+        case "transform" if detail == "eager":
+            return None if session.compiles else (Verdict.NOT_RUN, f"{target.framework} runs every call eagerly")
+        case "transform":
+            reason = impossible(context.op, detail) if detail in target.transforms else f"{lacks} {detail}"
+            return (Verdict.NOT_RUN, reason) if reason else None
+    return None
 
 
 def block_for(context: Context, clause: str, tier: str) -> Block:
-    """Return the calls of a clause that the target can be asked: those in dtypes that it has.
+    """Return the calls of a clause that the target can be asked: those in dtypes and in memory that it has.
 
     A file of functions may count on what callers promise.
     """
@@ -163,7 +168,9 @@ def block_for(context: Context, clause: str, tier: str) -> Block:
     held = [
         i
         for i, fact in enumerate(block.facts)
-        if all(context.session.holds_dtype(context.op.name, d, strict) for d in fact.dtypes) and (total or not fact.breaks)
+        if all(context.session.holds_dtype(context.op.name, d, strict) for d in fact.dtypes)
+        and context.session.lays_out(fact.memory)
+        and (total or not fact.breaks)
     ]
     return block.only(held)
 
@@ -183,7 +190,7 @@ def judge_block(context: Context, clause: str, tier: str, block: Block, refusabl
         clause: the id of the clause within its op.
         tier: the tier.
         block: the calls and their answers.
-        refusable: an exception is a refusal, not a wrong result.
+        refusable: an exception is a refusal, not a wrong result, unless it is that of a bug.
     """
     if block.not_run or not block.count:
         return context.not_run(clause, tier, block.not_run or "no call can show it")
@@ -196,7 +203,7 @@ def judge_block(context: Context, clause: str, tier: str, block: Block, refusabl
             continue
         fact = facts[number]
         features = frozenset(fact.features)
-        if came.error is not None and (refusable or context.may_refuse(features, fact.unusual, came.error)):
+        if came.error is not None and context.may_refuse(features, fact.unusual, came.error, refusable):
             refused.append((number, came))
         elif came.error is not None or not _right(context, block, number, fact, came):
             if number == 0 and (clause, tier) == ("def", "scope"):
@@ -345,8 +352,9 @@ def _law(context: Context, clause: str, law: str) -> Result:
         return _told_of_law(context, judge_block(context, clause, "scope", block, refusable=context.bare), others)
     for number, trial in enumerate(block.trials()):
         trial, outcome = laws.evaluate(context.session, trial)
-        if outcome.error is not None and context.bare and not outcome.error.broken:
-            reason = f"a call of the law is refused: {error_line(outcome.error)}, for {trial.case}"
+        error, features = outcome.error, frozenset(trial.case.features)
+        if error is not None and context.may_refuse(features, bool(trial.unusual), error, optional=context.bare):
+            reason = f"a call of the law is refused: {error_line(error)}, for {trial.case}"
             return context.not_run(clause, "scope", reason)
         found = wrongness(context, trial, outcome)
         if found is not None:

@@ -190,7 +190,11 @@ class Writer:
             cotangents = outer[0] if len(outer) == 1 else f"({', '.join(outer)})"
             lines.append(f"_, pull = jax.vjp(lambda {asked}: {picked}, {asked})")
             lines.append(f"got = pull({cotangents})[{way.asked.index(way.wrt)}]")
-        return [*lines, *self.assertions({"gradient": trial.expected["gradient"]})]
+        lines += self.assertions({"gradient": trial.expected["gradient"]})
+        kept = [n for n in trial.extra if f"cotangent of {n}" in trial.expected]
+        back = BACK[self.framework]
+        pairs = [(back.format(f"cotangent_{n}"), back.format(f"{n}_plain")) for n in kept]
+        return lines + [f"assert {after}.tobytes() == {before}.tobytes()" for after, before in pairs]
 
     def conduct(self, clause: str) -> list[str]:
         """Return the lines that call twice, and look at inputs and at earlier results."""

@@ -190,6 +190,10 @@ class Session:
         foreign = self.bare and not strict and self.framework == "numpy" and dtype in EXTENSION
         return dtype in self.target.dtypes and not foreign and not self.excuse(op, f"dtype.{dtype}")
 
+    def lays_out(self, memory: str) -> bool:
+        """Whether the adapter has arrays in a memory layout; in the usual one if it has no name."""
+        return not memory or memory in self.target.layouts or (memory == "expanded" and "expanded" in self.target.offers)
+
     def stream(self, op: str, calls: bytes, careful: bool = False) -> Iterator[protocol.Outcome]:
         """Yield what comes of calls of an op, in order; what they have changed is noted in the end.
 
