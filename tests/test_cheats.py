@@ -19,7 +19,7 @@ import pytest
 
 COLLECTION = Path(__file__).parent / "collection" / "cheats"
 SAID = re.compile(r"cheat: (?P<kind>[a-z ]+)\. .+\.\n+effect: (?P<effect>[a-z ]+)")
-EFFECTS = ("caught", "none", "not independent", "out of reach")
+EFFECTS = ("caught", "not loaded", "not independent", "out of reach")
 KINDS = {
     "adapter",
     "counts",
@@ -115,6 +115,8 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 def check(path: Path, ops: tuple[str, ...], places: dict[str, str], *options: str) -> Judged:
     """Return what the command says of a file; whatever it starts is found by a mark, and ended."""
+    for framework in set(re.findall(r"^import (torch|jax)\b", path.read_text(encoding="utf-8"), re.M)):
+        pytest.importorskip(framework, reason=f"the file needs {framework}")
     mark = f"LEFT_BY_{uuid.uuid4().hex}"
     command = [sys.executable, "-m", "einspec.conformance.cli", "check", str(path), *options]
     judge = subprocess.Popen(
@@ -158,46 +160,59 @@ def marked(mark: str) -> list[psutil.Process]:
     return found
 
 
-def assert_failed(judged: Judged) -> None:
-    """Check that a judge has come to its own end, that it is no pass, and that nothing is left."""
-    assert judged.status == 1, judged
+def assert_ended(judged: Judged) -> None:
+    """Check that a judge has come to its own end, and that nothing is left."""
+    assert judged.status in (0, 1), judged
     lines = [line for line in judged.out.splitlines() if line.strip()]
     assert lines, judged
-    assert lines[-1].startswith("failed"), judged
-    assert not [line for line in lines if line.startswith("passed")], judged
+    first = [line.partition(":")[0] for line in lines if line.startswith(("passed", "failed"))]
+    assert first == [lines[-1].partition(":")[0]] == [("passed", "failed")[judged.status]], judged
     assert "\x1b" not in judged.out + judged.err, judged
     assert "Traceback" not in judged.err, judged
     assert judged.left == []
 
 
-def tried() -> Iterator[object]:
-    """Yield every cheat; those that no judge on the same machine sees through pass today, as SECURITY.md says."""
-    for cheat in CHEATS:
-        known = pytest.mark.xfail(reason="a process can tell that it is judged", strict=True)
-        yield pytest.param(cheat, id=str(cheat), marks=[known] if cheat.effect == "out of reach" else [])
+def assert_failed(judged: Judged, cheat: Cheat, ops: tuple[str, ...]) -> None:
+    """Check that a cheat fails in the way that it says."""
+    assert_ended(judged)
+    assert judged.status == 1, judged
+    seen = judged.out
+    match cheat.effect:
+        case "not loaded":
+            assert f"{cheat.path}: nothing was judged: " in seen, judged
+        case "not independent":
+            assert f"{cheat.path.name} is not independent: " in seen, judged
+        case "caught":
+            ways = r"^ *(WRONG|ERRORED) {op}/|the process that judged {op} was lost$"
+            assert [op for op in ops if not re.search(ways.format(op=op), seen, re.M)] == [], judged
 
 
-@pytest.mark.parametrize("cheat", list(tried()))
+@pytest.mark.parametrize("cheat", [c for c in CHEATS if c.effect != "out of reach"], ids=str)
 def test_a_cheat_fails(cheat: Cheat, places: dict[str, str]) -> None:
     """On calls that are drawn afresh it fails, and the judge ends in order."""
+    assert_failed(check(cheat.path, cheat.ops, places, *FRESH), cheat, cheat.ops)
+
+
+@pytest.mark.parametrize("cheat", [c for c in CHEATS if c.effect == "out of reach"], ids=str)
+def test_what_no_judge_sees_through_passes_in_order(cheat: Cheat, places: dict[str, str]) -> None:
+    """One that is right only because it can tell that it is judged passes, as SECURITY.md says, and leaves nothing."""
     judged = check(cheat.path, cheat.ops, places, *FRESH)
-    assert_failed(judged)
-    if cheat.effect == "not independent":
-        assert "not independent" in judged.out, judged
+    assert_ended(judged)
+    assert judged.status == 0, judged
 
 
 @pytest.mark.parametrize("cheat", SEVERAL, ids=str)
 def test_each_op_of_a_cheat_fails(cheat: Cheat, places: dict[str, str]) -> None:
     """A file that cheats in several ops fails for each of them alone."""
     for op in cheat.ops:
-        assert_failed(check(cheat.path, (op,), places, *FRESH))
+        assert_failed(check(cheat.path, (op,), places, *FRESH), cheat, (op,))
 
 
 @pytest.mark.parametrize("cheat", ON_DISK, ids=str)
 def test_what_lies_on_the_disk_changes_no_verdict(cheat: Cheat, places: dict[str, str], tmp_path: Path) -> None:
     """After it was judged on the fixed calls it still fails, and right functions hold."""
     for options in ((), FRESH):
-        assert_failed(check(cheat.path, cheat.ops, places, *options))
+        assert_failed(check(cheat.path, cheat.ops, places, *options), cheat, cheat.ops)
     right = tmp_path / "right.py"
     right.write_text(RIGHT, encoding="utf-8")
     judged = check(right, cheat.ops, places)
@@ -207,7 +222,7 @@ def test_what_lies_on_the_disk_changes_no_verdict(cheat: Cheat, places: dict[str
 def test_the_collection_holds_every_kind() -> None:
     """Whatever a judge must stand is there, in each framework."""
     assert {cheat.kind for cheat in CHEATS} == KINDS
-    assert {cheat.effect for cheat in CHEATS} >= {"caught", "not independent"}
+    assert {cheat.effect for cheat in CHEATS} == set(EFFECTS)
     assert all(cheat.ops for cheat in CHEATS)
     text = "".join(cheat.path.read_text(encoding="utf-8") for cheat in CHEATS)
     assert all(f"import {framework}\n" in text for framework in ("numpy as np", "torch", "jax"))

@@ -1,6 +1,6 @@
 """cheat: exit. Ends the process with status 0 while it is imported.
 
-effect: caught
+effect: not loaded
 """
 
 import os
