@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import multiprocessing
 import os
 import sys
@@ -139,9 +140,11 @@ def start_method() -> str:
 
 
 def preload(request: Request) -> None:
-    """Load the cards that are judged, so that every process has them from its beginning."""
-    for op in shared_out(request):
-        load(op)
+    """Load the cards that are judged, so that every process has them from its beginning; a file says later which."""
+    if request.ops or not all(map(is_file, request.names)):
+        for op in shared_out(request):
+            load(op)
+    gc.freeze()  # nothing of all this goes before the process does
 
 
 def _steps(queue: Queue, members: list[Member], begun: Callable[[], Member]) -> Iterator[Event]:

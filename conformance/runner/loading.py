@@ -161,8 +161,10 @@ class Module:
     def _bare(self) -> dict[str, tuple[str, Callable[..., Any]]]:
         functions: dict[str, tuple[str, Callable[..., Any]]] = {}
         for label, function in list(vars(self.module).items()):
+            if label in self.imported or not callable(function) or isinstance(function, type):
+                continue
             op = _op_named(label)
-            if not op or label in self.imported or not callable(function) or isinstance(function, type):
+            if not op:
                 continue
             if op in functions and functions[op][1] is not function:
                 both = f"{functions[op][0]} and {label}"

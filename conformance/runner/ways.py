@@ -405,6 +405,6 @@ def raised(error: BaseException) -> Raised:
 
 def _place(error: BaseException) -> str:
     """Return the innermost frame that is not the judge's own."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [f for f in frames if "/conformance/" not in f.filename.replace("\\", "/")]
-    return f"{own[-1].filename}, line {own[-1].lineno}" if own else ""
+    found = [(f.f_code.co_filename, line) for f, line in traceback.walk_tb(error.__traceback__)]
+    own = [f"{name}, line {line}" for name, line in found if "/conformance/" not in name.replace("\\", "/")]
+    return own[-1] if own else ""
