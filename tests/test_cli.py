@@ -27,6 +27,15 @@ def test_a_right_file_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert "matrix_transpose" in capsys.readouterr().out
 
 
+def test_a_run_without_a_terminal_says_where_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is judged is said at once, and how far it is by quarters; the output has the verdicts alone."""
+    ops = ("capacity", "matrix_transpose", "merge_heads", "priority", "split_heads", "swap_hw", "maxout", "position")
+    assert main(["check", "numpy", "--tier", "scope", *(f"--op={n}" for n in ops)]) == 0
+    captured = capsys.readouterr()
+    assert captured.err.splitlines() == ["einspec: judging numpy", *(f"einspec: {n} of 8 ops judged" for n in (2, 4, 6))]
+    assert "einspec: " not in captured.out
+
+
 def test_a_wrong_file_fails_with_a_witness(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit status 1, the clause id, the formula and a script."""
     assert main(["check", str(written(tmp_path, WRONG)), "--tier", "scope"]) == 1

@@ -167,7 +167,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.seed is not None:
         print(f"einspec: drawn with --seed {arguments.seed}", file=sys.stderr)
     console = output.console()
-    watcher = terminal.Watcher(Console(stderr=True), sys.stderr.isatty())
+    watcher = terminal.Watcher(Console(stderr=True), sys.stderr.isatty(), request)
     with contextlib.ExitStack() as stack:
         writer = stack.enter_context(Writer(arguments.report, request, arguments.host)) if arguments.report else None
         stack.enter_context(watcher.progress)

@@ -16,6 +16,7 @@ from einspec.conformance.judge.known import NOT_REPLAYED
 from einspec.conformance.judge.verdict import Result, Verdict
 from einspec.conformance.judge.witness import rows
 from einspec.conformance.run.events import Began, Described, Event, Finished, Judged
+from einspec.conformance.run.request import Request
 from einspec.conformance.run.run import Run, total_ops
 
 MARKS = {
@@ -28,30 +29,50 @@ MARKS = {
     "not run": ("·", "dim"),
 }
 WORST = ("errored", "wrong", "known", "refused", "holds", "unsupported", "not run")
+LINES = 4
+"""Into how many parts lines divide a run where there is no bar."""
 SHOWN = 12
 """Failures that are printed in full."""
 
 
 class Watcher:
-    """Follows a run with a progress bar; silent where the output is no terminal."""
+    """Follows a run with a progress bar; with a line now and then where the output is no terminal."""
 
-    def __init__(self, console: Console, visible: bool) -> None:
+    def __init__(self, console: Console, visible: bool, request: Request) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         self.progress = Progress(*columns, console=console, transient=True, disable=not visible)
         self.task = self.progress.add_task("judging", total=None)
         self.backends: dict[str, dict[str, Any]] = {}
         self.failed = False
+        self.finished = self.said = 0
+        self.request = request
+        self.line(f"judging {', '.join(request.names)}")
+
+    @property
+    def total(self) -> int:
+        """How many ops are judged in all, as far as it is known which there are."""
+        return total_ops(self.request, self.backends.values())
+
+    def line(self, text: str) -> None:
+        """Print a line where there is no bar."""
+        if self.progress.disable:
+            self.progress.console.print(f"einspec: {text}", markup=False, highlight=False, soft_wrap=True)
 
     def __call__(self, event: Event) -> None:
         """Take what happens in a run; the first failure of all is shown at once."""
         match event:
             case Described(backend):
                 self.backends[backend["name"]] = backend
-                self.progress.update(self.task, total=total_ops(self.backends.values()))
+                self.progress.update(self.task, total=self.total)
             case Began(backend, op):
                 self.progress.update(self.task, description=f"{backend}: {op}")
             case Finished():
                 self.progress.advance(self.task)
+                self.finished += 1
+                part = LINES * self.finished // max(self.total, 1)
+                if self.said < part < LINES:
+                    self.said = part
+                    self.line(f"{self.finished} of {self.total} ops judged")
             case Judged(result) if result.verdict.fails and not self.failed:
                 self.failed = True
                 text = f"{result.verdict.upper()} {result.clause} · {result.backend}: {result.reason}"

@@ -12,7 +12,7 @@ from einspec.card import paths
 from einspec.conformance.judge.verdict import Result, Verdict
 from einspec.conformance.run.agreement import agreements
 from einspec.conformance.run.events import Described, Event, Judged, Printed, Problem, Sample
-from einspec.conformance.run.processes import happenings
+from einspec.conformance.run.processes import happenings, shared_out
 from einspec.conformance.run.request import Request
 
 
@@ -138,6 +138,7 @@ def _missing(run: Run) -> Iterator[str]:
             yield f"{device}: not run, no backend has this device here ({have})"
 
 
-def total_ops(backends: Iterable[Mapping[str, Any]]) -> int:
+def total_ops(request: Request, backends: Iterable[Mapping[str, Any]]) -> int:
     """Return how many ops are judged in all, over devices."""
-    return sum(len(b["ops"]) * len(b["devices"]) for b in backends)
+    wanted = set(shared_out(request))
+    return sum(len(wanted.intersection(b["ops"])) * len(b["devices"]) for b in backends)

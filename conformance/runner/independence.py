@@ -28,6 +28,8 @@ class Watch:
     def __init__(self) -> None:
         self.found: dict[str, None] = {}
         self.loaded: frozenset[str] = frozenset()
+        self.harmless: set[str] = set()
+        """Modules that came later and give no answers: those of a framework are thousands."""
         self.sheets: tuple[str, ...] = ()
 
     def start(self, cache: str) -> None:
@@ -44,7 +46,9 @@ class Watch:
 
     def used(self) -> tuple[str, ...]:
         """Return what has been imported, read or started of einspec."""
-        names = (n for n in list(sys.modules) if n not in self.loaded and gives_answers(n))
+        later = set(sys.modules) - self.loaded - self.harmless
+        names = sorted(n for n in later if gives_answers(n))
+        self.harmless |= later.difference(names)
         return tuple(dict.fromkeys([*self.found, *names]))
 
     def _hear(self, event: str, args: tuple[Any, ...]) -> None:
