@@ -64,6 +64,11 @@ def uses_bank(clause: str) -> bool:
 
 def build(scene: Scene, clause: str, tier: str) -> dict[tuple[str, str], Block]:
     """Return the calls of a clause in a tier with their answers, and those of the clauses that are asked with it."""
+    with scene.profile.assumed():
+        return _built(scene, clause, tier)
+
+
+def _built(scene: Scene, clause: str, tier: str) -> dict[tuple[str, str], Block]:
     kind, _, detail = clause.partition(".")
     if kind in OF_DEFINITION:
         asked = ask_definition(scene, "", tier)

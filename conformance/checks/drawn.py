@@ -17,10 +17,14 @@ def drawn(scene: Scene) -> Asked:
     """Ask for calls that Hypothesis draws, the same every time."""
     if not any(f.signature.inputs for f in scene.op.forms.values()):
         return Asked([], not_run="the op takes no tensors: the scope tier draws its parameters")
-    count = COMPILED_EXAMPLES if scene.compiles else EXAMPLES
     found: list[Example] = []
-    search(scene, found.append, count)
+    search(scene, found.append, examples(scene))
     return Asked([t for t, _ in found], instances=sum(n for _, n in found))
+
+
+def examples(scene: Scene) -> int:
+    """Return how many calls are drawn unless it is said."""
+    return COMPILED_EXAMPLES if scene.compiles else EXAMPLES
 
 
 class FoundError(Exception):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from einspec.calls import cases
-from einspec.calls.space import Case
 from einspec.card import Op
 from einspec.conformance import protocol
 from einspec.conformance.checks.block import Block
@@ -39,10 +39,6 @@ class Context:
     policy: Policy = field(default_factory=Policy)
     accepted: set[frozenset[str]] = field(default_factory=set)
     """The features of calls that the target has been seen to take: it may not refuse these elsewhere."""
-    refused: set[frozenset[str]] = field(default_factory=set)
-    """The features of calls that it has refused."""
-    outcomes: dict[str, list[protocol.Outcome]] = field(default_factory=dict)
-    """What came of clauses that were asked together with others."""
     changes: dict[str, str] = field(default_factory=dict)
     """What calls have changed around them, and the clause in which it was seen first."""
     dtypes: dict[str, tuple[Trial, Outcome, str]] = field(default_factory=dict)
@@ -54,9 +50,6 @@ class Context:
     """Whether this op has ended its process already, so that no two clauses share a call."""
     shrinks: bool = True
     """Whether a failure that was drawn is made smaller."""
-    taken: tuple[int, ...] | None = None
-    """Which calls of the bank a file takes, once that was looked at; all where this is absent."""
-    looked: bool = False
 
     @property
     def bare(self) -> bool:
@@ -76,18 +69,20 @@ class Context:
         """What calls depend on, where they do not depend on which of the bank are taken."""
         return Scene(self.op, self.profile)
 
+    @property
     def own_scene(self) -> Scene:
-        """Return what calls depend on, with those of the bank that the target takes."""
-        if not self.looked:
-            self.looked = True
-            self.taken = self._taken() if self.bare else None
-        return Scene(self.op, self.profile, self.taken)
+        """What calls depend on, with those of the bank that the target takes."""
+        return Scene(self.op, self.profile, self._taken)
 
+    @functools.cached_property
     def _taken(self) -> tuple[int, ...] | None:
-        """Return which calls of the bank the target takes; None if it is all, or none."""
-        bank: Sequence[Case] = cases.bank(self.op)
-        taken = self.session.takes(bank)
+        """Which calls of the bank a file takes; None if it is all, or none."""
+        taken = self.session.takes(cases.bank(self.op)) if self.bare else []
         return None if all(taken) or not any(taken) else tuple(i for i, t in enumerate(taken) if t)
+
+    def stream(self, block: Block) -> Iterator[protocol.Outcome]:
+        """Yield what comes of the calls of a block."""
+        return self.session.stream(self.op.name, block.calls, self.careful)
 
     def id(self, clause: str) -> str:
         """Return the full id of a clause of this op."""

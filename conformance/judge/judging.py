@@ -5,31 +5,26 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from einspec.answers.choice import free_ties
-from einspec.answers.expect import loses_nan
 from einspec.answers.rules import Difference
 from einspec.card import load
-from einspec.clauses import CONDUCT
-from einspec.conformance.checks import drawn, laws
+from einspec.conformance.checks import laws
 from einspec.conformance.checks.block import Block, Fact
 from einspec.conformance.checks.invalid import near_call, optional_for_files
-from einspec.conformance.checks.scene import Asked
-from einspec.conformance.checks.special import split
 from einspec.conformance.checks.transforms import impossible
 from einspec.conformance.clauses import units, uses_bank
 from einspec.conformance.judge.conduct import judge_conduct
 from einspec.conformance.judge.context import Context, error_line
+from einspec.conformance.judge.fresh import Fresh
 from einspec.conformance.judge.known import holding_back
 from einspec.conformance.judge.large import check_large
-from einspec.conformance.judge.narrow import narrowed, single
+from einspec.conformance.judge.narrow import narrowed, shrunk
 from einspec.conformance.judge.verdict import Result, Verdict
 from einspec.conformance.judge.witness import witness, witness_of_invalid
-from einspec.conformance.judge.wrongness import is_habit, wrongness
+from einspec.conformance.judge.wrongness import is_habit, reason_of, wrongness
 from einspec.conformance.protocol import Outcome as Came
 from einspec.conformance.targets.process import LostError
 from einspec.conformance.trial import Outcome, Trial
@@ -44,11 +39,11 @@ def judge(context: Context, only: Iterable[str] | None = None) -> Iterator[Resul
     wanted = None if only is None else set(only)
     for clause, tier in units(context.op, context.policy.tiers):
         if wanted is None or clause in wanted:
-            yield from judge_unit(context, clause, tier)
+            yield judge_unit(context, clause, tier)
 
 
-def judge_unit(context: Context, clause: str, tier: str) -> list[Result]:
-    """Return what becomes of a clause in a tier.
+def judge_unit(context: Context, clause: str, tier: str) -> Result:
+    """Return what becomes of a clause in a tier, with the time that it took.
 
     Raises:
         LostError: the process of the candidate was lost over it.
@@ -56,63 +51,51 @@ def judge_unit(context: Context, clause: str, tier: str) -> list[Result]:
     started = time.perf_counter()
     excuse = context.session.excuse(context.op.name, clause)
     if excuse:
-        return [context.result(clause, tier, Verdict.UNSUPPORTED, 0, excuse)]
-    with assumptions(context):
-        results = list(holding_back(context, clause, tier, lambda: _guarded(context, clause, tier)))
+        return context.result(clause, tier, Verdict.UNSUPPORTED, 0, excuse)
+    with context.profile.assumed():
+        result = holding_back(context, clause, tier, lambda: _guarded(context, clause, tier))
     context.note_changes(f"{clause} ({tier})")
-    for result in results:
-        result.seconds = round(time.perf_counter() - started, 4)
-    return results
+    result.seconds = round(time.perf_counter() - started, 4)
+    return result
 
 
-@contextmanager
-def assumptions(context: Context) -> Iterator[None]:
-    """Let answers be what may be expected of the target: any order of ties, NaN that a framework loses by itself."""
-    tokens = free_ties.set(context.policy.ties == "any"), loses_nan.set(context.profile.loses_nan)
-    try:
-        yield
-    finally:
-        free_ties.reset(tokens[0])
-        loses_nan.reset(tokens[1])
-
-
-def _guarded(context: Context, clause: str, tier: str) -> Iterator[Result]:
-    """Yield results; what the judge itself raises is one."""
+def _guarded(context: Context, clause: str, tier: str) -> Result:
+    """Return the result of a clause; what the judge itself raises is one."""
     try:
         with np.errstate(all="ignore"):
-            yield from _judged(context, clause, tier)
+            return _judged(context, clause, tier)
     except LostError:
         raise
     except Exception as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
         text = f"{type(error).__name__}: {error} ({place.filename.rsplit('/', 1)[-1]}, line {place.lineno})"
-        yield context.result(clause, tier, Verdict.ERRORED, 0, text[:500])
+        return context.result(clause, tier, Verdict.ERRORED, 0, text[:500])
 
 
-def _judged(context: Context, clause: str, tier: str) -> Iterator[Result]:
-    """Yield the results of a clause by its kind."""
+def _judged(context: Context, clause: str, tier: str) -> Result:
+    """Return the result of a clause by its kind."""
     kind, _, detail = clause.partition(".")
     away = unavailable(context, kind, detail)
     if away is not None:
         verdict, reason = away
-        yield context.result(clause, tier, verdict, 0, reason)
-    elif kind == "state":
-        yield _state(context)
-    elif clause == "result.dtype":
-        yield _result_dtype(context)
-    elif clause in CONDUCT:
-        yield _conduct(context)[clause]
-    elif kind == "err":
-        yield _invalid(context, clause, detail)
-    elif kind == "law":
-        yield _law(context, clause, detail)
-    elif tier == "large":
-        yield check_large(context)
-    elif tier == "property" and context.policy.draws_afresh:
-        yield _drawn_afresh(context, clause)
-    else:
-        block = block_for(context, clause, tier)
-        yield judge_block(context, clause, tier, block, refusable=_refusable(context, clause))
+        return context.result(clause, tier, verdict, 0, reason)
+    match kind:
+        case "state":
+            return _state(context)
+        case "result":
+            return _result_dtype(context)
+        case "pure" | "repeat" | "device":
+            return _conduct(context)[clause]
+        case "err":
+            return _invalid(context, clause, detail)
+        case "law":
+            return _law(context, clause, detail)
+        case "def" if tier == "large":
+            return check_large(context)
+    if tier == "property" and context.policy.draws_afresh:
+        return _drawn_afresh(context, clause)
+    block = block_for(context, clause, tier)
+    return judge_block(context, clause, tier, block, refusable=_refusable(context, clause))
 
 
 def _refusable(context: Context, clause: str) -> bool:
@@ -159,7 +142,7 @@ def block_for(context: Context, clause: str, tier: str) -> Block:
 
     A file of functions may count on what callers promise.
     """
-    scene = context.own_scene() if uses_bank(clause) else context.scene
+    scene = context.own_scene if uses_bank(clause) else context.scene
     block = context.sheets.block(scene, clause, tier)
     if block.not_run:
         return block
@@ -173,13 +156,6 @@ def block_for(context: Context, clause: str, tier: str) -> Block:
         and (total or not fact.breaks)
     ]
     return block.only(held)
-
-
-def asked(context: Context, clause: str, block: Block) -> Iterator[Came]:
-    """Yield what comes of the calls of a block."""
-    if clause in context.outcomes:
-        return iter(context.outcomes.pop(clause))
-    return context.session.stream(context.op.name, block.calls, context.careful)
 
 
 def judge_block(context: Context, clause: str, tier: str, block: Block, refusable: bool = False) -> Result:
@@ -198,7 +174,7 @@ def judge_block(context: Context, clause: str, tier: str, block: Block, refusabl
     refused: list[tuple[int, Came]] = []
     opening: tuple[int, Came] | None = None
     failed: tuple[int, Came] | None = None
-    for number, came in enumerate(asked(context, clause, block)):
+    for number, came in enumerate(context.stream(block)):
         if failed is not None:
             continue
         fact = facts[number]
@@ -220,7 +196,7 @@ def judge_block(context: Context, clause: str, tier: str, block: Block, refusabl
         return _wrong(context, clause, tier, block, *failed)
     # a drawn call in a dtype that is refused is news of the clause of that dtype alone
     if refused and (tier != "property" or len(refused) == block.count):
-        return _refused(context, clause, tier, block, facts, refused)
+        return _refused(context, clause, tier, block, refused)
     instances = block.instances - len(refused)
     return context.result(clause, tier, Verdict.HOLDS, instances, block.reason)
 
@@ -242,30 +218,39 @@ def _right(context: Context, block: Block, number: int, fact: Fact, came: Came) 
 def _wrong(context: Context, clause: str, tier: str, block: Block, number: int, came: Came) -> Result:
     """Return the result of a clause that a call fails, on the smallest call that shows it."""
     trial = block.trial(number)
-    outcome = context.session.outcome(trial, came)
-    trial, outcome = narrowed(context, clause, tier, trial, outcome)
-    found = wrongness(context, trial, outcome)
-    reason = _reason(found)
-    data = witness(context, clause, trial, outcome, found)
-    return context.result(clause, tier, Verdict.WRONG, number + 1, reason, data)
+    failure = trial, context.session.outcome(trial, came)
+    if tier == "property" and context.shrinks and trial.way.kind == "plain":
+        failure = shrunk(context, clause, failure)
+    return wrong(context, clause, tier, number + 1, narrowed(context, failure))
 
 
-def _reason(found: tuple[str, Difference] | None) -> str:
-    if found is None:
-        return "it was wrong once, and right when it was tried again"
-    name, how = found
-    return f"{name}: {how.problem}" if name else how.problem
+def wrong(context: Context, clause: str, tier: str, instances: int, failure: tuple[Trial, Outcome]) -> Result:
+    """Return the result of a clause that a call fails."""
+    found = wrongness(context, *failure)
+    data = witness(context, clause, *failure, found)
+    return context.result(clause, tier, Verdict.WRONG, instances, reason_of(found), data)
 
 
-def _refused(
-    context: Context, clause: str, tier: str, block: Block, facts: list[Fact], refused: list[tuple[int, Came]]
-) -> Result:
+def _drawn_afresh(context: Context, clause: str) -> Result:
+    """Judge drawn calls that nobody could know before, each as it is drawn."""
+    if not any(f.signature.inputs for f in context.op.forms.values()):
+        return context.not_run(clause, "property", "the op takes no tensors: the scope tier draws its parameters")
+    fresh = Fresh(context, clause)
+    fresh.search(context.own_scene if context.session.compiles else context.scene, context.shrinks)
+    if fresh.failure is not None:
+        return wrong(context, clause, "property", fresh.instances, narrowed(context, fresh.failure))
+    if fresh.instances:
+        return context.result(clause, "property", Verdict.HOLDS, fresh.instances)
+    if fresh.refused:
+        return context.result(clause, "property", Verdict.REFUSED, 0, "every drawn call was refused")
+    return context.not_run(clause, "property", "no drawn call holds such values")
+
+
+def _refused(context: Context, clause: str, tier: str, block: Block, refused: list[tuple[int, Came]]) -> Result:
     """Return the result of a clause of which some calls were refused."""
     number, came = refused[0]
     assert came.error is not None
     trial = block.trial(number)
-    for place, _ in refused:
-        context.refused.add(frozenset(facts[place].features))
     parts = [f"{error_line(came.error)}, for {trial.case}"]
     parts += [f"{len(refused)} of {block.count} calls refused"] if len(refused) < block.count else []
     parts += [context.offered()]
@@ -308,7 +293,7 @@ def _conduct(context: Context) -> dict[str, Result]:
     if not context.conduct:
         block = block_for(context, "conduct", "scope")
         trial = block.trial(0)
-        came = next(iter(list(asked(context, "conduct", block))))
+        (came,) = context.stream(block)
         context.conduct = judge_conduct(context, trial, came)
     return context.conduct
 
@@ -330,7 +315,7 @@ def _invalid(context: Context, clause: str, constraint: str) -> Result:
         if near is not None and not all(context.session.takes([near])):
             what = ", ".join(sorted(near.options)) or "the call that it is made from"
             return context.not_run(clause, "scope", f"the function refuses {what}")
-    (came,) = list(asked(context, clause, block))
+    (came,) = context.stream(block)
     if came.error is not None and came.error.name != "LackingError":
         return context.result(clause, "scope", Verdict.HOLDS, 1)
     if came.error is not None:
@@ -358,9 +343,7 @@ def _law(context: Context, clause: str, law: str) -> Result:
             return context.not_run(clause, "scope", reason)
         found = wrongness(context, trial, outcome)
         if found is not None:
-            data = witness(context, clause, trial, outcome, found)
-            result = context.result(clause, "scope", Verdict.WRONG, number + 1, _reason(found), data)
-            return _told_of_law(context, result, others)
+            return _told_of_law(context, wrong(context, clause, "scope", number + 1, (trial, outcome)), others)
     return context.result(clause, "scope", Verdict.HOLDS, block.instances, block.reason)
 
 
@@ -380,57 +363,3 @@ def _fails(context: Context, op: str) -> bool:
     other = Context(context.session, load(op), context.sheets, context.policy)
     block = block_for(other, "def", "scope")
     return judge_block(other, "def", "scope", block).verdict is Verdict.WRONG
-
-
-def _drawn_afresh(context: Context, clause: str) -> Result:
-    """Judge drawn calls that nobody could know before, each as it is drawn."""
-    count = context.policy.examples or (drawn.COMPILED_EXAMPLES if context.session.compiles else drawn.EXAMPLES)
-    found = _Fresh(context, clause)
-    scene = context.own_scene() if context.session.compiles else context.scene
-    if not any(f.signature.inputs for f in context.op.forms.values()):
-        return context.not_run(clause, "property", "the op takes no tensors: the scope tier draws its parameters")
-    drawn.search(scene, found.look, count, context.policy.seed, shrink=context.shrinks)
-    if found.failure is not None:
-        trial, outcome = found.failure
-        single_one = single(trial, wrongness(context, trial, outcome))
-        if single_one is not None and wrongness(context, single_one, again := context.session.one(single_one)):
-            trial, outcome = single_one, again
-        how = wrongness(context, trial, outcome)
-        data = witness(context, clause, trial, outcome, how)
-        return context.result(clause, "property", Verdict.WRONG, found.instances, _reason(how), data)
-    if not found.instances:
-        if found.refused:
-            return context.result(clause, "property", Verdict.REFUSED, 0, "every drawn call was refused")
-        return context.not_run(clause, "property", "no drawn call holds such values")
-    return context.result(clause, "property", Verdict.HOLDS, found.instances)
-
-
-class _Fresh:
-    """Looks at drawn calls, those of one clause by the values that they hold."""
-
-    def __init__(self, context: Context, clause: str) -> None:
-        self.context, self.clause = context, clause
-        self.instances = self.refused = 0
-        self.failure: tuple[Trial, Outcome] | None = None
-
-    def look(self, example: drawn.Example) -> None:
-        """Judge one drawn call.
-
-        Raises:
-            FoundError: it is wrong.
-        """
-        trial, count = example
-        context, strict = self.context, self.context.policy.strict
-        if not all(context.session.holds_dtype(context.op.name, d, strict) for d in trial.dtypes):
-            return
-        for part in split(context.op, Asked([trial]))[self.clause].trials:
-            outcome = context.session.one(part)
-            features = frozenset(part.case.features)
-            error = outcome.error
-            if error is not None and context.refuses(features, bool(part.unusual), error):
-                self.refused += 1
-                continue
-            self.instances += count
-            if wrongness(context, part, outcome) is not None:
-                self.failure = part, outcome
-                raise drawn.FoundError

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from einspec.conformance.judge.context import Context, error_line
 from einspec.conformance.judge.replay import NotReplayableError, rebuild
 from einspec.conformance.judge.verdict import Result, Verdict
-from einspec.conformance.judge.wrongness import wrongness
+from einspec.conformance.judge.wrongness import reason_of, wrongness
 from einspec.conformance.targets.declared import Known
 from einspec.conformance.targets.process import LostError
 
@@ -43,8 +43,8 @@ def known_here(context: Context, clause: str, tier: str) -> Known | None:
     return next((k for k in session.known if k.covers(*where)), None)
 
 
-def holding_back(context: Context, clause: str, tier: str, judge: Callable[[], Iterable[Result]]) -> Iterator[Result]:
-    """Yield the results of a clause, a failure that is known as ``known``.
+def holding_back(context: Context, clause: str, tier: str, judge: Callable[[], Result]) -> Result:
+    """Return the result of a clause, a failure that is known as ``known``.
 
     The stored witness is tried first, and nothing else where it still fails. Where it cannot be
     replayed, which is said, or there is none, the clause is judged without shrinking what is found.
@@ -53,8 +53,7 @@ def holding_back(context: Context, clause: str, tier: str, judge: Callable[[], I
     """
     entry = known_here(context, clause, tier)
     if entry is None:
-        yield from judge()
-        return
+        return judge()
     because = f"{entry.reason} {entry.url}".strip()
     try:
         problem, lost = _replayed(context, entry)
@@ -62,23 +61,16 @@ def holding_back(context: Context, clause: str, tier: str, judge: Callable[[], I
         problem, lost = error.reason, ""
     if problem:
         text = f"{because} (the stored witness: {problem})"
-        yield context.result(clause, tier, Verdict.KNOWN, 1, text)
-        return
+        return context.result(clause, tier, Verdict.KNOWN, 1, text)
     passes = entry.replay is not None and not lost
     context.shrinks = passes
     try:
-        for result in _tried(context, clause, tier, judge):
-            yield _told(result, entry, passes, lost, because)
+        result = judge()
+    except LostError as error:  # the process that is lost over it is the failure
+        result = context.result(clause, tier, Verdict.ERRORED, 0, error.reason)
     finally:
         context.shrinks = True
-
-
-def _tried(context: Context, clause: str, tier: str, judge: Callable[[], Iterable[Result]]) -> Iterator[Result]:
-    """Yield the results of a clause; a process that is lost over it is the failure."""
-    try:
-        yield from judge()
-    except LostError as error:
-        yield context.result(clause, tier, Verdict.ERRORED, 0, error.reason)
+    return _told(result, entry, passes, lost, because)
 
 
 def _told(result: Result, entry: Known, passes: bool, lost: str, because: str) -> Result:
@@ -112,4 +104,4 @@ def _replayed(context: Context, entry: Known) -> tuple[str, str]:
     if outcome.error is not None:
         return error_line(outcome.error), ""
     found = wrongness(context, trial, outcome)
-    return (f"{found[0]}: {found[1].problem}" if found else ""), ""
+    return (reason_of(found) if found else ""), ""

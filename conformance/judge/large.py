@@ -27,7 +27,7 @@ from einspec.conformance.checks.trials import plain_trial
 from einspec.conformance.judge.context import Context, error_line
 from einspec.conformance.judge.verdict import Result, Verdict
 from einspec.conformance.judge.witness import witness
-from einspec.conformance.judge.wrongness import wrongness
+from einspec.conformance.judge.wrongness import reason_of, wrongness
 from einspec.conformance.protocol import Raised
 from einspec.conformance.targets.session import Session
 from einspec.conformance.tiers import OPT_IN
@@ -130,9 +130,7 @@ def _verdict(context: Context, plan: Plan, question: Question) -> Result:
     found = wrongness(context, trial, outcome)
     if found is not None:
         data = witness(context, "def", trial, outcome, found)
-        name, how = found
-        reason = f"{name}: {how.problem}" if name else how.problem
-        return context.result("def", TIER, Verdict.WRONG, 1, reason, data)
+        return context.result("def", TIER, Verdict.WRONG, 1, reason_of(found), data)
     what = f"{case}, {plan.dtype}" if case.form.lead else str(case)
     where = trial.how.partition(" of the call ")[0]
     return context.result("def", TIER, Verdict.HOLDS, 1, f"{what}: {where}")

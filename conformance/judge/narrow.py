@@ -11,22 +11,26 @@ from einspec.answers.rules import Difference
 from einspec.calls.cases import batch_axis
 from einspec.calls.inputs import ramps
 from einspec.calls.space import make_case
-from einspec.conformance.checks import drawn
-from einspec.conformance.checks.special import clause_of
 from einspec.conformance.checks.trials import plain_trial
 from einspec.conformance.judge.context import Context
+from einspec.conformance.judge.fresh import Fresh
 from einspec.conformance.judge.wrongness import wrongness
 from einspec.conformance.trial import Outcome, Trial
 
 Failure = tuple[Trial, Outcome]
 
 
-def narrowed(context: Context, clause: str, tier: str, trial: Trial, outcome: Outcome) -> Failure:
+def shrunk(context: Context, clause: str, failure: Failure) -> Failure:
+    """Return the smallest failing call that Hypothesis finds in the place of one, and what came of it."""
+    fresh = Fresh(context, clause)
+    fresh.search(context.scene, shrink=True)
+    return fresh.failure or failure
+
+
+def narrowed(context: Context, failure: Failure) -> Failure:
     """Return the smallest and plainest call that shows a failure, and what came of it."""
-    best = trial, outcome
-    if tier == "property" and context.shrinks and trial.way.kind == "plain":
-        best = _shrunk(context, clause, best)
-    for make in (_one_row, _one_mapped, _plain_values):
+    best = failure
+    for make in (one_row, _one_mapped, _plain_values):
         for smaller in make(best[0], wrongness(context, *best)):
             again = context.session.one(smaller)
             if wrongness(context, smaller, again) is not None:
@@ -35,11 +39,26 @@ def narrowed(context: Context, clause: str, tier: str, trial: Trial, outcome: Ou
     return best
 
 
-def _one_row(trial: Trial, found: tuple[str, Difference] | None) -> Iterator[Trial]:
-    """Yield the same call on the one row that goes wrong."""
-    smaller = single(trial, found)
+def one_row(trial: Trial, found: tuple[str, Difference] | None) -> Iterator[Trial]:
+    """Yield the call on the one input of a batch that goes wrong."""
+    case = trial.case
+    axis = batch_axis(case.form, case.solution.ranks)
+    if trial.way.kind != "plain" or axis is None or found is None or found[1].position is None:
+        return
+    if trial.law is not None or case.solution.sizes[axis] < 2 or not trial.arrays:
+        return
+    specs = {s.name: s for s in case.form.signature.outputs}
+    axes = specs[found[0]].axes(case.solution.ranks)
+    if (axis,) not in axes or len(found[1].position) != len(axes):
+        return
+    at = found[1].position[axes.index((axis,))]
+    arrays = {}
+    for spec in case.form.signature.inputs:
+        along = spec.axes(case.solution.ranks).index((axis,))
+        arrays[spec.name] = np.take(trial.arrays[spec.name], [at], axis=along)
+    smaller = make_case(case.op, case.params, [a.shape for a in arrays.values()])
     if smaller is not None:
-        yield smaller
+        yield plain_trial(smaller, arrays, trial.way, trial.how)
 
 
 def _one_mapped(trial: Trial, found: tuple[str, Difference] | None) -> Iterator[Trial]:
@@ -56,54 +75,8 @@ def _one_mapped(trial: Trial, found: tuple[str, Difference] | None) -> Iterator[
     yield replace(trial, arrays=arrays, expected=wants)
 
 
-def single(trial: Trial, found: tuple[str, Difference] | None) -> Trial | None:
-    """Return the call on the one input of a batch that goes wrong."""
-    case = trial.case
-    axis = batch_axis(case.form, case.solution.ranks)
-    if trial.way.kind != "plain" or axis is None or found is None or found[1].position is None:
-        return None
-    if trial.law is not None or case.solution.sizes[axis] < 2 or not trial.arrays:
-        return None
-    specs = {s.name: s for s in case.form.signature.outputs}
-    axes = specs[found[0]].axes(case.solution.ranks)
-    if (axis,) not in axes or len(found[1].position) != len(axes):
-        return None
-    at = found[1].position[axes.index((axis,))]
-    arrays = {}
-    for spec in case.form.signature.inputs:
-        along = spec.axes(case.solution.ranks).index((axis,))
-        arrays[spec.name] = np.take(trial.arrays[spec.name], [at], axis=along)
-    smaller = make_case(case.op, case.params, [a.shape for a in arrays.values()])
-    return plain_trial(smaller, arrays, trial.way, trial.how) if smaller is not None else None
-
-
 def _plain_values(trial: Trial, _: tuple[str, Difference] | None) -> Iterator[Trial]:
     """Yield the same call on a ramp."""
     usual = not trial.unusual and trial.way.kind == "plain" and not trial.way.at
     if usual and trial.law is None and trial.how == "" and trial.case.form.data:
         yield plain_trial(trial.case, ramps(trial.case), trial.way)
-
-
-def _shrunk(context: Context, clause: str, found: Failure) -> Failure:
-    """Return the smallest failing call to which Hypothesis comes from the one that failed."""
-    best = [found]
-
-    def look(example: drawn.Example) -> None:
-        trial, _ = example
-        if clause_of(trial) != clause:
-            return
-        strict = context.policy.strict
-        if not all(context.session.holds_dtype(context.op.name, d, strict) for d in trial.dtypes):
-            return
-        outcome = context.session.one(trial)
-        error = outcome.error
-        features = frozenset(trial.case.features)
-        if error is not None and context.refuses(features, bool(trial.unusual), error):
-            return
-        if wrongness(context, trial, outcome) is not None:
-            best.append((trial, outcome))
-            raise drawn.FoundError
-
-    count = drawn.COMPILED_EXAMPLES if context.session.compiles else drawn.EXAMPLES
-    drawn.search(context.scene, look, count, context.policy.seed, shrink=True)
-    return best[-1]

@@ -37,6 +37,14 @@ def wrong_output(trial: Trial, outcome: Outcome) -> tuple[str, Difference] | Non
     return unrelated(trial, outcome)
 
 
+def reason_of(found: tuple[str, Difference] | None) -> str:
+    """Return what is wrong in words."""
+    if found is None:
+        return "it was wrong once, and right when it was tried again"
+    name, how = found
+    return f"{name}: {how.problem}" if name else how.problem
+
+
 def is_habit(trial: Trial, outcome: Outcome, name: str) -> bool:
     """Whether an output in another dtype is a framework's habit: an integer of another width for a position or a count.
 

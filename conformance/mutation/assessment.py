@@ -136,7 +136,7 @@ def _asked(op: Op, form: Form, sheets: SheetStore, clause: str) -> Iterator[Tria
 
 def _finds_wrong(context: Context, clause: str, tier: str) -> bool:
     """Whether a clause finds a function wrong."""
-    return any(result.verdict.fails for result in judge_unit(context, clause, tier))
+    return judge_unit(context, clause, tier).verdict.fails
 
 
 def _difference(case: Case, arrays: Mapping[str, Array], wants: Mapping[str, Array], mutant: Mutant) -> str:

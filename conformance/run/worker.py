@@ -122,10 +122,10 @@ class Worker:
                 self.say(Judged(context.not_run(clause, tier, reason)))
                 continue
             self.say(Began(session.target.name, op, clause))
-            for result in self.unit(context, clause, tier, key):
-                self.say(Judged(result))
-                if result.verdict.fails and clause in STOPS and not self.request.everything:
-                    stopped = f"{op}/{clause} is {result.verdict}; --all judges the rest"
+            result = self.unit(context, clause, tier, key)
+            self.say(Judged(result))
+            if result.verdict.fails and clause in STOPS and not self.request.everything:
+                stopped = f"{op}/{clause} is {result.verdict}; --all judges the rest"
         if not stopped and self.spent[key] < 1:
             found = sample(context)
             if found is not None:
@@ -134,14 +134,14 @@ class Worker:
         self._printed(session, op)
         self.say(Finished(session.target.name, op, round(time.perf_counter() - started, 3)))
 
-    def unit(self, context: Context, clause: str, tier: str, key: tuple[str, str, str]) -> list[Result]:
-        """Return the results of a clause; a process that is lost costs the clause, and a new one goes on behind it."""
+    def unit(self, context: Context, clause: str, tier: str, key: tuple[str, str, str]) -> Result:
+        """Return the result of a clause; a process that is lost costs the clause, and a new one goes on behind it."""
         try:
             return judge_unit(context, clause, tier)
         except LostError as error:
             context.careful = True
             self.spent[key] += Fraction(1, MOST_LATE if error.late else MOST_LOST)
-            return [lost(context, clause, tier, error)]
+            return lost(context, clause, tier, error)
 
     def _independence(self, session: Session) -> None:
         """Say where a file computes with einspec itself."""

@@ -142,11 +142,13 @@ def _judged(context: Context, wanted: frozenset[str]) -> tuple[list[Result], Res
     """Return the results of clauses up to the first that fails, and that one."""
     found: list[Result] = []
     for clause, tier in units(context.op, context.policy.tiers):
-        for result in judge_unit(context, clause, tier) if clause in wanted else ():
-            refused = result.verdict is Verdict.REFUSED
-            if result.verdict.fails or (refused and context.policy.strict):
-                return found, result
-            found.append(result)
+        if clause not in wanted:
+            continue
+        result = judge_unit(context, clause, tier)
+        refused = result.verdict is Verdict.REFUSED
+        if result.verdict.fails or (refused and context.policy.strict):
+            return found, result
+        found.append(result)
     return found, None
 
 

@@ -7,14 +7,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from einspec.answers.choice import free_ties
 from einspec.answers.rules import Difference
 from einspec.calls.given import array_of, given_call
 from einspec.card import load, resolve
+from einspec.conformance.checks.scene import Profile
 from einspec.conformance.checks.trials import plain_trial
 from einspec.conformance.judge.literals import expected_text, literal
 from einspec.conformance.judge.witness import place, sizes_text
-from einspec.conformance.judge.wrongness import is_habit, wrong_output
+from einspec.conformance.judge.wrongness import is_habit, reason_of, wrong_output
 from einspec.conformance.protocol import Item, Target, tensor
 from einspec.conformance.testing.checking import witness_text
 from einspec.conformance.trial import Outcome, Trial, WrongKindError, unpacked
@@ -54,13 +54,9 @@ def assert_matches(
     """
     __tracebackhide__ = True
     case, arrays = given_call(load(resolve(op)), inputs, params)
-    token = free_ties.set(ties == "any")
-    try:
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
-            problem = _problem(plain_trial(case, arrays), item_of(result))
-    finally:
-        free_ties.reset(token)
+    with warnings.catch_warnings(), np.errstate(all="ignore"), Profile(ties=ties).assumed():
+        warnings.simplefilter("ignore")
+        problem = _problem(plain_trial(case, arrays), item_of(result))
     if problem:
         raise AssertionError(problem)
 
@@ -97,7 +93,7 @@ def _problem(trial: Trial, item: Item) -> str:
         "sizes": sizes_text(trial),
         "inputs": {n: literal(a) for n, a in trial.arrays.items()},
     }
-    shown = f"{name}: {how.problem}" if name else how.problem
+    shown = reason_of(found)
     if name in trial.expected:
         want, got = trial.expected[name], outcome.outputs[name]
         data["expected"], data["got"] = {name: expected_text(want)}, {name: literal(got)}

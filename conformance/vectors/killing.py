@@ -10,7 +10,7 @@ from einspec.card import Form, Op
 from einspec.conformance.checks.definition import ask_definition, ask_empty
 from einspec.conformance.checks.scene import Scene
 from einspec.conformance.checks.trials import plain_trial
-from einspec.conformance.judge.narrow import single
+from einspec.conformance.judge.narrow import one_row
 from einspec.conformance.mutation.calls import Calls, session_of, wrong
 from einspec.conformance.mutation.mutants import mutants
 from einspec.conformance.targets.session import Session
@@ -78,7 +78,7 @@ def _least(session: Session, trial: Trial) -> Iterator[Trial]:
     """Yield the one of independent inputs on which a target is wrong even alone, then the call."""
     outcome = session.one(trial)
     found = None if outcome.error is not None else outcome.difference(trial)
-    smaller = single(trial, found)
+    smaller = next(one_row(trial, found), None)
     if smaller is not None and wrong(session, smaller):
         yield smaller
     yield trial

@@ -1,0 +1,47 @@
+"""Drawn calls that are judged each as it is drawn, one that fails made smaller."""
+
+from __future__ import annotations
+
+from einspec.conformance.checks import drawn
+from einspec.conformance.checks.scene import Asked, Scene
+from einspec.conformance.checks.special import split
+from einspec.conformance.judge.context import Context
+from einspec.conformance.judge.wrongness import wrongness
+from einspec.conformance.trial import Outcome, Trial
+
+
+class Fresh:
+    """Looks at drawn calls, those of one clause by the values that they hold."""
+
+    def __init__(self, context: Context, clause: str) -> None:
+        self.context, self.clause = context, clause
+        self.instances = self.refused = 0
+        self.failure: tuple[Trial, Outcome] | None = None
+        """The smallest call that was found wrong, and what came of it."""
+
+    def search(self, scene: Scene, shrink: bool) -> None:
+        """Draw as many calls as are asked for."""
+        count = self.context.policy.examples or drawn.examples(scene)
+        drawn.search(scene, self.look, count, self.context.policy.seed, shrink)
+
+    def look(self, example: drawn.Example) -> None:
+        """Judge one drawn call.
+
+        Raises:
+            FoundError: it is wrong.
+        """
+        trial, count = example
+        context, strict = self.context, self.context.policy.strict
+        if not all(context.session.holds_dtype(context.op.name, d, strict) for d in trial.dtypes):
+            return
+        for part in split(context.op, Asked([trial]))[self.clause].trials:
+            outcome = context.session.one(part)
+            features = frozenset(part.case.features)
+            error = outcome.error
+            if error is not None and context.refuses(features, bool(part.unusual), error):
+                self.refused += 1
+                continue
+            self.instances += count
+            if wrongness(context, part, outcome) is not None:
+                self.failure = part, outcome
+                raise drawn.FoundError
