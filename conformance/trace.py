@@ -187,6 +187,8 @@ def main(argv: Sequence[str] | None = None, path: Path = RECORD) -> int:
     parser.add_argument("--record", action="store_true", help="write the record: new clauses, or all of a new spec version")
     parser.add_argument("--reworded", action="append", default=[], metavar="OP", help="it says the same in other words; or all")
     asked = parser.parse_args(argv)
+    if asked.reworded and not asked.record:
+        parser.error("--reworded goes with --record: alone it would hide what has changed")
     (version, before), now = recorded(path), current()
     known = {op: ids for op, ids in before.items() if not {op, "all"} & set(asked.reworded)}
     wrong = list(changes(version, known, now))

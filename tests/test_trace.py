@@ -152,5 +152,8 @@ def test_recording(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert trace.main(["--record"], path) == 1
     assert "tile/law.gone" in capsys.readouterr().out
     assert trace.recorded(path) == (version, other)
+    with pytest.raises(SystemExit):
+        trace.main(["--reworded", "tile"], path)
+    assert "--reworded goes with --record" in capsys.readouterr().err
     assert trace.main(["--record", "--reworded", "tile"], path) == 0
     assert trace.recorded(path) == (version, known)
