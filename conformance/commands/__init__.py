@@ -19,6 +19,7 @@ NAMES = (
     "known",
     "show",
     "ops",
+    "which",
     "schema",
     "vectors",
     "verify",

@@ -9,13 +9,21 @@ import argparse
 import contextlib
 import random
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from einspec.card import resolve
 from einspec.conformance.commands import add_shard
 from einspec.conformance.errors import UsageError
 from einspec.conformance.run.request import TIMEOUT, Request
 from einspec.conformance.tiers import OPT_IN, TIERS
+
+if TYPE_CHECKING:
+    from einspec.conformance.run.run import Run
+
+MOST_MISTAKEN = 3
+"""Wrong functions of a file of which it is said which op they are instead: each takes some seconds."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -176,5 +184,17 @@ def run(arguments: argparse.Namespace) -> int:
             writer.close(found)
             found.problems += [writer.problem] if writer.problem else []
     if not printing:
-        terminal.show_run(found, console)
+        terminal.show_run(found, console, _mistaken(found))
     return 0 if found.passed else 1
+
+
+def _mistaken(found: Run) -> Iterator[str]:
+    """Yield of functions that are wrong by their definition which op they are, if they are one."""
+    from einspec.conformance.identify import mistaken
+    from einspec.conformance.targets.names import is_file
+
+    bare = {name for name, backend in found.backends.items() if backend["bare"]}
+    wrong = [r for r in found.results if r.backend in bare and r.clause.endswith("/def") and r.verdict == "wrong"]
+    for name in filter(is_file, found.request.names):
+        ops = list(dict.fromkeys(r.op for r in wrong if r.backend.partition(" (")[0] == Path(name).name))
+        yield from mistaken(name, ops[:MOST_MISTAKEN], found.request.timeout)

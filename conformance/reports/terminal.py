@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console
@@ -79,13 +80,15 @@ class Watcher:
                 self.progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def show_run(run: Run, console: Console) -> None:
-    """Print the matrix of a run, what was not judged, and the failures."""
+def show_run(run: Run, console: Console, hints: Iterable[str] = ()) -> None:
+    """Print the matrix of a run, what was not judged, the failures, and what else can be said of them."""
     if run.results:
         console.print(matrix(run))
     for line in remarks(run):
         console.print(line, highlight=False, soft_wrap=True)
     show_failures(run, console)
+    for hint in hints:
+        console.print(hint, markup=False, highlight=False, soft_wrap=True)
     for problem in run.problems:
         console.print(f"[bold red]{escape(problem)}[/]", highlight=False, soft_wrap=True)
     console.print(verdict_line(run), highlight=False, soft_wrap=True)
