@@ -39,6 +39,7 @@ from einspec.language.formula import (
     Tuple,
     parse,
 )
+from einspec.language.tables import KINDS as KINDS_OF_VALUES
 from einspec.language.tables import Card
 from einspec.language.text import is_integer_zero
 from einspec.language.text import text as shown_text
@@ -333,6 +334,16 @@ def test_a_page_has_every_law_of_every_form(name: str) -> None:
         for kind, details in stated.items():
             for detail in details if kind == "equation" else [" or ".join(details)]:
                 assert " ".join(f"{kind} {law_words(form, kind, detail)}".split()) in plain
+
+
+@pytest.mark.parametrize("name", einspec.ops())
+def test_a_page_says_what_an_input_holds_with_the_number_in_its_place(name: str) -> None:
+    """The sentence of each kind of values has the number that goes with it where it speaks of it."""
+    call = " ".join(show.show(name).partition("\nCall\n")[2].partition("\n\n")[0].split())
+    for form in load(name).forms.values():
+        for tensor, (kind, number) in form.values.items():
+            assert f"{tensor} holds {KINDS_OF_VALUES[kind].replace('{0}', number.text)}" in call
+    assert "{" not in call
 
 
 @pytest.mark.parametrize("name", OPS)

@@ -8,17 +8,17 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 KINDS = {
-    "id": "an index below the number that follows; any other integer is none",
-    "slot": "a place below the number that follows in the queue of the id in ``index``; any other integer is none",
-    "count": "numbers of rows, together at most the number that follows",
-    "route": "a permutation of some numbers below the one that follows, filled up with -1 or other negative ones",
-    "row": "distinct rows below the number that follows, or a negative number",
+    "id": "an index below {0}; any other integer is none",
+    "slot": "a place below {0} in the queue of the id in index; any other integer is none",
+    "count": "numbers of rows, together at most {0}",
+    "route": "a permutation of some numbers below {0}, filled up with -1 or other negative ones",
+    "row": "distinct rows below {0}, or a negative number",
     "rank": "each of 0, 1, ..., n-1 once, or numbers some of which are equal",
     "uniform": "numbers in [0, 1)",
     "weight": "numbers of which none is negative and some are 0",
     "flag": "truth values",
 }
-"""What ``[values]`` may say of an input."""
+"""What ``[values]`` may say of an input; ``{0}`` stands for the number that goes with it."""
 
 
 class Promise(NamedTuple):

@@ -161,7 +161,7 @@ def _call(op: Op) -> list[str]:
     listed = any(s.listed for f in op.forms.values() for s in (*f.signature.inputs, *f.signature.outputs))
     axes = [f"  {s}" for s in signatures] if len(signatures) == 1 else []
     held = {
-        f"{name} holds {KINDS[kind]}{f': {term.text}' if term.text != '0' else ''}": None
+        f"{name} holds {KINDS[kind].format(term.text)}": None
         for form in op.forms.values()
         for name, (kind, term) in form.values.items()
     }
