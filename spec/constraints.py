@@ -8,12 +8,26 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from einspec.card import Form, Op
 from einspec.dtypes import ALL, GROUPS
 from einspec.language.formula import Axis, Rest
 from einspec.language.tables import Param
+from einspec.solve import TensorSpec
 from einspec.symbolic import size_constraints
+
+
+class Axes(NamedTuple):
+    """What a form says of the number of axes of an input."""
+
+    spec: TensorSpec
+    single: int
+    """How many axes are there in every call."""
+    fixed: tuple[str, ...]
+    """The rests for which the rest of the call says how many axes they stand for, and which may not fit."""
+    open: tuple[str, ...]
+    """The rests that stand for as many axes as there are."""
 
 
 @functools.lru_cache(maxsize=256)
@@ -23,12 +37,18 @@ def constraints(op: Op) -> dict[str, Form]:
     What the card leaves unspecified is not among them. The order is that of the forms and, in each,
     that of the checks.
     """
-    found: dict[str, Form] = {}
+    return {constraint: forms[0] for constraint, forms in constrained(op).items()}
+
+
+@functools.lru_cache(maxsize=256)
+def constrained(op: Op) -> dict[str, tuple[Form, ...]]:
+    """Return the ids of all constraints that a call can violate, each with the forms that have it."""
+    found: dict[str, list[Form]] = {}
     for form in op.forms.values():
-        for constraint in form_constraints(op, form):
+        for constraint in dict.fromkeys(form_constraints(op, form)):
             if constraint not in op.card.unspecified:
-                found.setdefault(constraint, form)
-    return found
+                found.setdefault(constraint, []).append(form)
+    return {constraint: tuple(forms) for constraint, forms in found.items()}
 
 
 def form_constraints(op: Op, form: Form) -> Iterator[str]:
@@ -57,6 +77,15 @@ def _of_parameter(name: str, param: Param) -> Iterator[str]:
 
 def _of_ranks(op: Op, form: Form) -> Iterator[str]:
     """Yield what can be wrong with the number of axes of an input."""
+    for axes in axes_of_inputs(op, form):
+        # An input without an axis that has to be there never has too few, one with an open rest
+        # never too many.
+        if axes.single or axes.fixed or not axes.open:
+            yield f"rank.{axes.spec.name}"
+
+
+def axes_of_inputs(op: Op, form: Form) -> Iterator[Axes]:
+    """Yield what a form says of the number of axes of each input."""
     placed = _placed(op, form)
     given = {p.rank or p.sizes for p in op.card.params.values()} | placed.keys()
     for i, spec in enumerate(form.signature.inputs):
@@ -66,11 +95,8 @@ def _of_ranks(op: Op, form: Form) -> Iterator[str]:
         # The axes before a position fit into the first input, which says how many positions there
         # are, unless some single axis has to follow it as well.
         fit = {rest for rest, others in placed.items() if i == 0 and not others}
-        fixed = [r for r in rests if r in given - fit]
-        # An input without an axis that has to be there never has too few, one with an open rest
-        # never too many.
-        if single or fixed or all(r in given for r in rests):
-            yield f"rank.{spec.name}"
+        fixed = tuple(r for r in rests if r in given - fit)
+        yield Axes(spec, single, fixed, tuple(r for r in rests if r not in given))
         given |= set(rests)
 
 

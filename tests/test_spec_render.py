@@ -17,7 +17,8 @@ import einspec
 from einspec.calls import cases
 from einspec.calls.inputs import ramps
 from einspec.card import Op, compile_card, load
-from einspec.clauses import law_words, stated_laws
+from einspec.clauses import stated_laws
+from einspec.demands import law_words
 from einspec.language.formula import (
     COMPARISONS,
     FUNCTIONS,

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from einspec.calls.space import Case
 from einspec.card import Form, Op, load, paths
-from einspec.clauses import LAWS, law_words, stated_laws
+from einspec.clauses import stated_laws
+from einspec.demands import LAWS, law_words
 from einspec.language.linear import OpClass
 from einspec.language.tables import KINDS, PROMISES, Param
 from einspec.pages.example import evaluated, example, nested
