@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from sources import RIGHT, WRONG, written
 
+import einspec
 from einspec.conformance.cli import main
 from einspec.conformance.judge.verdict import Result, Verdict
 from einspec.conformance.protocol import tensor
@@ -42,6 +43,34 @@ def test_a_wrong_file_fails_with_a_witness(tmp_path: Path, capsys: pytest.Captur
     out = capsys.readouterr().out
     for part in ("matrix_transpose/def", "formula", "expected", "script", "first at"):
         assert part in out
+
+
+ENDS = "import numpy as np\nimport os\ndef matrix_transpose(x):\n    os._exit(3)\n"
+"""Nothing comes back of it, so that there is neither a verdict nor a witness."""
+
+
+def test_a_failure_says_what_its_clause_demands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The terminal, the report and its page have the sentence, a failure without a witness too."""
+    path, page = tmp_path / "report.jsonl", tmp_path / "page.html"
+    main(["check", str(written(tmp_path, WRONG)), "--tier", "scope", "--all", "--report", str(path)])
+    printed = capsys.readouterr().out
+    wrong = [r for r in report.read(path).results if r.verdict == "wrong"]
+    promised = einspec.clauses("matrix_transpose")
+    assert {r.clause for r in wrong} > {"matrix_transpose/def"}
+    for result in wrong:
+        assert (result.witness or {})["demand"] == promised[result.clause.partition("/")[2]]
+    assert f"WRONG {wrong[0].clause} " in printed
+    assert f"demanded: {promised[wrong[0].clause.partition('/')[2]]}" in printed
+    main(["report", str(path), "--html", str(page)])
+    assert promised["def"] in page.read_text(encoding="utf-8")
+
+
+def test_a_lost_process_says_what_it_was_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An error of the judge or the process names the clause and what it demands."""
+    main(["check", str(written(tmp_path, ENDS)), "--tier", "scope"])
+    printed = capsys.readouterr().out
+    assert "ERRORED matrix_transpose/def" in printed
+    assert f"demanded: {einspec.clauses('matrix_transpose')['def']}" in printed
 
 
 @pytest.mark.parametrize(

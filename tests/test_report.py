@@ -298,11 +298,13 @@ def test_a_witness_is_read_in_one_order(tmp_path: Path, capsys: pytest.CaptureFi
         "script": "import numpy",
         **dict(reversed(WITNESS.items())),
         "how": "jitted",
+        "demand": "y is right.",
         "got": {"y": "no", "error": "none"},
     }
     path = file(tmp_path, "r", made(one("split_heads/def", "wrong", "no", witness=witness), one("pad/def", "wrong", "no")))
     labels = [
         "what it is",
+        "demanded",
         "signature",
         "formula",
         "call",
@@ -319,7 +321,7 @@ def test_a_witness_is_read_in_one_order(tmp_path: Path, capsys: pytest.CaptureFi
     printed = [line.partition(":")[0].strip() for line in capsys.readouterr().out.splitlines() if line.startswith("  ")]
     assert [line for line in printed if line in labels] == labels
     (result, _) = report.read(path).results
-    assert [label for label, _ in witness_rows(result)] == labels[3:]
+    assert [label for label, _ in witness_rows(result)] == ["demanded", *labels[4:]]
     result.clause = "no_such/def"
     assert [label for label, _ in witness_rows(result)] == labels[1:]
 

@@ -17,6 +17,7 @@ from einspec.conformance.judge.verdict import Result, Verdict
 from einspec.conformance.protocol import Raised
 from einspec.conformance.targets.session import Session
 from einspec.conformance.trial import Outcome, Trial
+from einspec.demands import demand
 
 BUGS = ("ZeroDivisionError", "IndexError", "AttributeError", "UnboundLocalError")
 """Exceptions that are no refusal of an ordinary call, which the function takes otherwise: it has a bug."""
@@ -91,8 +92,10 @@ class Context:
     def result(
         self, clause: str, tier: str, verdict: Verdict, instances: int = 0, reason: str = "", witness: Any = None
     ) -> Result:
-        """Return the result of a clause."""
+        """Return the result of a clause; that of one that fails says what it demands."""
         where = self.session.target.name, self.session.device
+        if verdict.fails:
+            witness = {"demand": demand(self.op, clause), **(witness or {})}
         return Result(self.id(clause), tier, verdict, instances, reason, witness, *where)
 
     def not_run(self, clause: str, tier: str, reason: str) -> Result:

@@ -23,6 +23,7 @@ from einspec.language.tables import ASSUMPTIONS
 Array = np.ndarray[Any, Any]
 PARTS = {
     "summary": "what it is",
+    "demand": "demanded",
     "signature": "signature",
     "formula": "formula",
     "call": "call",
