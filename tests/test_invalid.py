@@ -17,13 +17,12 @@ from judged import opened, results
 import einspec
 import einspec.impls.einops.on_numpy as einops_backend
 import einspec.impls.numpy as numpy_backend
-from einspec import CallError, load, solve
+from einspec import CallError, load, meaning, solve
 from einspec.calls import cases
 from einspec.calls.invalid import InvalidCall, Tensor, invalid_calls
 from einspec.calls.space import Case
 from einspec.card import Op, compile_card
 from einspec.clauses import clause_ids
-from einspec.conformance import trace
 from einspec.conformance.checks import invalid
 from einspec.conformance.checks.scene import Scene
 from einspec.constraints import constraints
@@ -144,7 +143,7 @@ def violated(op: Op, shapes: list[tuple[int, ...]], params: dict[str, Any]) -> s
 
 def test_the_record_has_every_constraint_and_no_other() -> None:
     """An id that was recorded stays, and a new one is recorded."""
-    _, recorded = trace.recorded()
+    _, recorded = meaning.recorded()
     for name in OPS:
         ids = {c.removeprefix("err.") for c in recorded[name] if c.startswith("err.")}
         assert ids == set(constraints(load(name))), name

@@ -12,7 +12,7 @@ from judged import results, session
 from test_same_as import RUNNABLE, lines
 
 import einspec
-from einspec import load
+from einspec import load, meaning
 from einspec.card import OPS, Op, compile_card
 from einspec.clauses import KINDS as PROMISES
 from einspec.clauses import clause_ids as clauses
@@ -49,7 +49,7 @@ ELSEWHERE = {
 def test_every_kind_of_clause_has_a_promise_and_every_promise_a_clause() -> None:
     """The kinds of the ids of all ops are those that something is promised of."""
     kinds = {c.partition(".")[0] for name in einspec.ops() for c in clauses(load(name))}
-    assert kinds == set(trace.RESTS_ON) == set(PROMISES)
+    assert kinds == set(meaning.RESTS_ON) == set(PROMISES)
 
 
 def test_every_law_of_a_card_is_of_a_kind_that_is_checked() -> None:
@@ -79,7 +79,7 @@ def test_every_line_of_a_card_is_run_or_cannot_be_here() -> None:
 
 def test_no_clause_is_gone_or_means_something_else() -> None:
     """The record holds every clause of this spec version, as it is."""
-    (version, before), now = trace.recorded(), trace.current()
+    (version, before), now = meaning.recorded(), meaning.current()
     told = [*trace.changes(version, before, now), *trace.missing(version, before, now)]
     assert not told, "\n".join(["python -m einspec.conformance.trace says more", *told])
 
@@ -92,7 +92,7 @@ def card(change: tuple[str, str] = ("", "")) -> Op:
 
 
 def digests(op: Op) -> dict[str, dict[str, str]]:
-    return {op.name: {c: trace.digest(op, c) for c in clauses(op)}}
+    return {op.name: {c: meaning.digest(op, c) for c in clauses(op)}}
 
 
 @pytest.mark.parametrize(
@@ -138,22 +138,22 @@ def test_a_law_that_changes_leaves_other_clauses_alone() -> None:
 def test_recording(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """New clauses are recorded; what is gone or changed is refused, unless it is said to be only worded otherwise."""
     path = tmp_path / "clauses.json"
-    shutil.copy(trace.RECORD, path)
-    version, known = trace.recorded(path)
+    shutil.copy(meaning.RECORD, path)
+    version, known = meaning.recorded(path)
     assert trace.main([], path) == 0
     assert f"{sum(map(len, known.values())):,} recorded" in capsys.readouterr().out
     less = {op: {c: d for c, d in ids.items() if c != "nan"} for op, ids in known.items()}
     trace.record(less, path)
     assert trace.main([], path) == 1
     assert trace.main(["--record"], path) == 0
-    assert trace.recorded(path) == (version, known)
+    assert meaning.recorded(path) == (version, known)
     other = {**known, "tile": {**known["tile"], "def": "0", "law.gone": "0"}}
     trace.record(other, path)
     assert trace.main(["--record"], path) == 1
     assert "tile/law.gone" in capsys.readouterr().out
-    assert trace.recorded(path) == (version, other)
+    assert meaning.recorded(path) == (version, other)
     with pytest.raises(SystemExit):
         trace.main(["--reworded", "tile"], path)
     assert "--reworded goes with --record" in capsys.readouterr().err
     assert trace.main(["--record", "--reworded", "tile"], path) == 0
-    assert trace.recorded(path) == (version, known)
+    assert meaning.recorded(path) == (version, known)
