@@ -174,3 +174,28 @@ def _has_values(form: Form) -> bool:
     named = [form.dtype[s.name] for s in form.signature.outputs]
     rules = [rule.removeprefix(WIDE).removeprefix("same as ") for rule in named]
     return any(rule in form.data or differentiable(rule) for rule in rules)
+
+
+def find(address: str) -> tuple[Op, str]:
+    """Return the op and the clause within it that an address such as ``pixel_shuffle/def`` names; ``""`` for the op alone.
+
+    Raises:
+        KeyError: there is no such op, or no such clause of it; the message suggests close ones.
+    """
+    name, parted, clause = address.partition("/")
+    op = load(name)
+    if not parted or clause in clause_ids(op):
+        return op, clause
+    near = nearest(op, clause)
+    hint = f"; did you mean {' or '.join(f'{op.name}/{c}' for c in near)}?" if near else ";"
+    raise KeyError(f"no clause {clause!r} of {op.name}{hint} einspec clauses {op.name} lists them all")
+
+
+def nearest(op: Op, clause: str, most: int = 3) -> list[str]:
+    """Return the clauses of an op whose ids are closest to one that it does not have."""
+    import difflib
+
+    wanted = clause.strip().lower()
+    holding = [c for c in clause_ids(op) if wanted and (c.startswith(wanted) or c.endswith(wanted))]
+    close = difflib.get_close_matches(wanted, clause_ids(op), n=most, cutoff=0.5)
+    return list(dict.fromkeys([*holding, *close]))[:most]

@@ -18,6 +18,7 @@ NAMES = (
     "diff",
     "known",
     "show",
+    "clauses",
     "ops",
     "which",
     "schema",

@@ -1,20 +1,43 @@
-"""Show the card of an op."""
+"""Show the card of an op, or one clause of it."""
 
 from __future__ import annotations
 
 import argparse
 
+from einspec.conformance.errors import UsageError
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    parser.add_argument("op", help="name or alias")
+    parser.add_argument("op", metavar="OP[/CLAUSE]", help="name or alias of an op; with a clause, what that one demands")
     parser.add_argument("--latex", action="store_true", help="the definition as LaTeX")
     parser.add_argument("--grad", action="store_true", help="the gradients, derived from the definition")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the card."""
+    """Print the card, or the page of a clause."""
     from einspec.pages import text as show
 
-    print(show.show(arguments.op, latex=arguments.latex, grad=arguments.grad))
+    if "/" in arguments.op:
+        print(_clause(arguments))
+    else:
+        print(show.show(arguments.op, latex=arguments.latex, grad=arguments.grad))
     return 0
+
+
+def _clause(arguments: argparse.Namespace) -> str:
+    """Return the page of a clause.
+
+    Raises:
+        UsageError: an option is about the definition.
+    """
+    from einspec import SPEC_VERSION
+    from einspec.clauses import find
+    from einspec.conformance.clauses import tiers_of
+    from einspec.pages.clause import page
+
+    op, clause = find(arguments.op)
+    for option in ("latex", "grad"):
+        if getattr(arguments, option):
+            raise UsageError(f"--{option} is about a definition, not about one clause: einspec show {op.name} --{option}")
+    return page(op, clause, SPEC_VERSION, tiers_of(clause))

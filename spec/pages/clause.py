@@ -1,0 +1,51 @@
+"""The page of a clause: what it demands, on which lines of its card it rests, and which tiers ask it."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+
+from einspec.card import Op
+from einspec.demands import demand
+from einspec.meaning import RESTS_ON, digest
+from einspec.pages.sources import authority, rests_on, source, used
+from einspec.pages.text import WIDTH
+
+
+def page(op: Op, clause: str, version: str, tiers: Sequence[str]) -> str:
+    """Return the page of a clause.
+
+    Args:
+        op: the op that it belongs to.
+        clause: its id within the op.
+        version: the version of the spec.
+        tiers: those in which it is judged.
+    """
+    address = f"{op.name}/{clause}"
+    right = f"{op.family} · spec {version} · {digest(op, clause)}"
+    sections = {
+        "Rests on": _rests_on(op, clause),
+        "Judged in": _wrapped(f"the tiers {', '.join(tiers)}" if len(tiers) > 1 else f"the tier {tiers[0]}"),
+        "Cite": [f"  einspec cite {address}"],
+    }
+    head = [f"{address} {right:>{WIDTH - len(address) - 1}}", *_wrapped(demand(op, clause), 0)]
+    return "\n\n".join(["\n".join(head), *("\n".join([title, *lines]) for title, lines in sections.items())])
+
+
+def _rests_on(op: Op, clause: str) -> Iterator[str]:
+    """Yield on what a clause rests: what it is by the card, and the lines, with their numbers, that can change its meaning."""
+    yield f"  {authority(clause)}, in {source(op)}"
+    lines = rests_on(op, clause)
+    width = len(str(max(lines, default=0)))
+    yield from (f"  {number:>{width}}  {text}".rstrip() for number, text in lines.items())
+    others = used(op)
+    if others and "equations" in RESTS_ON[clause.partition(".")[0]]:
+        yield from _wrapped(f"and the definitions that it uses: {', '.join(others)}")
+
+
+def _wrapped(text: str, indent: int = 2) -> list[str]:
+    """Return a text in lines that fit the page."""
+    blank = " " * indent
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=blank, subsequent_indent=blank, break_long_words=False, break_on_hyphens=False
+    )
