@@ -9,8 +9,11 @@ from einspec.solve import solve
 __version__ = "1.0.0"
 SPEC_VERSION = "1.0"
 """The version of the meaning: it changes when, and only when, a card changes what an op does."""
+SPEC_DATE = "2026-11-30"
+"""The day of this version of the meaning, which citations give."""
 
 __all__ = [
+    "SPEC_DATE",
     "SPEC_VERSION",
     "CallError",
     "CardError",

@@ -19,6 +19,7 @@ NAMES = (
     "known",
     "show",
     "clauses",
+    "cite",
     "ops",
     "which",
     "schema",
