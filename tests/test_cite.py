@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import email.message
 import importlib.metadata
 import json
@@ -10,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -290,3 +292,23 @@ def test_our_own_citations_hold(capsys: pytest.CaptureFixture[str]) -> None:
     """Those in the README mean what they did when they were written."""
     assert main(["cite", "--check", str(ROOT / "README.md")]) == 0
     assert "pixel_shuffle/def means the same" in capsys.readouterr().out
+
+
+def test_the_citation_file_is_whole() -> None:
+    """It validates, and versions, days, title and addresses are those of the project."""
+    found = read_cff((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    jsonschema.Draft7Validator(SCHEMA, format_checker=jsonschema.FormatChecker()).validate(found)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    addresses = project.get("urls", {})
+    preferred = found["preferred-citation"]
+    assert found["version"] == einspec.__version__ == project["version"]
+    assert found["license"] == project["license"]
+    assert found["authors"] == preferred["authors"] == project["authors"]
+    assert found["title"] == f"einspec: a{project['description'].rstrip('.')[1:]}"
+    assert preferred["type"] == "standard"
+    assert (preferred["version"], preferred["date-released"]) == (einspec.SPEC_VERSION, einspec.SPEC_DATE)
+    assert preferred["year"] == dt.date.fromisoformat(einspec.SPEC_DATE).year
+    assert einspec.SPEC_VERSION in preferred["title"]
+    assert dt.date.fromisoformat(found["date-released"]) >= dt.date.fromisoformat(einspec.SPEC_DATE)
+    assert found.get("url") == preferred.get("url") == addresses.get("Specification")
+    assert found.get("repository-code") == addresses.get("Source")
