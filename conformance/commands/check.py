@@ -197,4 +197,5 @@ def _mistaken(found: Run) -> Iterator[str]:
     wrong = [r for r in found.results if r.backend in bare and r.clause.endswith("/def") and r.verdict == "wrong"]
     for name in filter(is_file, found.request.names):
         ops = list(dict.fromkeys(r.op for r in wrong if r.backend.partition(" (")[0] == Path(name).name))
-        yield from mistaken(name, ops[:MOST_MISTAKEN], found.request.timeout)
+        if ops:
+            yield from mistaken(name, ops[:MOST_MISTAKEN], found.request.timeout)
