@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import contextlib
 import itertools
 import math
 from collections import Counter
@@ -18,7 +17,7 @@ import numpy as np
 from einspec.calls import cases
 from einspec.calls.inputs import ramps
 from einspec.calls.space import Case
-from einspec.card import Op, aliases, load, paths, resolve
+from einspec.card import Op, load, paths
 from einspec.conformance import protocol
 from einspec.conformance.checks.trials import EAGER, ordinary, plain_trial
 from einspec.conformance.errors import UsageError
@@ -105,17 +104,13 @@ def functions_in(path: str) -> list[str]:
         UsageError: it defines none, or cannot be read.
     """
     try:
-        names = _defined(path)
+        tree = ast.parse(Path(path).read_bytes(), path)
     except (OSError, SyntaxError, ValueError) as error:
         raise UsageError(f"cannot read {path}: {error}") from error
+    names = [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")]
     if not names:
         raise UsageError(f"{path} defines no function; name one that it imports as {path}:FUNCTION")
     return names
-
-
-def _defined(path: str) -> list[str]:
-    tree = ast.parse(Path(path).read_bytes(), path)
-    return [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")]
 
 
 def said(guesses: Sequence[Guess]) -> str:
@@ -127,23 +122,6 @@ def said(guesses: Sequence[Guess]) -> str:
         return f"{' and '.join(map(str, same))} (nothing that was asked tells them apart)"
     near = [f"{g} on {g.calls} of {g.calls + g.different} calls" for g in guesses[:NEAR]]
     return "no op of the spec" + (f"; nearest: {'; '.join(near)}" if near else "")
-
-
-def mistaken(path: str, ops: Sequence[str], seconds: float) -> Iterator[str]:
-    """Yield of functions that are not the op of their name which op each is, in a line, where there is one.
-
-    Args:
-        path: the file that defines them.
-        ops: the ops that they are not.
-        seconds: how long a call may compute.
-    """
-    labels = {resolve(n): n for n in _defined(path) if n in paths() or n in aliases()}
-    for op in ops:
-        label = labels.get(op, op)
-        with contextlib.suppress(TargetError):
-            guesses = [g for g in identify(path, label, seconds) if g.agrees and g.op != op]
-            if guesses:
-                yield f"{label} of {Path(path).name} is {said(guesses)}"
 
 
 def _guesses(session: Session, op: Op) -> Iterator[Guess]:

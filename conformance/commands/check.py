@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import random
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,10 +21,8 @@ from einspec.conformance.run.request import TIMEOUT, Request
 from einspec.conformance.tiers import OPT_IN, TIERS
 
 if TYPE_CHECKING:
+    from einspec.conformance.judge.verdict import Result
     from einspec.conformance.run.run import Run
-
-MOST_MISTAKEN = 3
-"""Wrong functions of a file of which it is said which op they are instead: each takes some seconds."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -184,18 +183,20 @@ def run(arguments: argparse.Namespace) -> int:
             writer.close(found)
             found.problems += [writer.problem] if writer.problem else []
     if not printing:
-        terminal.show_run(found, console, _mistaken(found))
+        terminal.show_run(found, console, _advice(found))
     return 0 if found.passed else 1
 
 
-def _mistaken(found: Run) -> Iterator[str]:
-    """Yield of functions that are wrong by their definition which op they are, if they are one."""
-    from einspec.conformance.identify import mistaken
+def _advice(found: Run) -> Iterator[str]:
+    """Yield where to ask what the functions of a file are that are wrong by their definition."""
     from einspec.conformance.targets.names import is_file
 
     bare = {name for name, backend in found.backends.items() if backend["bare"]}
-    wrong = [r for r in found.results if r.backend in bare and r.clause.endswith("/def") and r.verdict == "wrong"]
+    wrong = {r.backend.partition(" (")[0] for r in found.results if r.backend in bare and _is_wrong(r)}
     for name in filter(is_file, found.request.names):
-        ops = list(dict.fromkeys(r.op for r in wrong if r.backend.partition(" (")[0] == Path(name).name))
-        if ops:
-            yield from mistaken(name, ops[:MOST_MISTAKEN], found.request.timeout)
+        if Path(name).name in wrong:
+            yield f"einspec which {shlex.quote(name)} says whether a function is another op"
+
+
+def _is_wrong(result: Result) -> bool:
+    return result.clause.endswith("/def") and result.verdict == "wrong"
