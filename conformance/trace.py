@@ -4,6 +4,9 @@
 
     python -m einspec.conformance.trace            says how many clauses there are and what differs from the record
     python -m einspec.conformance.trace --record   writes the record
+
+Of earlier versions ``spec/released/`` keeps what every definition rested on, and the card of each op that means something else
+since: read with it, every op has to be what that version said.
 """
 
 from __future__ import annotations
@@ -16,7 +19,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import einspec
-from einspec.meaning import RECORD, current, recorded
+from einspec import released
+from einspec.card import load, paths
+from einspec.errors import CardError, FormulaError
+from einspec.meaning import RECORD, current, digest, recorded
 
 
 def changes(version: str, before: Mapping[str, Mapping[str, str]], now: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
@@ -56,13 +62,39 @@ def missing(version: str, before: Mapping[str, Mapping[str, str]], now: Mapping[
         yield f"{len(new):,} clauses are not recorded, {new[0]} the first of them: record again"
 
 
+def forgotten(folder: Path = released.RELEASED) -> Iterator[str]:
+    """Yield what is not kept of earlier versions: a definition as it was, a sentence about what became of it."""
+    for version in released.versions(folder):
+        for name, known in released.digests(version, folder).items():
+            place = f"spec/released/{released.folder_of(version).name}/{name}.toml"
+            if _definition(version, name) != known:
+                yield f"{name} is not what spec {version} said: keep its card as it was then in {place}"
+            elif name in paths() and digest(load(name), "def") != known and not load(name).card.changed:
+                yield f"{name} is not what spec {version} said, and its card has no line about it under [changed]"
+
+
+def _definition(version: str, name: str) -> str:
+    """Return what the definition of an op rests on as a version has it, nothing where that is not kept."""
+    try:
+        return digest(released.load_as_of(version, name), "def")
+    except (KeyError, CardError, FormulaError):
+        return ""
+
+
+def keep(version: str, definitions: Mapping[str, str], folder: Path = released.RELEASED) -> None:
+    """Write down what the definitions of an earlier version rest on."""
+    place = released.folder_of(version, folder)
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "digests.json").write_text(json.dumps(dict(definitions), indent=1) + "\n", encoding="utf-8")
+
+
 def record(now: Mapping[str, Mapping[str, str]], path: Path = RECORD) -> None:
     """Write the digests of all clauses."""
     text = json.dumps({"spec": einspec.SPEC_VERSION, "clauses": now}, indent=1)
     path.write_text(text + "\n", encoding="utf-8")
 
 
-def main(argv: Sequence[str] | None = None, path: Path = RECORD) -> int:
+def main(argv: Sequence[str] | None = None, path: Path = RECORD, folder: Path = released.RELEASED) -> int:
     """Say how many clauses there are and how they stand to the record; return the exit status."""
     parser = argparse.ArgumentParser("python -m einspec.conformance.trace", description=main.__doc__)
     parser.add_argument("--record", action="store_true", help="write the record: new clauses, or all of a new spec version")
@@ -74,9 +106,14 @@ def main(argv: Sequence[str] | None = None, path: Path = RECORD) -> int:
     known = {op: ids for op, ids in before.items() if not {op, "all"} & set(asked.reworded)}
     wrong = list(changes(version, known, now))
     if asked.record and not wrong:
+        if before and version != einspec.SPEC_VERSION:
+            keep(version, {op: ids["def"] for op, ids in before.items()}, folder)
+        if "all" in asked.reworded:
+            for earlier in released.versions(folder):
+                keep(earlier, {op: _definition(earlier, op) for op in released.digests(earlier, folder)}, folder)
         record(now, path)
         version, before = recorded(path)
-    wrong += list(missing(version, before, now))
+    wrong += [*missing(version, before, now), *forgotten(folder)]
     counts = Counter(c.partition(".")[0] for ids in now.values() for c in ids)
     kept = sum(c in before.get(op, {}) for op, ids in now.items() for c in ids)
     print(f"spec {einspec.SPEC_VERSION}: {counts.total():,} clauses of {len(now)} ops, {kept:,} recorded")

@@ -7,7 +7,7 @@ from einspec.evaluate import evaluate
 from einspec.solve import solve
 
 __version__ = "1.0.0"
-SPEC_VERSION = "1.0"
+SPEC_VERSION = "1.1"
 """The version of the meaning: it changes when, and only when, a card changes what an op does."""
 SPEC_DATE = "2026-11-30"
 """The day of this version of the meaning, which citations give."""

@@ -203,8 +203,14 @@ def _rational(label: str, value: Any, param: Param, outside: str, mistyped: str)
     return exact
 
 
-def compile_card(name: str, family: str, card: Card) -> Op:
+def compile_card(name: str, family: str, card: Card, find: Callable[[str], Op] | None = None) -> Op:
     """Check a card and compile its forms.
+
+    Args:
+        name: the name of the op.
+        family: its family.
+        card: what its file holds.
+        find: gives the ops that the definition uses, by name; those that einspec ships when absent.
 
     Raises:
         CardError: the card contradicts itself; FormulaError: a definition cannot be read.
@@ -217,7 +223,10 @@ def compile_card(name: str, family: str, card: Card) -> Op:
             raise CardError(f"{where}: when.{param}: params.{param}.choices must be {list(variants)}")
     variants = next(iter(card.when.values()), {"": Variant()})
     choice = next(iter(card.when), "")
-    forms = {value: _form(where, card, variant, {choice: value} if choice else {}) for value, variant in variants.items()}
+    forms = {
+        value: _form(where, card, variant, {choice: value} if choice else {}, find or load)
+        for value, variant in variants.items()
+    }
     tensors = {s.name for f in forms.values() for s in (*f.signature.inputs, *f.signature.outputs)}
     for table, names in {"dtype": card.dtype, "values": card.values}.items():
         for tensor in names.keys() - tensors:
@@ -225,11 +234,11 @@ def compile_card(name: str, family: str, card: Card) -> Op:
     return Op(name, family, card, forms)
 
 
-def _form(where: str, card: Card, variant: Variant, choice: dict[str, str]) -> Form:
+def _form(where: str, card: Card, variant: Variant, choice: dict[str, str], find: Callable[[str], Op]) -> Form:
     signature = parse_signature(variant.signature or card.signature, where)
     names = frozenset(t for n, p in card.params.items() if p.is_number for t in p.targets(n))
     stated = parse(variant.definition or card.definition, where, names, frozenset(paths()))
-    inlined, selects = inline(where, stated, load)
+    inlined, selects = inline(where, stated, find)
     sizes = {a: term(text, where, names) for a, text in {**card.sizes, **variant.sizes}.items()}
     require = {k: term(text, where, names) for k, text in {**card.require, **variant.require}.items()}
     own = {k: v for k, v in msgspec.structs.asdict(variant.laws).items() if v}

@@ -22,6 +22,7 @@ NAMES = (
     "cite",
     "ops",
     "which",
+    "changes",
     "schema",
     "vectors",
     "verify",

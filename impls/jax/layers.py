@@ -41,9 +41,14 @@ def moe_layer(
     more = tuple(m.astype(jnp.promote_types(m.dtype, logits.dtype)) for m in more)
     weights, index = gate(logits, *more, k=k, preset=preset, groups=groups, keep=keep, scale=scale)
     if capacity >= 0:
-        index = drop(index, position(index, experts=len(gate_up)), capacity=capacity)[0]
+        index = drop(index, position(index, experts=router.shape[1]), capacity=capacity)[0]
     run = _few_routes if index.size < len(gate_up) else moe_dense
-    return run(x, weights, index, gate_up, down)
+    if preset == "llama4":
+        routed, one, expert = _routes_as_tokens(x, weights, index)
+        y = run(routed, one, expert, gate_up, down)
+        return y.reshape(*index.shape, y.shape[1]).sum(1, dtype=one.dtype).astype(x.dtype)
+    y = run(x, weights, index, gate_up, down)
+    return _with_identity(y, x, weights, index >= len(gate_up)) if preset == "longcat" else y
 
 
 @op
@@ -68,6 +73,22 @@ def soft_moe_layer(x: Array, phi: Array, gate_up: Array, down: Array) -> Array:
     dispatch, combine = soft_weights(logits, jnp.ones(len(x), bool))
     y: Array = soft_combine(expert_mlp(soft_dispatch(x, dispatch), gate_up, down, kind="swiglu"), combine)
     return y
+
+
+def _routes_as_tokens(x: Array, weights: Array, index: Array) -> tuple[Array, Array, Array]:
+    """Return the tokens times the weights of their routes, one row a route, and what makes each a token of weight 1."""
+    factor = jnp.where(index >= 0, weights, 0)  # of a route that is dropped, nothing is read
+    routed = factor[:, :, None] * x.astype(jnp.promote_types(weights.dtype, x.dtype))[:, None]  # t k d
+    one = jnp.ones((index.size, 1), routed.dtype)
+    return routed.astype(x.dtype).reshape(index.size, x.shape[1]), one, index.reshape(index.size, 1)
+
+
+def _with_identity(y: Array, x: Array, weights: Array, identity: Array) -> Array:
+    """Return the sum of what networks give and of the tokens themselves, times the weights of their identity experts."""
+    dtype = jnp.promote_types(weights.dtype, y.dtype)
+    share = jnp.where(identity, weights, 0).sum(1, keepdims=True)  # t 1
+    taken = jnp.where(identity.any(1, keepdims=True), x, 0)  # times 0, infinity would be NaN
+    return (y.astype(dtype) + share.astype(dtype) * taken.astype(dtype)).astype(y.dtype)
 
 
 def _logits(x: Array, router: Array) -> Array:

@@ -39,8 +39,11 @@ def moe_layer(
     more = tuple(m.astype(np.promote_types(m.dtype, logits.dtype), copy=False) for m in more)
     weights, index = gate(logits, *more, k=k, preset=preset, groups=groups, keep=keep, scale=scale)
     if capacity >= 0:
-        index = drop(index, position(index, experts=len(gate_up)), capacity=capacity)[0]
-    return moe_dense(x, weights, index, gate_up, down)
+        index = drop(index, position(index, experts=router.shape[1]), capacity=capacity)[0]
+    if preset == "llama4":
+        return _weighted_inputs(x, weights, index, gate_up, down)
+    y = moe_dense(x, weights, index, gate_up, down)
+    return _with_identity(y, x, weights, index >= len(gate_up)) if preset == "longcat" else y
 
 
 @op
@@ -67,6 +70,27 @@ def soft_moe_layer(x: Array, phi: Array, gate_up: Array, down: Array) -> Array:
     logits = _logits(x, phi.reshape(d, e * s)).reshape(len(x), e, s)
     dispatch, combine = soft_weights(logits, np.ones(len(x), np.bool_))
     return soft_combine(expert_mlp(soft_dispatch(x, dispatch), gate_up, down, kind="swiglu"), combine)
+
+
+def _weighted_inputs(x: Array, weights: Array, index: Array, gate_up: Array, down: Array) -> Array:
+    """Return what experts make of tokens times their weights: every route is a token of its own, of weight 1."""
+    (t, k), dtype = weights.shape, np.promote_types(weights.dtype, x.dtype)
+    with np.errstate(all="ignore"):
+        routed = (weights[:, :, None] * x[:, None]).astype(x.dtype, copy=False)  # t k d
+        one = np.ones((t * k, 1), np.float32)
+        y = moe_dense(routed.reshape(t * k, x.shape[1]), one, index.reshape(t * k, 1), gate_up, down)
+        z: Array = y.reshape(t, k, y.shape[1]).sum(1, dtype=dtype).astype(x.dtype, copy=False)
+        return z
+
+
+def _with_identity(y: Array, x: Array, weights: Array, identity: Array) -> Array:
+    """Return the sum of what networks give and of the tokens themselves, times the weights of their identity experts."""
+    taken = identity.any(1)
+    with np.errstate(all="ignore"):
+        share = np.where(identity, weights, 0).sum(1)[taken, None]  # t 1
+        z = y.astype(np.promote_types(weights.dtype, y.dtype))
+        z[taken] += share * x[taken]
+        return z.astype(y.dtype, copy=False)
 
 
 def _logits(x: Array, router: Array) -> Array:

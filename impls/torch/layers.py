@@ -42,9 +42,14 @@ def moe_layer(
     more = tuple(m.to(torch.promote_types(m.dtype, logits.dtype)) for m in more)
     weights, index = gate(logits, *more, k=k, preset=preset, groups=groups, keep=keep, scale=scale)
     if capacity >= 0:
-        index = drop(index, position(index, experts=len(gate_up)), capacity=capacity)[0]
+        index = drop(index, position(index, experts=router.shape[1]), capacity=capacity)[0]
     run = _few_routes if _is_few(x, weights, index, gate_up, down) else moe_dense
-    return run(x, weights, index, gate_up, down)
+    if preset == "llama4":
+        routed, one, expert = _routes_as_tokens(x, weights, index)
+        y = run(routed, one, expert, gate_up, down)
+        return y.reshape(*index.shape, y.shape[1]).sum(1, dtype=one.dtype).to(x.dtype)
+    y = run(x, weights, index, gate_up, down)
+    return _with_identity(y, x, weights, index >= gate_up.shape[0]) if preset == "longcat" else y
 
 
 @op
@@ -80,6 +85,22 @@ def _logits(x: Tensor, router: Tensor) -> Tensor:
     return x.to(dtype) @ router.to(dtype)
 
 
+def _routes_as_tokens(x: Tensor, weights: Tensor, index: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the tokens times the weights of their routes, one row a route, and what makes each a token of weight 1."""
+    factor = torch.where(index >= 0, weights, 0)  # of a route that is dropped, nothing is read
+    dtype = torch.promote_types(weights.dtype, x.dtype)
+    routed = (factor.to(dtype)[:, :, None] * x.to(dtype)[:, None]).to(x.dtype)  # t k d
+    return routed.flatten(0, 1), torch.ones_like(weights, dtype=dtype).reshape(-1, 1), index.reshape(-1, 1)
+
+
+def _with_identity(y: Tensor, x: Tensor, weights: Tensor, identity: Tensor) -> Tensor:
+    """Return the sum of what networks give and of the tokens themselves, times the weights of their identity experts."""
+    dtype = torch.promote_types(weights.dtype, y.dtype)
+    share = torch.where(identity, weights, 0).sum(1, keepdim=True)  # t 1
+    taken = torch.where(identity.any(1, keepdim=True), x, 0)  # times 0, infinity would be NaN
+    return (y.to(dtype) + share.to(dtype) * taken.to(dtype)).to(y.dtype)
+
+
 def _is_few(x: Tensor, weights: Tensor, index: Tensor, gate_up: Tensor, down: Tensor) -> bool:
     """Whether these are few routes on a CPU, and nothing but their result is asked for."""
     differentiable = torch.is_grad_enabled() and any(a.requires_grad for a in (x, weights, gate_up, down))
@@ -87,13 +108,14 @@ def _is_few(x: Tensor, weights: Tensor, index: Tensor, gate_up: Tensor, down: Te
 
 
 def _few_routes(x: Tensor, weights: Tensor, index: Tensor, gate_up: Tensor, down: Tensor) -> Tensor:
-    """Return what moe_dense does, one route after the other: an index of -1 is none."""
+    """Return what moe_dense does, one route after the other."""
     (_, k), count = index.shape, index.numel()
-    routes = [(r, e) for r, e in enumerate(index.reshape(-1).tolist()) if e >= 0]
+    routes = [(r, e) for r, e in enumerate(index.reshape(-1).tolist()) if 0 <= e < len(gate_up)]
     h, y = (x.new_zeros(count, w.shape[2]) for w in (gate_up, down))
     for r, e in routes:
         torch.mm(x[r // k : r // k + 1], gate_up[e], out=h[r : r + 1])
     a = glu(h)
     for r, e in routes:
         torch.mm(a[r : r + 1], down[e], out=y[r : r + 1])
-    return unpermute(y, weights, torch.where(index >= 0, torch.arange(count).reshape(index.shape), -1))
+    held = (index >= 0) & (index < len(gate_up))
+    return unpermute(y, weights, torch.where(held, torch.arange(count).reshape(index.shape), -1))

@@ -20,7 +20,7 @@ from einspec.language.linear import OpClass
 Array = np.ndarray[Any, Any]
 WIDE, WIDE_LIMIT, WIDE_LEAST = 64, 48, 6
 """How many independent inputs a wide call has, how many such calls there are of an op, and of each of many forms at least."""
-TOKENS, CROWD, BESIDE, CROWD_WORK = (7, 13), (4, 6), (1, 2, 3), 3_300
+TOKENS, CROWD, BESIDE, CROWD_WORK = (7, 13), (4, 6), (1, 2, 3), 5_200
 """The sizes of the first axis of a crowded call, of others whose coordinates are compared, and of the rest; and how many terms
 are looked at for every choice of numbers.
 """

@@ -196,6 +196,8 @@ class Card(Table, frozen=True):
     """One string parameter, and for each of its values what differs."""
     laws: Laws = Laws()
     same_as: tuple[SameAs, ...] = ()
+    changed: dict[str, str] = {}
+    """What each later spec version made other than it was, in a sentence."""
     differs: tuple[Differs, ...] = ()
     references: tuple[Reference, ...] = ()
 

@@ -81,6 +81,7 @@ def show(name: str, latex: bool = False, grad: bool = False) -> str:
         "To copy, with einops": _einops(op, case),
         "Same as": _by_form(op, _same_as),
         "Differs": _differs(op),
+        "Changed": [line for v, what in op.card.changed.items() for line in _wrapped(f"{v}: {what}", 2, 4)],
         "Notes": _wrapped(op.card.notes, 2),
         "References": [line for r in op.card.references for line in _cited(r.title, r.url)],
     }
@@ -89,7 +90,8 @@ def show(name: str, latex: bool = False, grad: bool = False) -> str:
 
 
 def _head(op: Op) -> str:
-    right = f"{op.family} · {_kind(op)} · since {op.card.since}"
+    changed = "".join(f", changed in {version}" for version in op.card.changed)
+    right = f"{op.family} · {_kind(op)} · since {op.card.since}{changed}"
     lines = [f"{op.name}{right:>{WIDTH - len(op.name)}}", *_wrapped(op.card.summary, 0)]
     return "\n".join(lines + (_wrapped("also called " + ", ".join(op.card.aliases), 0) if op.card.aliases else []))
 

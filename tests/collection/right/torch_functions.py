@@ -101,3 +101,36 @@ def positions_of_the_framework(x, k):
         raise ValueError("k")
     value, index = torch.sort(x, dim=1, descending=True, stable=True)
     return value[:, :k], index[:, :k]
+
+
+def _swiglu(x, gate_up, down):
+    gate, up = (x @ gate_up).chunk(2, dim=-1)
+    return (torch.nn.functional.silu(gate) * up) @ down
+
+
+def matrices_gathered_by_route(x, router, gate_up, down, *, k, preset, capacity=-1, groups=1, keep=1, scale=1.0):
+    """moe_layer: Llama 4 with the matrices of its expert beside each route, and a copy of the token times its weight."""
+    if preset != "llama4" or capacity >= 0 or x.dtype.itemsize < 4:
+        raise NotImplementedError(preset)
+    if k > router.shape[1] or (groups, keep) != (1, 1) or gate_up.shape[2] % 2:
+        raise ValueError("k")
+    value, index = torch.sort(x @ router, dim=1, descending=True, stable=True)
+    routed = x[:, None] * (scale * torch.sigmoid(value[:, :k]))[..., None]  # t k d
+    return _swiglu(routed[:, :, None], gate_up[index[:, :k]], down[index[:, :k]])[:, :, 0].sum(1)
+
+
+def identity_experts_in_a_loop(x, router, gate_up, down, bias, *, k, preset, capacity=-1, groups=1, keep=1, scale=1.0):
+    """moe_layer: LongCat as its users write it, expert after expert on the tokens that chose it."""
+    if preset != "longcat" or capacity >= 0 or x.dtype.itemsize < 4:
+        raise NotImplementedError(preset)
+    if k > router.shape[1] or (groups, keep) != (1, 1) or len(gate_up) > router.shape[1] or gate_up.shape[2] % 2:
+        raise ValueError("k")
+    scores = torch.softmax(x @ router, dim=1)
+    index = torch.sort(scores + bias, dim=1, descending=True, stable=True)[1][:, :k]
+    weights = scores.gather(1, index) * scale
+    y = torch.zeros_like(x)
+    for e in range(router.shape[1]):
+        token, choice = torch.where(index == e)
+        out = _swiglu(x[token], gate_up[e], down[e]) if e < len(gate_up) else x[token]
+        y = y.index_add(0, token, out * weights[token, choice, None])
+    return y

@@ -17,6 +17,10 @@ def _softmax(x):
         return grown / grown.sum(1, keepdims=True)
 
 
+def _sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
 def _wide(x):
     return x.astype(np.float64 if x.dtype == np.float64 else np.float32)
 
@@ -182,6 +186,64 @@ def biased_weights(logits, bias, k, preset, groups=1, keep=1, scale=1.0):
     scores = _softmax(_wide(logits)) + bias.astype(np.float32)
     value, index = _chosen(scores, _descending(scores)[:, :k])
     return (value * scale).astype(_wide(logits).dtype), index
+
+
+def _swiglu(x, gate_up, down):
+    gate, up = np.split(x @ gate_up, 2)
+    return (gate / (1 + np.exp(-gate)) * up) @ down
+
+
+def _layer(x, router, gate_up, down, k, score, bias, expert):
+    """Return a layer whose routes are computed one after the other by ``expert(token, weight, id)``."""
+    if k > router.shape[1]:
+        raise ValueError("k")
+    wide = [a.astype(np.float64) for a in (x, router, gate_up, down)]
+    with np.errstate(all="ignore"):
+        logits = (_wide(x) @ _wide(router)).astype(np.float64)
+        order = _descending(logits if bias is None else score(logits) + bias)[:, :k]
+        weights = np.take_along_axis(score(logits), order, 1)
+        y = np.zeros((len(x), down.shape[2]))
+        for t, row in enumerate(order):
+            for w, e in zip(weights[t], row, strict=True):
+                y[t] += expert(wide[0][t], w, e)
+    return y.astype(x.dtype)
+
+
+def weight_on_the_output(x, router, gate_up, down, *, k, preset, capacity=-1, groups=1, keep=1, scale=1.0):
+    """moe_layer/def: weights what the experts of Llama 4 give, where it weights what goes in.
+
+    Imitates https://github.com/sgl-project/sglang/pull/7889.
+    """
+    if preset != "llama4" or capacity >= 0 or (groups, keep, scale) != (1, 1, 1.0):
+        raise NotImplementedError(preset)
+    return _layer(x, router, gate_up, down, k, _sigmoid, None, lambda x, w, e: w * _swiglu(x, gate_up[e], down[e]))
+
+
+def weight_on_both_sides(x, router, gate_up, down, *, k, preset, capacity=-1, groups=1, keep=1, scale=1.0):
+    """moe_layer/def: weights what goes into the experts and what they give.
+
+    Imitates https://github.com/vllm-project/vllm/issues/43694.
+    """
+    if preset != "llama4" or capacity >= 0 or (groups, keep, scale) != (1, 1, 1.0):
+        raise NotImplementedError(preset)
+    return _layer(x, router, gate_up, down, k, _sigmoid, None, lambda x, w, e: w * _swiglu(w * x, gate_up[e], down[e]))
+
+
+def identity_experts_run_the_first(x, router, gate_up, down, bias, *, k, preset, capacity=-1, groups=1, keep=1, scale=1.0):
+    """moe_layer/def: the id of an identity expert becomes 0, and so the first network works for it.
+
+    Imitates https://github.com/sgl-project/sglang/pull/10303.
+    """
+    n = len(gate_up)
+    if preset != "longcat" or capacity >= 0 or not n or (groups, keep, scale) != (1, 1, 1.0):
+        raise NotImplementedError(preset)
+    if n > router.shape[1]:
+        raise ValueError("more networks than experts")
+
+    def expert(x, w, e):
+        return w * _swiglu(x, gate_up[e % n * (e < n)], down[e * (e < n)]) + (e >= n) * w * x
+
+    return _layer(x, router, gate_up, down, k, _softmax, bias, expert)
 
 
 def padding_is_counted(scores, index, valid, routes="mean"):

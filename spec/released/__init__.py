@@ -1,0 +1,56 @@
+"""What ops meant in released versions of the spec: cards as they were, for those that mean something else since.
+
+A folder a version, ``1_0`` for 1.0, holds the card of each op whose meaning a later version changed, as it was last, and
+``digests.json``, what the clause ``def`` of every op of that version rested on. An op without a card there means today what it
+meant then.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+
+from einspec.card import Op, compile_card, load, paths, read_card
+
+RELEASED = Path(__file__).parent
+
+
+def versions(folder: Path = RELEASED) -> list[str]:
+    """Return the versions before this one, the oldest first."""
+    return sorted((p.parent.name.replace("_", ".") for p in folder.glob("*/digests.json")), key=_parts)
+
+
+def folder_of(version: str, folder: Path = RELEASED) -> Path:
+    """Return where the cards of a version are kept."""
+    return folder / version.replace(".", "_")
+
+
+def digests(version: str, folder: Path = RELEASED) -> dict[str, str]:
+    """Return what the definitions of all ops of a version rested on, as digests."""
+    found: dict[str, str] = json.loads((folder_of(version, folder) / "digests.json").read_text(encoding="utf-8"))
+    return found
+
+
+@functools.cache
+def load_as_of(version: str, name: str) -> Op:
+    """Return an op as a version of the spec has it; so are the ops that its definition uses.
+
+    Args:
+        version: one of :func:`versions`.
+        name: the name of the op, no alias.
+
+    Raises:
+        KeyError: the version has no such op, or its card is not kept though there is none any more.
+    """
+    if name not in digests(version):
+        raise KeyError(f"spec {version} has no op {name!r}")
+    later = [v for v in versions() if _parts(v) >= _parts(version)]
+    kept = (folder_of(v) / f"{name}.toml" for v in later)
+    path = next((p for p in kept if p.is_file()), None)
+    family = load(name).family if name in paths() else "released"
+    return compile_card(name, family, read_card(path or paths()[name]), functools.partial(load_as_of, version))
+
+
+def _parts(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))

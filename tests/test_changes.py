@@ -1,0 +1,101 @@
+"""What earlier versions of the spec said is kept, and what changed since is told by calls that show it."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import einspec
+from einspec import load, released
+from einspec.conformance import trace
+from einspec.conformance.cli import main
+from einspec.released.differences import Difference, differences
+
+
+@pytest.fixture(scope="module")
+def layer() -> dict[tuple[str, str], Difference]:
+    """Return how moe_layer changed since 1.0, by preset and kind."""
+    found = differences(released.load_as_of("1.0", "moe_layer"), load("moe_layer"))
+    return {(d.case.params["preset"], d.kind): d for d in found}
+
+
+def test_earlier_versions_are_kept_as_they_were() -> None:
+    """Each op of each version, read with the cards that are kept, rests on what the version recorded."""
+    assert released.versions()
+    assert einspec.SPEC_VERSION not in released.versions()
+    assert list(trace.forgotten()) == []
+
+
+def test_a_card_that_is_not_kept_is_told(tmp_path: Path) -> None:
+    """Where the record says that an op was another, the file that is to be written is named."""
+    folder = tmp_path / "1_0"
+    shutil.copytree(released.folder_of("1.0"), folder)
+    known = released.digests("1.0")
+    (folder / "digests.json").write_text(json.dumps({**known, "tile": "another"}), encoding="utf-8")
+    assert list(trace.forgotten(tmp_path)) == [
+        "tile is not what spec 1.0 said: keep its card as it was then in spec/released/1_0/tile.toml"
+    ]
+
+
+def test_a_new_version_keeps_the_record_of_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Recording under another version writes down what the definitions of the one that was recorded rested on."""
+    path, folder = tmp_path / "clauses.json", tmp_path / "released"
+    shutil.copy(trace.RECORD, path)
+    version, before = trace.recorded(path)
+    monkeypatch.setattr(einspec, "SPEC_VERSION", "9.9")
+    monkeypatch.setattr(trace, "forgotten", lambda _: iter(()))  # of the version that is not kept where it belongs
+    assert trace.main(["--record"], path, folder) == 0
+    assert released.digests(version, folder) == {op: ids["def"] for op, ids in before.items()}
+    assert trace.recorded(path)[0] == "9.9"
+
+
+def test_an_op_of_an_earlier_version_is_loaded_from_its_own_card() -> None:
+    """So is what its definition uses; what did not change is the op of today, in equal words."""
+    before, now = released.load_as_of("1.0", "moe_layer"), load("moe_layer")
+    assert "routed" in {e.tensor for e in now.forms["llama4"].equations}
+    assert "routed" not in {e.tensor for e in before.forms["llama4"].equations}
+    assert not list(differences(released.load_as_of("1.0", "top_k"), load("top_k")))
+    with pytest.raises(KeyError, match=r"spec 1\.0 has no op 'nothing'"):
+        released.load_as_of("1.0", "nothing")
+
+
+def test_what_changed_is_told_for_the_forms_that_changed(layer: dict[tuple[str, str], Difference]) -> None:
+    """Llama 4 gives another result; LongCat takes other routers and networks, and gives what it gave where both are legal."""
+    assert set(layer) == {("llama4", "another result"), ("longcat", "legal now"), ("longcat", "legal no longer")}
+
+
+def test_the_calls_are_the_smallest(layer: dict[tuple[str, str], Difference]) -> None:
+    """All sizes are 1 but for that which makes the difference, and both results are those of the formulas in numbers."""
+    found = layer["llama4", "another result"]
+    assert found.case.shapes == ((1, 1), (1, 1), (1, 1, 2), (1, 1, 1))
+    weight = 1 / (1 + math.exp(-2))  # the ramp is x 1, router 2, gate 3, up 4, down 5
+
+    def network(x: float) -> float:
+        return 3 * x / (1 + math.exp(-3 * x)) * 4 * x * 5
+
+    np.testing.assert_allclose(found.before["y"], [[weight * network(1)]], rtol=1e-6)
+    np.testing.assert_allclose(found.after["y"], [[network(weight)]], rtol=1e-6)
+    assert layer["longcat", "legal now"].case.shapes == ((1, 1), (1, 2), (1, 1, 2), (1, 1, 1), (2,))
+    assert layer["longcat", "legal no longer"].case.shapes == ((1, 1), (1, 1), (1, 1, 2), (1, 1, 2), (1,))
+
+
+def test_the_command_says_what_changed(capsys: pytest.CaptureFixture[str]) -> None:
+    """The versions, the sentence of the card, and both results; nothing of an op that did not change."""
+    assert main(["changes", "moe", "top_k", "--since", "1.0"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(f"spec {einspec.SPEC_VERSION} against 1.0\n\nmoe_layer\n  1.1: llama4 applies the weights")
+    assert f"1.0 gives y = [[50.34]]\n      {einspec.SPEC_VERSION} gives y = [[43.45]]" in out
+    assert "1.0 refuses it" in out
+    assert "top_k" not in out
+    assert out.endswith("new: none\n")
+
+
+def test_a_version_that_there_is_not_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """The message lists those that there are."""
+    assert main(["changes", "--since", "0.9"]) == 2
+    assert "--since 0.9 is no earlier version of the spec; these are: 1.0" in capsys.readouterr().err
