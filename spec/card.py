@@ -254,7 +254,7 @@ def _form(where: str, card: Card, variant: Variant, choice: dict[str, str], find
     selects = {k: v for k, v in selects.items() if k in outputs}
     form = Form(
         signature, stated, interned(inlined), dtype, values, selects, sizes, require, laws, card.same_as + variant.same_as,
-        choice, {name: _assumption(where, name, text, signature) for name, text in card.assume.items()},
+        choice, {name: _assumption(where, name, text, signature) for name, text in {**card.assume, **variant.assume}.items()},
     )  # fmt: skip
     _check(where, card, form)
     return form

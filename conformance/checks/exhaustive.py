@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -36,7 +37,7 @@ BATCH = "zz"
 def assignable(form: Form) -> str:
     """Return the input that assigns experts or rows to them, where outputs are exact whatever it holds; else ``""``."""
     exact = form.kind is OpClass.SELECTION or traits_of(form).multilinear
-    return next((name for name, (kind, _) in form.values.items() if exact and kind in ("id", "count")), "")
+    return next((name for name, (kind, _) in form.values.items() if exact and kind in ("id", "place", "count")), "")
 
 
 def _numbers(case: Case) -> tuple[int, int]:
@@ -117,7 +118,8 @@ def _within(case: Case, name: str) -> bool:
     shape = dict(zip((s.name for s in case.form.signature.inputs), case.shapes, strict=True))[name]
     if case.form.values[name][0] == "count":
         return shape[-1] <= MOST_EXPERTS
-    return sum(_numbers(case)) <= MOST_EXPERTS and shape[0] <= MOST_TOKENS and (len(shape) < 2 or shape[-1] <= MOST_CHOICES)
+    few = math.prod(shape) <= MOST_TOKENS * MOST_CHOICES and max(shape[:1], default=1) <= MOST_TOKENS
+    return sum(_numbers(case)) <= MOST_EXPERTS and few and (len(shape) < 2 or shape[-1] <= MOST_CHOICES)
 
 
 def _count(case: Case) -> int:

@@ -72,7 +72,7 @@ def _grown(space: Space) -> Iterator[Case]:
 
 def _choices(space: Space) -> set[str]:
     """Return the axes of the choices of a token: nobody makes 70,000."""
-    ids = [name for name, (kind, _) in space.form.values.items() if kind == "id"]
+    ids = [name for name, (kind, _) in space.form.values.items() if kind in ("id", "place")]
     indices = [s for s in space.form.signature.inputs if s.name in ids and len(s.index) == 2]
     return {a for s in indices for a in s.axes(space.ranks)[-1]}
 
@@ -101,7 +101,7 @@ def _far(case: Case, arrays: Mapping[str, Array], rng: np.random.Generator) -> d
     found = dict(arrays)
     for name, (kind, term) in case.form.values.items():
         bound = term.value(case.solution.sizes, case.solution.values)
-        if kind in ("id", "row") and bound >= min(SIZES):
+        if kind in ("id", "place", "row") and bound >= min(SIZES):
             own = found[name].reshape(-1)[::2]
             own[: bound // 32] = bound - 1 - rng.permutation(bound // 32)[: len(own)]
         elif kind == "row" and bound < found[name].size:

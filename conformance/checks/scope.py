@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from einspec.conformance.checks.scene import Asked, Scene
 from einspec.conformance.checks.trials import plain_trial
 from einspec.conformance.protocol import Way
 from einspec.conformance.trial import Trial
-from einspec.language.linear import OpClass
+from einspec.language.linear import EXACT, OpClass
 from einspec.semantics.traits import traits_of
 
 Array = np.ndarray[Any, Any]
@@ -46,7 +46,15 @@ def scope(scene: Scene, empty: bool) -> Asked:
     chosen, sampled = scope_cases(scene, empty)
     if not chosen:
         return Asked([], not_run="the card allows no such sizes")
-    return Asked([scope_trial(c, i, scene.subnormals) for i, c in enumerate(chosen)], sampled)
+    trials = [scope_trial(c, i, scene.subnormals) for i, c in enumerate(chosen)]
+    return Asked(trials + ([] if empty else list(_signed(scene.op))), sampled)
+
+
+def _signed(op: Op) -> Iterator[Trial]:
+    """Yield calls of moves that are written as sums, on numbers of both signs: on a ramp a maximum would give the same."""
+    for i, case in enumerate(cases.bank(op)):
+        if case.form.kind in EXACT and traits_of(case.form).sums:
+            yield plain_trial(case, filled(case, "float32", "small", i))
 
 
 def scope_cases(scene: Scene, empty: bool) -> tuple[list[Case], str]:

@@ -54,7 +54,7 @@ def holds(case: Case, dtype: str) -> bool:
 
 def beyond(case: Case, arrays: Mapping[str, Array]) -> dict[str, Array]:
     """Return the inputs with ids that are none made so large that their lower 32 bits are those of the first expert."""
-    ids = {name for name, (kind, _) in case.form.values.items() if kind == "id"}
+    ids = {name for name, (kind, _) in case.form.values.items() if kind in ("id", "place")}
     return {k: np.where(v < -1, 2**32, v) if k in ids else v for k, v in arrays.items()}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 
 SIGNED = {torch.uint16: torch.int16, torch.uint32: torch.int32, torch.uint64: torch.int64}
@@ -11,3 +13,14 @@ SIGNED = {torch.uint16: torch.int16, torch.uint32: torch.int32, torch.uint64: to
 def signed(x: torch.Tensor) -> torch.Tensor:
     """Return the bits of a tensor as signed integers where its dtype cannot be added."""
     return x.view(SIGNED[x.dtype]) if x.dtype in SIGNED else x
+
+
+def movable(x: torch.Tensor) -> torch.Tensor:
+    """Return the bits of a tensor in a dtype that PyTorch can move in any way: float8 and unsigned integers as signed ones."""
+    return x.view(torch.int8) if x.is_floating_point() and x.itemsize == 1 else signed(x)
+
+
+def moved(x: torch.Tensor, move: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+    """Return what a function that only moves elements gives, in any dtype."""
+    bits = movable(x)
+    return move(bits) if bits is x else move(bits).view(x.dtype)

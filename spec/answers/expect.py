@@ -60,7 +60,7 @@ def index_maps(case: Case, inputs: Mapping[str, Array]) -> dict[str, Map]:
     if traits_of(case.form).plain:
         return {name: Map(found[name].astype(np.int64), None) for name in outputs}
     if not traits_of(case.form).constants:
-        return {name: Map(np.rint(found[name]).astype(np.int64), np.zeros(1)) for name in outputs}
+        return {name: Map(np.rint(found[name]).astype(np.int64), np.zeros(())) for name in outputs}
     fills = oracle.evaluate(case.solution, {k: np.zeros_like(v) if k in case.form.data else v for k, v in ramps.items()})
     return {name: Map(np.rint(found[name] - fills[name]).astype(np.int64), fills[name]) for name in outputs}
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from einspec.calls.assumptions import lines_of
 from einspec.calls.space import Case
 from einspec.calls.values import fill, made_up, ramp
 from einspec.dtypes import GROUPS, INTEGERS, USUAL, numpy_dtype
@@ -16,6 +17,8 @@ from einspec.language.linear import EXACT, OpClass
 from einspec.semantics.traits import moves, traits_of
 
 Array = np.ndarray[Any, Any]
+ONCE = 0.7
+"""How often callers keep to positions of which none comes twice, where that is a promise."""
 INDEX = USUAL["index"]
 """The dtype in which indices are given where another is not asked for."""
 
@@ -97,6 +100,8 @@ def _shaped(
             kind, term = case.form.values[spec.name]
             bound = term.value(case.solution.sizes, case.solution.values)
             found[spec.name] = made_up(kind, bound, shape, rng, found.get("index"), distinct)
+            if ("distinct_places", (spec.name,)) in case.form.assume.values() and rng.random() < ONCE:
+                found[spec.name] = _once(case, spec.name, found[spec.name], bound, rng)
         elif group == "bool":
             found[spec.name] = made_up("flag", 0, shape, rng)
         elif group == "index":
@@ -108,6 +113,15 @@ def _shaped(
             given = np.maximum(found[spec.name], 0) if counts and index.startswith("u") else found[spec.name]
             found[spec.name] = fitted(given, index)
     return found
+
+
+def _once(case: Case, name: str, array: Array, bound: int, rng: np.random.Generator) -> Array:
+    """Return other positions, each once in a line along the axes that no output has; the array where there are too few."""
+    order, lines, length = lines_of(case, name)
+    if length > bound:
+        return array
+    places = rng.permuted(np.tile(np.arange(bound, dtype=np.int32), (lines, 1)), axis=1)[:, :length]
+    return places.reshape([array.shape[i] for i in order]).transpose(np.argsort(order))
 
 
 def fitted(array: Array, dtype: str) -> Array:

@@ -115,11 +115,10 @@ def made_up(
     count = math.prod(shape)
     match kind:
         case "id":
-            found = rng.integers(0, max(bound, 1), shape)
-            if bound > 1 and rng.random() < 0.3:
-                found = np.where(rng.random(shape) < 0.7, rng.integers(0, bound), found)
-            strange = rng.choice([-1, -1, -1, bound, bound + 3, -7], shape)
-            return np.where((rng.random(shape) < (0.2 if bound else 1.0)), strange, found).astype(np.int32)
+            return _ids(bound, shape, rng)
+        case "place":
+            inside = bound and rng.random() < 0.7
+            return rng.integers(0, bound, shape).astype(np.int32) if inside else _ids(bound, shape, rng)
         case "slot":
             if index is None or index.shape != shape or bound > count or rng.random() < 0.3:
                 found = rng.integers(-1, bound + 2, shape)
@@ -154,6 +153,15 @@ def made_up(
         case "flag":
             return rng.random(shape) < 0.75
     raise AssertionError(kind)
+
+
+def _ids(bound: int, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    """Return numbers below the bound, at times mostly the same one, and here and there another integer."""
+    found = rng.integers(0, max(bound, 1), shape)
+    if bound > 1 and rng.random() < 0.3:
+        found = np.where(rng.random(shape) < 0.7, rng.integers(0, bound), found)
+    strange = rng.choice([-1, -1, -1, bound, bound + 3, -7], shape)
+    return np.where((rng.random(shape) < (0.2 if bound else 1.0)), strange, found).astype(np.int32)
 
 
 def queue(index: Array) -> Array:

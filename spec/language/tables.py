@@ -9,6 +9,7 @@ import msgspec
 
 KINDS = {
     "id": "an index below {0}; any other integer is none",
+    "place": "a position below {0}, at times another integer, which is none",
     "slot": "a place below {0} in the queue of the id in index; any other integer is none",
     "count": "numbers of rows, together at most {0}",
     "route": "a permutation of some numbers below {0}, filled up with -1 or other negative ones",
@@ -32,6 +33,10 @@ class Promise(NamedTuple):
 PROMISES = {
     "distinct_slots": Promise(
         "no two routes have the same slot of the same expert, but for those that have none", "give one slot to several rows"
+    ),
+    "inside": Promise("every number is a position that there is", "hold numbers that are no position"),
+    "distinct_places": Promise(
+        "no position comes twice along the axis that the output does not have", "hold a position twice along one axis"
     ),
     "fitting_counts": Promise(
         "no number of rows is negative, and together they are at most the rows that there are",
@@ -159,6 +164,7 @@ class Variant(Table, frozen=True):
     definition: str = ""
     sizes: dict[str, str] = {}
     require: dict[str, str] = {}
+    assume: dict[str, str] = {}
     laws: Laws = Laws()
     same_as: tuple[SameAs, ...] = ()
 

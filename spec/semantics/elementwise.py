@@ -62,6 +62,7 @@ class Elementwise:
 
     def arithmetic(self, op: str, a: Array, b: Array) -> Array:
         """Return the result of an operation on aligned arrays."""
+        a, b = self.wrapping(a, b) if op in "+-" else (a, b)
         match op:
             case "+":
                 return a + b
@@ -73,6 +74,12 @@ class Elementwise:
                 return a // b
             case _:
                 return a % b
+
+    def wrapping(self, a: Array, b: Array) -> tuple[Array, Array]:
+        """Return integers in one dtype in which they wrap: NumPy takes floats for uint64 beside int64, which lose digits."""
+        if self.torch or {a.dtype.kind, b.dtype.kind} != {"i", "u"}:
+            return a, b
+        return a.astype(self.xp.uint64), b.astype(self.xp.uint64)
 
     def function(self, name: str, array: Array) -> Array:
         """Return a function of each element."""

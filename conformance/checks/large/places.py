@@ -79,7 +79,7 @@ def _pointed(case: Case, spec: TensorSpec, inputs: Mapping[str, Any], points: Ar
     points, places, ranks = points.copy(), dict[str, Array](), case.solution.ranks
     for source in case.form.signature.inputs:
         kind, bound = case.form.values.get(source.name, ("", None))
-        if kind not in ("id", "slot", "row") or bound is None:
+        if kind not in ("id", "place", "slot", "row") or bound is None:
             continue
         axes = [a for names in source.axes(ranks) for a in names]
         for axis in axes:

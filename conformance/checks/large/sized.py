@@ -26,7 +26,7 @@ MANY = 2**31
 """How many elements an input or an output has at least: more than a signed 32-bit offset can tell apart."""
 LONG = 2**20
 """How many tokens, routes or rows a call has at least where indices come in."""
-MADE_UP = ("id", "slot", "count", "route", "row", "rank", "weight", "uniform")
+MADE_UP = ("id", "place", "slot", "count", "route", "row", "rank", "weight", "uniform")
 """Kinds of inputs that are made as a whole."""
 MOST_LONG = 2**28
 """How many elements a tensor has at most where long indices alone make a call large."""
@@ -144,7 +144,7 @@ def _start(space: Space, primes: Sequence[int], long: Mapping[str, int], slots: 
 
 def _experts(form: Form) -> str:
     """Return the axis that ids point to."""
-    bounds = [bound.needs for kind, bound in form.values.values() if kind == "id" and len(bound.needs) == 1]
+    bounds = [bound.needs for kind, bound in form.values.values() if kind in ("id", "place") and len(bound.needs) == 1]
     return next(iter(bounds[0])) if bounds else ""
 
 
@@ -158,7 +158,7 @@ def _long(form: Form, ranks: Mapping[str, int]) -> dict[str, int]:
     found: dict[str, int] = {}
     for name, (kind, bound) in form.values.items():
         axes = _axes_of(form, name, ranks)
-        if kind in ("id", "slot", "uniform"):
+        if kind in ("id", "place", "slot", "uniform"):
             found[axes[-2] if len(axes) > 1 else axes[0]] = LONG + 7
         elif kind == "count" and len(bound.needs) == 1 and not bound.needs & set(axes):
             found[next(iter(bound.needs))] = LONG + 7
