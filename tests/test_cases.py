@@ -9,6 +9,9 @@ import pytest
 
 from einspec import load, ops
 from einspec.calls import cases
+from einspec.calls.assumptions import broken
+from einspec.calls.inputs import filled
+from einspec.calls.space import make_case
 from einspec.conformance.checks.trials import ordinary, plain_trial
 
 
@@ -46,3 +49,27 @@ def test_what_stands_for_an_op_says_something(name: str) -> None:
 def test_big_calls_cross_the_limits_of_narrow_integers() -> None:
     """Some axis of pixel_shuffle is longer than 2**16."""
     assert max(n for c in cases.big(load("pixel_shuffle")) for s in c.shapes for n in s) > 2**16
+
+
+def test_positions_are_kept_and_broken() -> None:
+    """Callers' promises about an index: that its numbers are positions, and that none comes twice in a line."""
+    case = next(c for c in cases.bank(load("scatter")) if len(c.shapes[0]) == 2 and c.params["axis"] in (0, -2))
+    (n, m), (k, _) = case.shapes[:2]
+    index = np.zeros((k, m), np.int32)
+    index[:] = np.arange(k)[:, None]  # of k places, more than there are
+    given = filled(case, "float32", "gauss", 1)
+    assert k > n
+    assert broken(case, {**given, "index": index}) == "inside"
+    assert broken(case, {**given, "index": index % n}) == "places"
+    fitting = make_case(case.op, {"axis": 0}, ((n, m), (n, m), (n, m)))
+    assert fitting is not None
+    assert broken(fitting, {**given, "index": index[:n]}) == ""
+    assert broken(fitting, {**given, "index": index[:n] * 0}) == "places"
+
+
+def test_most_calls_keep_what_callers_promise_of_positions() -> None:
+    """Where there are as many places as updates, about half of the inputs that are made up give each place once."""
+    case = make_case(load("scatter"), {"axis": 1}, ((2, 4), (2, 3), (2, 3)))
+    assert case is not None
+    kept = [not broken(case, filled(case, "float32", "gauss", seed)) for seed in range(200)]
+    assert 80 < sum(kept) < 160

@@ -16,7 +16,7 @@ import einspec
 from einspec.answers.expect import widen
 from einspec.calls import cases
 from einspec.calls.inputs import ramps
-from einspec.calls.space import Case, spaces
+from einspec.calls.space import Case, make_case, spaces
 from einspec.card import Op, compile_card, load
 from einspec.language.formula import FUNCTIONS, MACROS, Reduce, walk
 from einspec.language.tables import Card
@@ -440,3 +440,17 @@ def test_integers_stay_integers(interpreter: Interpreter) -> None:
     got = interpreter(solve(op, [(3,)], {}), {"x": np.array([2**53, 1, 1])})["y"].tolist()
     assert got == [2**53, 2**53 + 1, 2**53 + 2]
     assert all(type(n) is int for n in got)
+
+
+def test_unsigned_integers_wrap_beside_signed_ones() -> None:
+    """Of uint64 beside int64 NumPy makes floats: a sum of both keeps every bit."""
+    case = make_case(load("scatter_add"), {"axis": 0}, ((1,), (1,), (1,)))
+    assert case is not None
+    x, updates = np.array([2**64 - 1], np.uint64), np.array([2**53 + 1], np.int64)
+    found = oracle.evaluate(case.solution, {"x": x, "index": np.array([0]), "updates": updates})["y"]
+    assert found.astype(np.uint64).tolist() == [2**53]
+
+
+def test_a_number_may_be_moved() -> None:
+    """The output of a move has no axes where the card gives it none."""
+    assert einspec.evaluate("squeeze", np.array([3.0], np.float32)).shape == ()

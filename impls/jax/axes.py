@@ -18,11 +18,14 @@ __all__ = [
     "channels_last",
     "concat",
     "cyclic_permute",
+    "expand_dims",
     "flatten_leading",
     "interleave",
     "matrix_transpose",
     "repeat_interleave",
     "repeat_new_axis",
+    "split",
+    "squeeze",
     "stack",
     "swap_hw",
     "tile",
@@ -107,6 +110,24 @@ def stack(xs: Sequence[Array], *, axis: int = 0) -> Array:
 def unstack(x: Array, *, axis: int = 0) -> tuple[Array, ...]:
     """Compute unstack (see its card)."""
     return jnp.unstack(x, axis=axis)
+
+
+@op
+def split(x: Array, *, parts: int, axis: int = 0) -> tuple[Array, ...]:
+    """Compute split (see its card)."""
+    return tuple(jnp.split(x, parts, axis=axis))
+
+
+@op
+def expand_dims(x: Array, *, axis: int = 0) -> Array:
+    """Compute expand_dims (see its card)."""
+    return jnp.expand_dims(x, axis)
+
+
+@op
+def squeeze(x: Array, *, axis: int = 0) -> Array:
+    """Compute squeeze (see its card)."""
+    return jnp.squeeze(x, axis)
 
 
 @op

@@ -17,11 +17,14 @@ __all__ = [
     "channels_last",
     "concat",
     "cyclic_permute",
+    "expand_dims",
     "flatten_leading",
     "interleave",
     "matrix_transpose",
     "repeat_interleave",
     "repeat_new_axis",
+    "split",
+    "squeeze",
     "stack",
     "swap_hw",
     "tile",
@@ -106,6 +109,26 @@ def unstack(x: Array, *, axis: int = 0) -> tuple[Array, ...]:
     """Compute unstack (see its card)."""
     parts = np.moveaxis(x, axis, 0)
     return tuple(parts[i, ...] for i in range(len(parts)))
+
+
+@op
+def split(x: Array, *, parts: int, axis: int = 0) -> tuple[Array, ...]:
+    """Compute split (see its card)."""
+    a = axis % x.ndim
+    size = x.shape[a] // parts
+    return tuple(x[(slice(None),) * a + (slice(i * size, (i + 1) * size), ...)] for i in range(parts))
+
+
+@op
+def expand_dims(x: Array, *, axis: int = 0) -> Array:
+    """Compute expand_dims (see its card)."""
+    return np.expand_dims(x, axis)
+
+
+@op
+def squeeze(x: Array, *, axis: int = 0) -> Array:
+    """Compute squeeze (see its card)."""
+    return np.squeeze(x, axis)
 
 
 @op

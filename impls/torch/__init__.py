@@ -19,9 +19,11 @@ from einspec.impls.adapters.torch import (  # noqa: F401  # what the judge looks
 from einspec.impls.torch.assignment import *  # noqa: F403  # a backend is the sum of its families
 from einspec.impls.torch.attention import *  # noqa: F403
 from einspec.impls.torch.axes import *  # noqa: F403
+from einspec.impls.torch.elements import *  # noqa: F403
 from einspec.impls.torch.experts import *  # noqa: F403
 from einspec.impls.torch.groups import *  # noqa: F403
 from einspec.impls.torch.images import *  # noqa: F403
+from einspec.impls.torch.indexing import *  # noqa: F403
 from einspec.impls.torch.layers import *  # noqa: F403
 from einspec.impls.torch.losses import *  # noqa: F403
 from einspec.impls.torch.parallel import *  # noqa: F403

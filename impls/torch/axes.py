@@ -18,11 +18,14 @@ __all__ = [
     "channels_last",
     "concat",
     "cyclic_permute",
+    "expand_dims",
     "flatten_leading",
     "interleave",
     "matrix_transpose",
     "repeat_interleave",
     "repeat_new_axis",
+    "split",
+    "squeeze",
     "stack",
     "swap_hw",
     "tile",
@@ -105,6 +108,25 @@ def stack(xs: Sequence[Tensor], *, axis: int = 0) -> Tensor:
 def unstack(x: Tensor, *, axis: int = 0) -> tuple[Tensor, ...]:
     """Compute unstack (see its card)."""
     return x.unbind(axis)
+
+
+@op
+def split(x: Tensor, *, parts: int, axis: int = 0) -> tuple[Tensor, ...]:
+    """Compute split (see its card)."""
+    size = x.shape[axis] // parts
+    return tuple(x.narrow(axis, i * size, size) for i in range(parts))
+
+
+@op
+def expand_dims(x: Tensor, *, axis: int = 0) -> Tensor:
+    """Compute expand_dims (see its card)."""
+    return x.unsqueeze(axis)
+
+
+@op
+def squeeze(x: Tensor, *, axis: int = 0) -> Tensor:
+    """Compute squeeze (see its card)."""
+    return x.squeeze(axis)
 
 
 @op

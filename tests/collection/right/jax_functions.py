@@ -53,3 +53,19 @@ def plain_maximum(x, kernel_size):
     if min(p, q) < 1 or h % p or w % q or jnp.issubdtype(x.dtype, jnp.complexfloating):
         raise ValueError("size")
     return x.reshape(b, c, h // p, p, w // q, q).max(axis=(3, 5))
+
+
+def filled_with_zeros(x, index, axis, outside="zero"):
+    """take: JAX's own, which counts a negative index from the end."""
+    modes = {"zero": {"mode": "fill", "fill_value": 0}, "clip": {"mode": "clip"}, "wrap": {"mode": "wrap"}}
+    return jnp.take(x, index, axis, **modes[outside])
+
+
+def set_at(x, index, updates, axis):
+    """scatter: an update at indices, which leaves open which of several is taken."""
+    return jnp.put_along_axis(x, index, updates, axis, inplace=False)
+
+
+def encoded(index, classes):
+    """one_hot: JAX's own."""
+    return jax.nn.one_hot(index, classes, dtype=jnp.float32)

@@ -191,3 +191,54 @@ def size_inferred(x):
     """merge_heads: lets a reshape infer a size, which an empty batch does not tell, so it raises."""
     b, _, n, _ = x.shape
     return x.swapaxes(1, 2).reshape(b, n, -1)
+
+
+def pieces_by_sections(x, parts, axis=0):
+    """split: NumPy's own, which gives a list."""
+    return np.split(x, parts, axis)
+
+
+def backwards(x, axis):
+    """flip: a slice of stride -1."""
+    return x[(slice(None),) * (axis % x.ndim) + (slice(None, None, -1),)]
+
+
+def by_an_index(x, shift, axis):
+    """roll: takes positions modulo the length."""
+    n = x.shape[axis]
+    return np.take(x, (np.arange(n) - shift) % max(n, 1), axis)
+
+
+def turned_by_numpy(x, times=1, axis=0):
+    """rot90: NumPy's own."""
+    return np.rot90(x, times, (axis, axis + 1))
+
+
+def padded_by_numpy(x, before, after, axis, mode="constant", pad_value=0):
+    """pad: NumPy's own, which goes on to and fro where there is too little to reflect."""
+    widths = np.zeros((x.ndim, 2), int)
+    widths[axis] = before, after
+    return np.pad(x, widths, mode, **({"constant_values": pad_value} if mode == "constant" else {}))
+
+
+def raises_beyond(x, index, axis, outside="zero"):
+    """take: NumPy's own, which raises for an index beyond the end."""
+    return np.take(x, index, axis, mode={"zero": "raise"}.get(outside, outside))
+
+
+def ones_put_along(index, classes):
+    """one_hot: puts ones into zeros, and refuses an index that is no class."""
+    y = np.zeros((*index.shape, classes), np.float32)
+    np.put_along_axis(y, index[..., None].astype(np.int64), 1, -1)
+    return y
+
+
+def added_one_by_one(x, index, updates, axis):
+    """scatter_add: a loop over updates."""
+    y = x.astype(np.float64 if x.dtype.kind == "f" else x.dtype)
+    for place in np.ndindex(index.shape):
+        to = list(place)
+        to[axis] = index[place]
+        with np.errstate(all="ignore"):
+            y[tuple(to)] += updates[place]
+    return y.astype(x.dtype)

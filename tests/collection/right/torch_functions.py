@@ -134,3 +134,36 @@ def identity_experts_in_a_loop(x, router, gate_up, down, bias, *, k, preset, cap
         out = _swiglu(x[token], gate_up[e], down[e]) if e < len(gate_up) else x[token]
         y = y.index_add(0, token, out * weights[token, choice, None])
     return y
+
+
+def embedded(x, index, axis, outside="zero"):
+    """take: index_select of a flat index, which refuses an index beyond the end."""
+    if outside != "zero":
+        raise NotImplementedError(outside)
+    return (
+        torch.index_select(x, axis, index.reshape(-1)).unflatten(axis, index.shape)
+        if index.ndim != 1
+        else x.index_select(axis, index)
+    )
+
+
+def gathered(x, index, axis, outside="zero"):
+    """take_along: torch.gather, which refuses an index beyond the end."""
+    if outside != "zero":
+        raise NotImplementedError(outside)
+    return torch.gather(x, axis, index.long())
+
+
+def scattered(x, index, updates, axis):
+    """scatter: torch.scatter, which leaves open which of several updates is taken."""
+    return x.scatter(axis, index.long(), updates)
+
+
+def summed_in_place(x, index, updates, axis):
+    """scatter_add: adds to a copy in place."""
+    return x.clone().scatter_add_(axis, index.long(), updates)
+
+
+def classes_as_floats(index, classes):
+    """one_hot: PyTorch's own, made floats."""
+    return torch.nn.functional.one_hot(index.long(), classes).float()

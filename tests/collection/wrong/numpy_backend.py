@@ -82,3 +82,38 @@ def last_route_wins(x, index, position, *, experts, capacity):
         if 0 <= index[t, k] < experts and 0 <= position[t, k] < capacity:
             y[index[t, k], position[t, k]] = x[t]
     return y
+
+
+def from_the_end(x, index, *, axis, outside="zero"):
+    """take/total.inside: counts a negative index from the end, and one too far gives the last.
+
+    Imitates https://github.com/jax-ml/jax/issues/3774.
+    """
+    n = x.shape[axis]
+    if outside != "zero" or not n:
+        mode = {"zero": "clip", "clip": "clip", "wrap": "wrap"}[outside]
+        if not n and outside == "zero":
+            return np.zeros((*x.shape[: axis % x.ndim], *index.shape, *x.shape[axis % x.ndim + 1 :]), x.dtype)
+        return np.take(x, index, axis=axis, mode=mode)
+    return np.take(x, np.where(index < 0, index % n, np.minimum(index, n - 1)), axis=axis)
+
+
+def first_of_several(x, index, updates, *, axis):
+    """scatter/total.places: the first update of a place stays.
+
+    Imitates https://github.com/pytorch/pytorch/issues/33798.
+    """
+    y = np.moveaxis(np.concatenate([x, np.take(x, [0] * (x.shape[axis] > 0), axis)], axis), axis, 0)
+    places = np.moveaxis(np.where((index >= 0) & (index < x.shape[axis]), index, x.shape[axis]), axis, 0)
+    if x.shape[axis]:
+        np.put_along_axis(y, places[::-1], np.moveaxis(updates, axis, 0)[::-1], 0)
+    return np.moveaxis(y[: x.shape[axis]], 0, axis)
+
+
+def minus_one_is_the_last(index, *, classes):
+    """one_hot/total.inside: takes -1 for the last class, as np.eye does.
+
+    Constructed.
+    """
+    inside = (index >= -1) & (index < classes)
+    return np.eye(classes + 1, dtype=np.float32)[np.where(inside, index % max(classes, 1), classes)][..., :classes]

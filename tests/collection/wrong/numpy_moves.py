@@ -333,3 +333,84 @@ def norm_of_exponent_zero(scores, index, norm="none", eps=0.0, least=0.0, scale=
     with np.errstate(all="ignore"):
         total = np.exp(np.log((np.abs(raw) ** p).sum(1, keepdims=True)) / p) + eps
         return scale * raw / np.maximum(total, least)
+
+
+def size_of_a_part(x, parts, axis=0):
+    """split/def: takes the number for the size of a part, as PyTorch does.
+
+    Imitates https://github.com/pytorch/pytorch/issues/50012.
+    """
+    if x.shape[axis] % parts:
+        raise ValueError("parts")
+    return np.split(x, range(parts, x.shape[axis], parts), axis=axis)
+
+
+def all_axes(x, axis):
+    """flip/def: reverses all axes, as np.flip does without one.
+
+    Constructed.
+    """
+    return np.flip(x)
+
+
+def to_smaller_coordinates(x, shift, axis):
+    """roll/def: shifts the other way, as cyclic_shift does.
+
+    Constructed.
+    """
+    return np.roll(x, -shift, axis)
+
+
+def one_long_row(x, shift, axis):
+    """roll/def: flattens first, as np.roll does without an axis.
+
+    Constructed.
+    """
+    return np.roll(x, shift)
+
+
+def clockwise(x, times=1, axis=0):
+    """rot90/def: turns from the second axis towards the first.
+
+    Constructed.
+    """
+    return np.rot90(x, -times, (axis, axis + 1))
+
+
+def first_two_axes(x, times=1, axis=0):
+    """rot90/def: turns the plane of the first two axes, of a batch of images too.
+
+    Constructed.
+    """
+    return np.rot90(x, times)
+
+
+def _widths(x, before, after, axis):
+    return [(before, after) if i == axis % x.ndim else (0, 0) for i in range(x.ndim)]
+
+
+def edge_for_symmetric(x, before, after, axis, mode="constant", pad_value=0):
+    """pad/def: repeats the edge where it is to be mirrored with its edge, for want of a mode that does.
+
+    Imitates https://github.com/pytorch/pytorch/issues/46240.
+    """
+    given = {"constant_values": pad_value} if mode == "constant" else {}
+    return np.pad(x, _widths(x, before, after, axis), mode="edge" if mode == "symmetric" else mode, **given)
+
+
+def edge_mirrored_too(x, before, after, axis, mode="constant", pad_value=0):
+    """pad/def: reflects with the edge, which is symmetric.
+
+    Constructed.
+    """
+    given = {"constant_values": pad_value} if mode == "constant" else {}
+    return np.pad(x, _widths(x, before, after, axis), mode="symmetric" if mode == "reflect" else mode, **given)
+
+
+def ends_exchanged(x, before, after, axis, mode="constant", pad_value=0):
+    """pad/def: adds behind what is to be added in front.
+
+    Constructed.
+    """
+    given = {"constant_values": pad_value} if mode == "constant" else {}
+    return np.pad(x, _widths(x, after, before, axis), mode=mode, **given)

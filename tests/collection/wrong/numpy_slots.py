@@ -275,3 +275,33 @@ def ids_of_32_bits(index, experts):
     """
     flat = index.reshape(-1).astype(np.int32)
     return np.bincount(flat[(flat >= 0) & (flat < experts)], minlength=experts).astype(np.int32)
+
+
+def one_of_several(x, index, updates, axis):
+    """scatter_add/def: adds by an indexed assignment, which keeps one of several updates of a place.
+
+    Constructed.
+    """
+    y = np.moveaxis(x.copy(), axis, 0)
+    grid = np.ogrid[tuple(map(slice, np.moveaxis(index, axis, 0).shape))]
+    y[(np.moveaxis(index, axis, 0), *grid[1:])] += np.moveaxis(updates, axis, 0)
+    return np.moveaxis(y, 0, axis)
+
+
+def classes_in_the_data(index, classes):
+    """one_hot/def: counts the classes in the data, so that the last ones are missing.
+
+    Constructed.
+    """
+    return np.eye(int(index.max(initial=-1)) + 1, dtype=np.float32)[index]
+
+
+def takes_slices(x, index, axis, outside="zero"):
+    """take_along/def: reads along the first line of the index only.
+
+    Constructed.
+    """
+    if outside != "zero":
+        raise NotImplementedError(outside)
+    line = np.moveaxis(index, axis, -1).reshape(-1, index.shape[axis])[:1].reshape(-1)
+    return np.take(x, line, axis=axis) if index.size else np.take_along_axis(x, index, axis)

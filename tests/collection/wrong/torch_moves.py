@@ -194,3 +194,19 @@ def mean_keeps_axes(x):
     Constructed.
     """
     return torch.nn.functional.adaptive_avg_pool2d(x, 1)
+
+
+def fewer_chunks(x, parts, axis=0):
+    """split/err.divides.x.1: gives parts of unequal size, and maybe fewer, without an error.
+
+    Imitates https://github.com/pytorch/pytorch/issues/9382.
+    """
+    return torch.chunk(x, parts, dim=axis)
+
+
+def left_as_it_is(x, axis=0):
+    """squeeze/err.match.x.1: gives an axis of another size back as it is.
+
+    Constructed.
+    """
+    return torch.squeeze(x, axis)
