@@ -165,6 +165,7 @@ class Variant(Table, frozen=True):
     sizes: dict[str, str] = {}
     require: dict[str, str] = {}
     assume: dict[str, str] = {}
+    """What a caller promises where this value is given, besides what the card says for all."""
     laws: Laws = Laws()
     same_as: tuple[SameAs, ...] = ()
 
