@@ -31,7 +31,8 @@ ROOT = Path(__file__).parent.parent
 SCHEMA = json.loads((Path(__file__).parent / "cff.schema.json").read_text(encoding="utf-8"))
 """The schema of the Citation File Format 1.2.0 as it is: Druskat et al., https://doi.org/10.5281/zenodo.5171937, CC BY 4.0."""
 DEF = digest(load("pixel_shuffle"), "def")
-WORDS = f"pixel_shuffle/def, einspec spec {einspec.SPEC_VERSION} [{DEF}]"
+SPEC = einspec.SPEC_VERSION
+WORDS = f"pixel_shuffle/def, einspec spec {SPEC} [{DEF}]"
 SITE = "https://spec.example"
 PLACES = ("pixel_shuffle/def", "top_k", "dispatch/law.equation.what_is_dropped_has_no_slot")
 
@@ -39,7 +40,7 @@ PLACES = ("pixel_shuffle/def", "top_k", "dispatch/law.equation.what_is_dropped_h
 def made(place: str, base: str = "") -> cite.Citation:
     """Return the citation of an address, with pages that are published somewhere or nowhere."""
     op, clause = find(place)
-    return cite.Citation(op.name, clause, einspec.SPEC_VERSION, einspec.SPEC_DATE, digest(op, clause or "def"), base)
+    return cite.Citation(op.name, clause, SPEC, einspec.SPEC_DATE, digest(op, clause or "def"), base)
 
 
 def read_cff(text: str) -> Any:
@@ -55,11 +56,11 @@ def test_what_is_cited_is_found_and_holds(form: str, base: str) -> None:
     text = cite.written([made(place, base) for place in PLACES], form)
     found = list(citations(text))
     assert [c.address for c in found] == list(PLACES)
-    assert {c.version for c in found} == {einspec.SPEC_VERSION}
+    assert {c.version for c in found} == {SPEC}
     assert {check(c)[0] for c in found} == {Outcome.SAME}
     assert DEF in text.splitlines()[found[0].line - 1]
-    assert (f"{SITE}/1.0/pixel_shuffle.html#def" in text) == bool(base)
-    assert (f"{SITE}/1.0/top_k.html" in text) == bool(base)
+    assert (f"{SITE}/{SPEC}/pixel_shuffle.html#def" in text) == bool(base)
+    assert (f"{SITE}/{SPEC}/top_k.html" in text) == bool(base)
 
 
 @pytest.mark.parametrize("name", einspec.ops())
@@ -95,8 +96,8 @@ def test_csl_is_an_array_of_standards() -> None:
     assert item["type"] == "standard"
     assert item["author"] == [{"literal": "The einspec authors"}]
     assert item["issued"] == {"date-parts": [[int(part) for part in einspec.SPEC_DATE.split("-")]]}
-    assert item["version"] == einspec.SPEC_VERSION
-    assert item["URL"] == f"{SITE}/1.0/pixel_shuffle.html#def"
+    assert item["version"] == SPEC
+    assert item["URL"] == f"{SITE}/{SPEC}/pixel_shuffle.html#def"
 
 
 def test_ris_has_a_tag_a_line() -> None:
@@ -104,7 +105,7 @@ def test_ris_has_a_tag_a_line() -> None:
     lines = cite.written([made("pixel_shuffle/def", SITE)], "ris").splitlines()
     assert all(re.fullmatch(r"[A-Z][A-Z0-9]  - .*", line) for line in lines)
     assert (lines[0], lines[-1]) == ("TY  - STAND", "ER  - ")
-    assert f"UR  - {SITE}/1.0/pixel_shuffle.html#def" in lines
+    assert f"UR  - {SITE}/{SPEC}/pixel_shuffle.html#def" in lines
 
 
 @pytest.mark.parametrize("base", ["", SITE])
@@ -121,14 +122,14 @@ def test_a_reference_fits_into_a_citation_file(base: str) -> None:
     [
         WORDS,
         f"(see {WORDS}).",
-        f"# see pixel_shuffle/def, einspec\n# spec 1.0\n# [{DEF}]",
-        f"/* pixel_shuffle/def,\n * einspec spec 1.0\n * [{DEF}] */",
-        rf"\texttt{{pixel\_shuffle/def}}, einspec spec~1.0 [\texttt{{{DEF}}}]",
-        rf"note = {{pixel\_shuffle/def, einspec spec 1.0 {{[}}{DEF}{{]}}}}",
-        f"[`pixel_shuffle/def`](https://spec.example/1.0/pixel_shuffle.html#def), einspec spec 1.0 [{DEF}].",
-        f"<code>pixel_shuffle/def</code>, einspec&nbsp;spec 1.0 [{DEF}]",
-        f"**pixel_shuffle/def** (einspec spec 1.0) [{DEF}]",
-        f"depth_to_space_crd/def, einspec spec 1.0 [{DEF}]",
+        f"# see pixel_shuffle/def, einspec\n# spec {SPEC}\n# [{DEF}]",
+        f"/* pixel_shuffle/def,\n * einspec spec {SPEC}\n * [{DEF}] */",
+        rf"\texttt{{pixel\_shuffle/def}}, einspec spec~{SPEC} [\texttt{{{DEF}}}]",
+        rf"note = {{pixel\_shuffle/def, einspec spec {SPEC} {{[}}{DEF}{{]}}}}",
+        f"[`pixel_shuffle/def`](https://spec.example/{SPEC}/pixel_shuffle.html#def), einspec spec {SPEC} [{DEF}].",
+        f"<code>pixel_shuffle/def</code>, einspec&nbsp;spec {SPEC} [{DEF}]",
+        f"**pixel_shuffle/def** (einspec spec {SPEC}) [{DEF}]",
+        f"depth_to_space_crd/def, einspec spec {SPEC} [{DEF}]",
         f"pixel_shuffle/def, einspec spec 0.9 [{DEF}]",
     ],
 )
@@ -142,7 +143,7 @@ def test_a_citation_is_found_in_any_text(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["in einspec spec 1.0, ops mean", "pixel_shuffle of einspec 1.0", "the einspec spec [1]", "pixel_shuffle/def", ""],
+    ["in einspec spec 1.1, ops mean", "pixel_shuffle of einspec 1.1", "the einspec spec [1]", "pixel_shuffle/def", ""],
 )
 def test_what_is_no_citation_is_left_alone(text: str) -> None:
     """A mention of the project, of an op or of a version is none."""
@@ -152,16 +153,16 @@ def test_what_is_no_citation_is_left_alone(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "outcome", "message"),
     [
-        ("pixel_shuffle/def, einspec spec 1.0", Outcome.UNREADABLE, "no digest to check: einspec cite pixel_shuffle/def"),
-        ("pixel_shuffle/def, einspec spec 1.0 [48135722daf]", Outcome.UNREADABLE, "[48135722daf] is no digest of 12"),
-        (f"], einspec spec 1.0 [{DEF}]", Outcome.UNREADABLE, "without an op or a clause"),
-        (f"pixel_shuffle/defn, einspec spec 1.0 [{DEF}]", Outcome.UNKNOWN, "did you mean pixel_shuffle/def?"),
-        (f"pixel_shufle/def, einspec spec 1.0 [{DEF}]", Outcome.UNKNOWN, "did you mean pixel_shuffle"),
-        ("top_k/def, einspec spec 1.0 [000000000000]", Outcome.OTHER, "spec 1.0 never had it"),
+        (f"pixel_shuffle/def, einspec spec {SPEC}", Outcome.UNREADABLE, "no digest to check: einspec cite pixel_shuffle/def"),
+        (f"pixel_shuffle/def, einspec spec {SPEC} [48135722daf]", Outcome.UNREADABLE, "[48135722daf] is no digest of 12"),
+        (f"], einspec spec {SPEC} [{DEF}]", Outcome.UNREADABLE, "without an op or a clause"),
+        (f"pixel_shuffle/defn, einspec spec {SPEC} [{DEF}]", Outcome.UNKNOWN, "did you mean pixel_shuffle/def?"),
+        (f"pixel_shufle/def, einspec spec {SPEC} [{DEF}]", Outcome.UNKNOWN, "did you mean pixel_shuffle"),
+        (f"top_k/def, einspec spec {SPEC} [000000000000]", Outcome.OTHER, f"spec {SPEC} never had it"),
         ("top_k/def, einspec spec 0.9 [000000000000]", Outcome.OTHER, "of spec 0.9 there is no record here"),
-        (f"pixel_shuffle/empty, einspec spec 1.0 [{DEF}]", Outcome.OTHER, f"[{DEF}] is what pixel_shuffle/def means"),
-        ("top_k/def, einspec spec 1.0 [000000000000]", Outcome.OTHER, einspec.clauses("top_k")["def"]),
-        ("top_k, einspec spec 1.0 [000000000000]", Outcome.OTHER, "einspec show top_k/def"),
+        (f"pixel_shuffle/empty, einspec spec {SPEC} [{DEF}]", Outcome.OTHER, f"[{DEF}] is what pixel_shuffle/def means"),
+        (f"top_k/def, einspec spec {SPEC} [000000000000]", Outcome.OTHER, einspec.clauses("top_k")["def"]),
+        (f"top_k, einspec spec {SPEC} [000000000000]", Outcome.OTHER, "einspec show top_k/def"),
     ],
 )
 def test_a_citation_that_does_not_hold_says_why(text: str, outcome: Outcome, message: str) -> None:
@@ -231,7 +232,7 @@ def test_a_clause_that_is_gone_is_told(tmp_path: Path) -> None:
     paper.write_text(made("top_k/law.distinct.index").words, encoding="utf-8")
     done = run_in(copied(tmp_path, "top_k", ('distinct = "index"\n', "")), "cite", "--check", str(paper))
     assert done.returncode == 1
-    assert "top_k/law.distinct.index of spec 1.0 is not in spec 1.0" in done.stdout
+    assert f"top_k/law.distinct.index of spec {SPEC} is not in spec {SPEC}" in done.stdout
 
 
 def test_citations_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -279,7 +280,7 @@ def test_pages_are_addressed_where_the_package_says_they_are(monkeypatch: pytest
     metadata["Project-URL"] = "Source, https://source.example"
     assert not cite.published()
     metadata["Project-URL"] = f"Specification, {SITE}/"
-    assert cite.citation(load("top_k")).url == f"{SITE}/1.0/top_k.html"
+    assert cite.citation(load("top_k")).url == f"{SITE}/{SPEC}/top_k.html"
 
     def absent(name: str) -> Any:
         raise importlib.metadata.PackageNotFoundError(name)
@@ -306,9 +307,9 @@ def test_the_citation_file_is_whole() -> None:
     assert found["authors"] == preferred["authors"] == project["authors"]
     assert found["title"] == f"einspec: a{project['description'].rstrip('.')[1:]}"
     assert preferred["type"] == "standard"
-    assert (preferred["version"], preferred["date-released"]) == (einspec.SPEC_VERSION, einspec.SPEC_DATE)
+    assert (preferred["version"], preferred["date-released"]) == (SPEC, einspec.SPEC_DATE)
     assert preferred["year"] == dt.date.fromisoformat(einspec.SPEC_DATE).year
-    assert einspec.SPEC_VERSION in preferred["title"]
+    assert SPEC in preferred["title"]
     assert dt.date.fromisoformat(found["date-released"]) >= dt.date.fromisoformat(einspec.SPEC_DATE)
     assert found.get("url") == preferred.get("url") == addresses.get("Specification")
     assert found.get("repository-code") == addresses.get("Source")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from einspec.card import Op, load, paths
 from einspec.language.formula import OpCall
@@ -48,7 +48,12 @@ def entries(text: str) -> Iterator[Entry]:
 
 def _names(key: str) -> tuple[str, ...]:
     """Return the names that a dotted key joins."""
-    return tuple(name.strip().strip("\"'") for name in key.split("."))
+    found: Any = tomllib.loads(f"{key} = 0")
+    names = []
+    while isinstance(found, dict):
+        ((name, found),) = found.items()
+        names.append(name)
+    return tuple(names)
 
 
 def _end(lines: list[str], first: int) -> int:
