@@ -15,6 +15,7 @@ import pytest
 from reports import HOSTILE, WITNESS, backend, file, made, one
 from sources import SLOW, begun, until, written
 
+from einspec import SPEC_VERSION
 from einspec.conformance.cli import main, parser
 from einspec.conformance.errors import UsageError
 from einspec.conformance.judge.verdict import Verdict
@@ -218,6 +219,7 @@ def test_every_option_that_writes_a_file_can_print_it() -> None:
         if action.option_strings and "FILE" in str(action.metavar)
     }
     assert found.pop(("check", "--known")) == "FILE.jsonl"  # which is read
+    assert found.pop(("cite", "--check")) == "FILE"  # and so is this
     assert set(found) >= {("check", "--report"), ("report", "--html"), ("report", "--markdown"), ("mutants", "--json")}
     assert all(metavar.endswith("|-") for metavar in found.values()), found
 
@@ -253,10 +255,10 @@ def test_markdown_stays_small_and_shows_reasons_as_they_are(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("verdicts", "message", "color"),
     [
-        (("holds", "holds", "not run"), "1.0 · 2 hold", "brightgreen"),
-        (("holds", "known"), "1.0 · 1 hold, 1 known", "yellow"),
-        (("holds", "wrong", "wrong", "errored"), "1.0 · 2 wrong, 1 errored", "red"),
-        (("not run", "unsupported"), "1.0 · nothing holds", "lightgrey"),
+        (("holds", "holds", "not run"), "2 hold", "brightgreen"),
+        (("holds", "known"), "1 hold, 1 known", "yellow"),
+        (("holds", "wrong", "wrong", "errored"), "2 wrong, 1 errored", "red"),
+        (("not run", "unsupported"), "nothing holds", "lightgrey"),
     ],
 )
 def test_badges_say_what_holds(verdicts: tuple[Verdict, ...], message: str, color: str, tmp_path: Path) -> None:
@@ -265,7 +267,7 @@ def test_badges_say_what_holds(verdicts: tuple[Verdict, ...], message: str, colo
     main(["report", str(path), "--badges", str(tmp_path / "badges")])
     (badge,) = (tmp_path / "badges").iterdir()
     assert badge.name == "my-backend.py.json"
-    want = {"schemaVersion": 1, "label": "einspec my backend.py", "message": message, "color": color}
+    want = {"schemaVersion": 1, "label": "einspec my backend.py", "message": f"{SPEC_VERSION} · {message}", "color": color}
     assert json.loads(badge.read_text("utf-8")) == want
 
 
