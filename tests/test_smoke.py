@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,6 +19,7 @@ from einspec.conformance.smoke.bench import Bench, Finding, differs
 from einspec.conformance.smoke.smoke import tried
 from einspec.conformance.smoke.soundness import CHECKS
 from einspec.conformance.targets.adapter import ADAPTER, OPTIONAL
+from einspec.impls.adapters import numpy as adapter
 
 SOUND = """
 import numpy as np
@@ -321,3 +323,12 @@ def test_the_names_of_an_adapter_are_those_of_the_guide() -> None:
     assert table.splitlines() == own
     for name in ADAPTER:
         assert name in text.partition("It is a module with")[2].partition("Everything else")[0]
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3), (2, 3, 4)])
+def test_a_number_has_every_layout_too(shape: tuple[int, ...]) -> None:
+    """Arrays of our NumPy adapter hold the same values in any memory, whatever their rank."""
+    array = np.arange(math.prod(shape), dtype=np.float32).reshape(shape)
+    for name, other in adapter.layouts(array).items():
+        assert other.shape == shape, name
+        assert other.tobytes() == array.tobytes(), name

@@ -42,7 +42,7 @@ def device_of(x: Array) -> str:
 
 def layouts(x: Array) -> dict[str, Array]:
     """Return the same values in other memory: what an op must not depend on."""
-    reverse = tuple(range(x.ndim))[::-1]
+    reverse, order = tuple(range(x.ndim))[::-1], _rotated(x.ndim)
     wide = np.repeat(x, 2, axis=-1) if x.ndim else x
     pitched = np.concatenate([x, x[..., :1]], axis=-1) if x.ndim else x
     padded = np.empty(x.size + 3, x.dtype)
@@ -50,8 +50,8 @@ def layouts(x: Array) -> dict[str, Array]:
     frozen = x.copy()
     frozen.flags.writeable = False
     return {
-        "transposed": np.ascontiguousarray(x.transpose(reverse)).transpose(reverse),
-        "permuted": np.ascontiguousarray(x.transpose(_rotated(x.ndim))).transpose(np.argsort(_rotated(x.ndim)).tolist()),
+        "transposed": x.transpose(reverse).copy().transpose(reverse),
+        "permuted": x.transpose(order).copy().transpose(np.argsort(order).tolist()),
         "strided": wide[..., ::2] if x.ndim else x,
         "padded": pitched[..., : x.shape[-1]] if x.ndim else x,
         "reversed": np.ascontiguousarray(x[::-1])[::-1] if x.ndim else x,
