@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import itertools
-import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from einspec.conformance.errors import UsageError
 from einspec.conformance.judge.wrongness import wrong_output
 from einspec.conformance.protocol import Outcome
 from einspec.conformance.targets.names import TargetError
-from einspec.conformance.targets.process import Limits, LostError
+from einspec.conformance.targets.process import Limits, LostError, free_memory
 from einspec.conformance.targets.session import Host, Session
 from einspec.conformance.targets.spelling import placed
 from einspec.conformance.trial import Trial
@@ -79,7 +78,7 @@ def identify(name: str, function: str, seconds: float, ops: Sequence[str] = ()) 
     Raises:
         TargetError: there is no such function, or it ends its process.
     """
-    host = Host(name, Limits(seconds, math.inf), functions=dict.fromkeys(ops or paths(), function))
+    host = Host(name, Limits(seconds, free_memory()), functions=dict.fromkeys(ops or paths(), function))
     found: list[Guess] = []
     lost = 0
     try:
@@ -172,7 +171,8 @@ def _taken(session: Session, op: Op, asked: Sequence[Case], fixed: Fixed) -> lis
 def _fits(case: Case, came: Outcome) -> bool:
     """Whether arrays have the shapes of the outputs."""
     specs = case.form.signature.outputs
-    assert came.result is not None
+    if came.result is None:
+        return False
     parts = [came.result] if len(specs) == 1 else list(came.result.parts)
     if len(parts) != len(specs):
         return False

@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-import psutil
 import pytest
 
 from einspec.card import load, resolve
@@ -18,11 +17,10 @@ from einspec.conformance.judge.judging import judge
 from einspec.conformance.judge.policy import Policy
 from einspec.conformance.judge.verdict import Result, Verdict
 from einspec.conformance.judge.witness import rows
-from einspec.conformance.run.processes import GIB, SHARE
 from einspec.conformance.run.request import TIMEOUT, cache_directory
 from einspec.conformance.run.sheets import SheetStore, store
 from einspec.conformance.targets.names import default_names, expand_names
-from einspec.conformance.targets.process import Limits, LostError
+from einspec.conformance.targets.process import Limits, LostError, free_memory
 from einspec.conformance.targets.session import Host, Session
 
 
@@ -35,7 +33,7 @@ def chosen(variable: str) -> list[str]:
 def hosts() -> tuple[Host, ...]:
     """Return a process for each name that is judged."""
     names = chosen("EINSPEC_BACKENDS")
-    limits = Limits(TIMEOUT, psutil.virtual_memory().available / GIB * SHARE)
+    limits = Limits(TIMEOUT, free_memory())
     found = expand_names(names) if names else default_names()
     return tuple(Host(name, limits, str(cache_directory())) for name in found)
 

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from einspec import load
+from einspec.calls import cases
 from einspec.conformance.cli import main
-from einspec.conformance.identify import identify, said
+from einspec.conformance.identify import _fits, identify, said
+from einspec.conformance.protocol import Outcome
 from einspec.conformance.targets.names import TargetError
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -120,12 +123,23 @@ def test_the_order_of_another_op_is_told(capsys: pytest.CaptureFixture[str]) -> 
         ("nowhere.py", "cannot read nowhere.py"),
         ("torch.nn.functional", "name a Python file, or a function of a module as MODULE:FUNCTION"),
         ("numpy:swapaxes", "numpy is a backend, whose functions are its ops"),
+        ("--timeout=soon", "must be above 0, not soon"),
+        ("--timeout=-1", "must be above 0, not -1"),
     ],
 )
 def test_what_cannot_be_asked_says_so(argument: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A wrong file, a module without a function, a backend."""
-    assert main(["which", argument]) == 2
+    """A wrong file, a module without a function, a backend, no number of seconds."""
+    try:
+        status: object = main(["which", argument])
+    except SystemExit as end:  # of argparse
+        status = end.code
+    assert status == 2
     assert message in capsys.readouterr().err
+
+
+def test_what_came_without_a_result_is_no_op() -> None:
+    """A process may say anything, an outcome of nothing too."""
+    assert not _fits(cases.bank(load("merge_heads"))[0], Outcome(0))
 
 
 def test_a_function_that_is_not_there_fails(functions: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -34,6 +34,37 @@ NAMES = (
 """The commands in the order in which the help lists them."""
 
 
+def positive(text: str) -> float:
+    """Return a number above zero, as the type of an argument.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"must be above 0, not {text}")
+    return value
+
+
+def count(text: str) -> int:
+    """Return a whole number above zero, as the type of an argument.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number above 0, not {text}")
+    return int(text)
+
+
+def add_processes(parser: argparse.ArgumentParser) -> None:
+    """Add the argument that says how many processes work side by side."""
+    parser.add_argument("--processes", type=count, metavar="N", help="side by side; as many as processors when absent")
+
+
 def shard(text: str) -> tuple[int, int]:
     """Return which of how many parts is meant, as the type of an argument.
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from einspec.card import resolve
-from einspec.conformance.commands import add_shard
+from einspec.conformance.commands import add_shard, count, positive
 from einspec.conformance.errors import UsageError
 from einspec.conformance.run.request import TIMEOUT, Request
 from einspec.conformance.tiers import OPT_IN, TIERS
@@ -63,21 +63,21 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--timeout",
-        type=_positive,
+        type=positive,
         default=TIMEOUT,
         metavar="SECONDS",
         help=f"how long a call may compute, or wait, before its process is ended (default {TIMEOUT:g})",
     )
     parser.add_argument(
         "--memory",
-        type=_positive,
+        type=positive,
         default=0.0,
         metavar="GIB",
         help="how much memory a process may hold before it is ended (default: nine tenths of what is available)",
     )
     parser.add_argument("--all", action="store_true", help="judge an op to its end although it is wrong already")
     parser.add_argument(
-        "--examples", type=_count, default=0, metavar="N", help="how many calls are drawn for each op in the tier property"
+        "--examples", type=count, default=0, metavar="N", help="how many calls are drawn for each op in the tier property"
     )
     parser.add_argument(
         "--seed",
@@ -105,21 +105,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--explain-promises", action="store_true", help="print what a file and a backend must do, and judge nothing"
     )
     parser.add_argument("--host", default="", metavar="LABEL", help="what the report is to call this machine")
-
-
-def _positive(text: str) -> float:
-    """Return a number above zero."""
-    value = float(text)
-    if not value > 0:
-        raise argparse.ArgumentTypeError(f"must be above 0, not {text}")
-    return value
-
-
-def _count(text: str) -> int:
-    """Return a number of calls."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number above 0, not {text}")
-    return int(text)
 
 
 def _seed(text: str) -> int:

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 
-from einspec.conformance.commands import add_shard, part_of
-from einspec.conformance.errors import UsageError
+from einspec.conformance.commands import add_processes, add_shard, part_of
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +24,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--vectors", action="store_true", help="let the golden vectors judge, and nothing else")
     parser.add_argument("--list", action="store_true", help="list the mutants and judge none")
-    parser.add_argument("--processes", type=int, metavar="N", help="side by side; as many as processors when absent")
+    add_processes(parser)
     add_shard(parser)
 
 
@@ -39,16 +37,12 @@ def run(arguments: argparse.Namespace) -> int:
 
     names = list(dict.fromkeys(map(resolve, arguments.ops))) or list(paths())
     names = part_of(names, arguments.shard)
-    if arguments.processes is not None and arguments.processes < 1:
-        raise UsageError(f"--processes must be at least 1, not {arguments.processes}")
     printing = output.checked({"--json": arguments.json})
     if arguments.list:
         for name in names:
             for mutant in mutants.mutants(name):
                 print(f"{mutant.id}\n    {mutant.formula}")
         return 0
-    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ.setdefault(variable, "1")  # read when the processes start; they are side by side already
     found: dict[str, score.Score] = {}
     judges = vectors.golden if arguments.vectors else None
     for part in score.scores(names, arguments.processes, judges):

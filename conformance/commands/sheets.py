@@ -8,11 +8,10 @@ and not at all where EINSPEC_SHEETS is off.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 
-from einspec.conformance.commands import add_shard, part_of
+from einspec.conformance.commands import add_processes, add_shard, part_of
 from einspec.conformance.errors import UsageError
 
 
@@ -27,12 +26,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("ops", nargs="*", metavar="OP", help="only these ops, by name or alias; all when absent")
     parser.add_argument("--stale", action="store_true", help="clear only what can no longer be used")
-    parser.add_argument(
-        "--processes",
-        type=int,
-        metavar="N",
-        help="build side by side; as many as processors when absent",
-    )
+    add_processes(parser)
     add_shard(parser)
 
 
@@ -45,8 +39,6 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("--stale is for einspec sheets clear")
     if (arguments.processes is not None or arguments.shard != (1, 1)) and not build:
         raise UsageError("--shard and --processes are for einspec sheets build")
-    if arguments.processes is not None and arguments.processes < 1:
-        raise UsageError(f"--processes must be at least 1, not {arguments.processes}")
     names = list(dict.fromkeys(map(resolve, arguments.ops)))
     if build:
         return _build(part_of(names or list(paths()), arguments.shard), arguments.processes)
@@ -82,8 +74,6 @@ def _build(names: Sequence[str], processes: int | None) -> int:
 
     if store().folder is None:
         raise UsageError("EINSPEC_SHEETS is off, so that nothing is kept: unset it to build sheets")
-    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ.setdefault(variable, "1")  # read when the processes start; they are side by side already
     order = sorted(names, key=lambda name: -costs()[name])
     built = []
     for one in side_by_side(build_op, [(name,) for name in order], processes):

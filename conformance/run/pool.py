@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from multiprocessing import get_context
@@ -21,10 +22,17 @@ def side_by_side(function: Callable[..., T], tasks: Iterable[tuple[Any, ...]], p
         tasks: the arguments, those that take longest first.
         processes: how many; as many as there are processors when absent.
     """
+    one_thread_each()
     with contextlib.ExitStack() as stack:
         with undisturbed():
             pool = stack.enter_context(get_context("spawn").Pool(processes, begin))
         yield from pool.imap_unordered(_call, [(function, task) for task in tasks])
+
+
+def one_thread_each() -> None:
+    """Have libraries of processes that begin from now on compute with one thread: they are side by side already."""
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(variable, "1")
 
 
 @contextlib.contextmanager

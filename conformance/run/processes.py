@@ -12,21 +12,17 @@ from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-import psutil
-
 from einspec.card import load, paths
 from einspec.conformance.run import events
 from einspec.conformance.run.costs import costs, dealt_out
 from einspec.conformance.run.events import Event, Idle, Problem
-from einspec.conformance.run.pool import undisturbed
+from einspec.conformance.run.pool import one_thread_each, undisturbed
 from einspec.conformance.run.request import Request
 from einspec.conformance.run.worker import work
 from einspec.conformance.targets.names import is_file
+from einspec.conformance.targets.process import free_memory
 from einspec.conformance.tiers import OPT_IN
 
-GIB = 1 << 30
-SHARE = 0.9
-"""How much of the free memory a process may hold, unless asked otherwise."""
 IMPORTING = 3.0
 """Seconds of work left from which on it pays to import a framework once more."""
 ENDING = 5.0
@@ -111,9 +107,8 @@ def shared_out(request: Request) -> list[str]:
 
 def happenings(request: Request) -> Iterator[Event]:
     """Yield what the processes of a request say, as many of them at once as there are processors."""
-    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ.setdefault(variable, "1")  # they are side by side already
-    memory = request.memory or psutil.virtual_memory().available / GIB * SHARE
+    one_thread_each()
+    memory = request.memory or free_memory()
     queue = Queue(request)
     jobs = sum(map(len, queue.left.values()))
     alone = bool(set(OPT_IN) & set(request.tiers))  # what fills the memory goes one at a time

@@ -51,6 +51,8 @@ MOST_PRINTED = 1 << 26
 TRACE = 20_000
 """Bytes of the end of what it prints in which its trace is looked for."""
 GIB = 1 << 30
+SHARE = 0.9
+"""How much of the free memory a process may hold, unless asked otherwise."""
 MOST_GIB = 1 << 30
 """What no limit of memory means, in GiB: more than there is."""
 JUDGE = re.compile(r"[/\\](conformance|hypothesis)[/\\]|<frozen ")
@@ -69,6 +71,11 @@ def protect() -> None:
 def owns_orphans() -> bool:
     """Whether all children of this process are candidates or what they have left."""
     return _protected
+
+
+def free_memory() -> float:
+    """Return how many GiB a process may hold, unless asked otherwise: a share of what is free now."""
+    return psutil.virtual_memory().available / GIB * SHARE
 
 
 @dataclass(frozen=True)
