@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sources import status_of
 
 from einspec import load
 from einspec.conformance.checks.scene import Scene
@@ -240,14 +241,14 @@ def test_the_command_builds_shows_and_clears(capsys: pytest.CaptureFixture[str])
     [
         (["show", "--stale"], "--stale is for einspec sheets clear"),
         (["clear", "--shard", "1/2"], "are for einspec sheets build"),
-        (["build", OP, "--processes", "0"], "must be at least 1"),
+        (["build", OP, "--processes", "0"], "must be a whole number above 0, not 0"),
         (["build", OP, "--shard", "2/2"], "has no op"),
         (["build", "swap_wh"], "did you mean"),
     ],
 )
 def test_what_cannot_be_done_says_so(given: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Wrong usage ends with status 2 and a message that says what to do."""
-    assert main(["sheets", *given]) == 2
+    assert status_of("sheets", *given) == 2
     assert message in capsys.readouterr().err
 
 
