@@ -20,7 +20,7 @@ import pytest
 import yaml
 
 import einspec
-from einspec import load
+from einspec import load, released
 from einspec.clauses import clause_ids, find
 from einspec.conformance.cli import main
 from einspec.meaning import digest
@@ -160,6 +160,8 @@ def test_what_is_no_citation_is_left_alone(text: str) -> None:
         (f"pixel_shufle/def, einspec spec {SPEC} [{DEF}]", Outcome.UNKNOWN, "did you mean pixel_shuffle"),
         (f"top_k/def, einspec spec {SPEC} [000000000000]", Outcome.OTHER, f"spec {SPEC} never had it"),
         ("top_k/def, einspec spec 0.9 [000000000000]", Outcome.OTHER, "of spec 0.9 there is no record here"),
+        ("top_k/def, einspec spec 1.0 [000000000000]", Outcome.OTHER, "spec 1.0 never had it"),
+        ("flip/def, einspec spec 1.0 [000000000000]", Outcome.OTHER, "of spec 1.0 there is no record here"),
         (f"pixel_shuffle/empty, einspec spec {SPEC} [{DEF}]", Outcome.OTHER, f"[{DEF}] is what pixel_shuffle/def means"),
         (f"top_k/def, einspec spec {SPEC} [000000000000]", Outcome.OTHER, einspec.clauses("top_k")["def"]),
         (f"top_k, einspec spec {SPEC} [000000000000]", Outcome.OTHER, "einspec show top_k/def"),
@@ -171,6 +173,16 @@ def test_a_citation_that_does_not_hold_says_why(text: str, outcome: Outcome, mes
     found, why = check(cited)
     assert found is outcome
     assert message in why
+
+
+@pytest.mark.parametrize("clause", ["def", "dtype.float16", "err.rank.x"])
+def test_a_citation_of_an_earlier_version_leads_to_what_changed(clause: str) -> None:
+    """What a version said that is kept is known for what it was, and the command that shows the difference is named."""
+    before = digest(released.load_as_of("1.0", "moe_layer"), clause)
+    (cited,) = citations(f"moe_layer/{clause}, einspec spec 1.0 [{before}]")
+    outcome, why = check(cited)
+    assert outcome is Outcome.OTHER
+    assert "that is what spec 1.0 said: einspec changes moe_layer --since 1.0" in why
 
 
 def copied(folder: Path, op: str, change: tuple[str, str]) -> dict[str, str]:

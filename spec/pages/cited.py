@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 import einspec
+from einspec import released
 from einspec.card import Op, load
 from einspec.clauses import clause_ids, find
 from einspec.demands import demand
@@ -112,17 +113,27 @@ def _difference(op: Op, clause: str, cited: Cited) -> Iterator[str]:
     """Yield what is known of how a clause differs from what was cited."""
     version, before = recorded()
     known = before.get(op.name, {})
+    earlier = _as_of(cited.version, op, clause)
     others = [c for c in clause_ids(op) if digest(op, c) == cited.digest]
-    if others:
+    if earlier == cited.digest:
+        yield f"that is what spec {cited.version} said: einspec changes {op.name} --since {cited.version} shows what changed"
+    elif others:
         yield f"[{cited.digest}] is what {op.name}/{others[0]} means: the digest of one clause stands with another"
     elif known.get(clause) == cited.digest:
         yield f"spec {version} was recorded with what is cited, and the card was changed since, in {_changed(op, clause)}"
-    elif cited.version == version:
-        yield f"spec {version} never had it: the digest was not copied whole, or is of a card that was changed"
+    elif cited.version == version or (earlier and clause == "def"):
+        yield f"spec {cited.version} never had it: the digest was not copied whole, or is of a card that was changed"
     else:
         yield f"of spec {cited.version} there is no record here: install the einspec that has it to see what it said"
     yield f"here: {demand(op, clause)}"
     yield f"einspec show {op.name}/{clause} shows the lines of the card on which it rests"
+
+
+def _as_of(version: str, op: Op, clause: str) -> str:
+    """Return the digest of a clause in what is kept of an earlier version, ``""`` for none; that of ``def`` is exact."""
+    if version not in released.versions() or op.name not in released.digests(version):
+        return ""
+    return digest(released.load_as_of(version, op.name), clause)
 
 
 def _changed(op: Op, clause: str) -> str:
