@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Sequence
 
 from einspec.card import Op
 from einspec.demands import demand
 from einspec.meaning import RESTS_ON, digest
 from einspec.pages.sources import authority, rests_on, source, used
-from einspec.pages.text import WIDTH
+from einspec.pages.text import WIDTH, wrapped
 
 
 def page(op: Op, clause: str, version: str, tiers: Sequence[str]) -> str:
@@ -25,10 +24,10 @@ def page(op: Op, clause: str, version: str, tiers: Sequence[str]) -> str:
     right = f"{op.family} · spec {version} · {digest(op, clause)}"
     sections = {
         "Rests on": _rests_on(op, clause),
-        "Judged in": _wrapped(f"the tiers {', '.join(tiers)}" if len(tiers) > 1 else f"the tier {tiers[0]}"),
+        "Judged in": wrapped(f"the tiers {', '.join(tiers)}" if len(tiers) > 1 else f"the tier {tiers[0]}", 2),
         "Cite": [f"  einspec cite {address}"],
     }
-    head = [f"{address} {right:>{WIDTH - len(address) - 1}}", *_wrapped(demand(op, clause), 0)]
+    head = [f"{address} {right:>{WIDTH - len(address) - 1}}", *wrapped(demand(op, clause), 0)]
     return "\n\n".join(["\n".join(head), *("\n".join([title, *lines]) for title, lines in sections.items())])
 
 
@@ -40,12 +39,4 @@ def _rests_on(op: Op, clause: str) -> Iterator[str]:
     yield from (f"  {number:>{width}}  {text}".rstrip() for number, text in lines.items())
     others = used(op)
     if others and "equations" in RESTS_ON[clause.partition(".")[0]]:
-        yield from _wrapped(f"and the definitions that it uses: {', '.join(others)}")
-
-
-def _wrapped(text: str, indent: int = 2) -> list[str]:
-    """Return a text in lines that fit the page."""
-    blank = " " * indent
-    return textwrap.wrap(
-        text, WIDTH, initial_indent=blank, subsequent_indent=blank, break_long_words=False, break_on_hyphens=False
-    )
+        yield from wrapped(f"and the definitions that it uses: {', '.join(others)}", 2)

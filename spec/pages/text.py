@@ -81,8 +81,8 @@ def show(name: str, latex: bool = False, grad: bool = False) -> str:
         "To copy, with einops": _einops(op, case),
         "Same as": _by_form(op, _same_as),
         "Differs": _differs(op),
-        "Changed": [line for v, what in op.card.changed.items() for line in _wrapped(f"{v}: {what}", 2, 4)],
-        "Notes": _wrapped(op.card.notes, 2),
+        "Changed": [line for v, what in op.card.changed.items() for line in wrapped(f"{v}: {what}", 2, 4)],
+        "Notes": wrapped(op.card.notes, 2),
         "References": [line for r in op.card.references for line in _cited(r.title, r.url)],
     }
     shown = (f"{title}\n" + "\n".join(lines) for title, lines in sections.items() if lines)
@@ -92,11 +92,11 @@ def show(name: str, latex: bool = False, grad: bool = False) -> str:
 def _head(op: Op) -> str:
     changed = "".join(f", changed in {version}" for version in op.card.changed)
     right = f"{op.family} · {_kind(op)} · since {op.card.since}{changed}"
-    lines = [f"{op.name}{right:>{WIDTH - len(op.name)}}", *_wrapped(op.card.summary, 0)]
-    return "\n".join(lines + (_wrapped("also called " + ", ".join(op.card.aliases), 0) if op.card.aliases else []))
+    lines = [f"{op.name}{right:>{WIDTH - len(op.name)}}", *wrapped(op.card.summary, 0)]
+    return "\n".join(lines + (wrapped("also called " + ", ".join(op.card.aliases), 0) if op.card.aliases else []))
 
 
-def _wrapped(text: str, indent: int, hang: int = 0) -> list[str]:
+def wrapped(text: str, indent: int, hang: int = 0) -> list[str]:
     """Return a text in lines that fit the page; no word is broken."""
     start, rest = " " * indent, " " * (indent + hang)
     return textwrap.wrap(
@@ -130,13 +130,13 @@ def _formula(text: str, indent: int) -> list[str]:
         kept = kept.replace(f"\0{operator}\0", f" {operator}\0")
     if len(text) + indent > WIDTH:
         kept = kept.replace("=\0", "= ", 1).replace("],\0", "], ").replace(",\0", ", ")
-    return [line.replace("\0", " ") for line in _wrapped(kept, indent, 4)]
+    return [line.replace("\0", " ") for line in wrapped(kept, indent, 4)]
 
 
 def _cited(title: str, url: str) -> list[str]:
     """Return a title and its address, on one line where they fit."""
     line = f"  {title} {url}".rstrip()
-    return [line] if len(line) <= WIDTH else [*_wrapped(title, 2, 4), f"      {url}"]
+    return [line] if len(line) <= WIDTH else [*wrapped(title, 2, 4), f"      {url}"]
 
 
 def _wrapped_keeping(line: str) -> list[str]:
@@ -169,7 +169,7 @@ def _call(op: Op) -> list[str]:
         for name, (kind, term) in form.values.items()
     }
     more = [*(["[n] is a list or tuple of n tensors"] if listed else []), *held]
-    return [*_wrapped(signature_text(op), 2, 4), *axes, *(line for m in more for line in _wrapped(m, 2, 4))]
+    return [*wrapped(signature_text(op), 2, 4), *axes, *(line for m in more for line in wrapped(m, 2, 4))]
 
 
 def _definitions(op: Op) -> list[str]:
@@ -181,7 +181,7 @@ def _definitions(op: Op) -> list[str]:
             default = " (default)" if form.choice[op.choice] == op.card.params[op.choice].default else ""
             kind = f"   {form.kind.value}" if len({f.kind for f in op.forms.values()}) > 1 else ""
             lines.append(f"  {_label(op, form)}{default}{kind}")
-        lines += _wrapped(str(form.signature), indent, 4) if several else []
+        lines += wrapped(str(form.signature), indent, 4) if several else []
         for entry in form.stated:
             lines += _formula(entry.text, indent)
     return lines
@@ -195,7 +195,7 @@ def _gradients(op: Op) -> list[str]:
         for equation in equations(form):
             lines += _formula(equation.text, indent)
         for remark in remarks(form):
-            lines += _wrapped(f"({remark})", indent, 4)
+            lines += wrapped(f"({remark})", indent, 4)
     return lines
 
 
@@ -234,10 +234,10 @@ def _dtypes(op: Op) -> list[str]:
     form = next(iter(op.forms.values()))
     inputs = [f"{s.name}: {words.get(rule := form.dtype[s.name], rule)}" for s in form.signature.inputs]
     outputs = [f"{s.name}: {form.dtype[s.name]}" for s in form.signature.outputs]
-    lines = _wrapped(f"{', '.join(inputs)} -> {', '.join(outputs)}".strip(), 2, 4)
+    lines = wrapped(f"{', '.join(inputs)} -> {', '.join(outputs)}".strip(), 2, 4)
     if any(f.kind in (OpClass.LINEAR, OpClass.NONLINEAR) and f.lead for f in op.forms.values()):
         how = "tensors on the way may be rounded to the dtype" if op.card.stores else "the result is rounded once"
-        lines += _wrapped(f"float16 and bfloat16 are computed in at least float32; {how}", 2, 4)
+        lines += wrapped(f"float16 and bfloat16 are computed in at least float32; {how}", 2, 4)
     return lines
 
 
@@ -268,7 +268,7 @@ def _same_as(form: Form) -> Iterator[str]:
 def _differs(op: Op) -> list[str]:
     lines: list[str] = []
     for entry in op.card.differs:
-        lines += _wrapped(f"{entry.who}: {entry.how}", 2, 4)
+        lines += wrapped(f"{entry.who}: {entry.how}", 2, 4)
         lines += [f"      {entry.see}"] if entry.see else []
     return lines
 
