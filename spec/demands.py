@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 from einspec.card import Form, Op
 from einspec.clauses import LAYOUTS, TRANSFORMS, VALUES, stated_laws
@@ -68,15 +68,20 @@ def law_words(form: Form, kind: str, detail: str = "", op: str = "") -> str:
     )
 
 
-def _of_forms(op: Op, words: Callable[[Form], str]) -> str:
-    """Return what is said of the forms of an op; what is said of some of them alone names them."""
+def by_form(op: Op, said: Callable[[Form], Iterable[str]]) -> Iterator[tuple[str, str]]:
+    """Yield what is said of the forms of an op, each text once, and the values of those that it is said of, ``""`` for all."""
     found: dict[str, list[str]] = {}
     for value, form in op.forms.items():
-        text = words(form)
-        if text:
+        for text in said(form):
             found.setdefault(text, []).append(value)
-    several = len(found) > 1 or any(len(values) < len(op.forms) for values in found.values())
-    return "; ".join(f"{text} [{op.choice}: {', '.join(values)}]" if several else text for text, values in found.items())
+    for text, values in found.items():
+        yield text, "" if len(values) == len(op.forms) else f"[{op.choice}: {', '.join(values)}]"
+
+
+def _of_forms(op: Op, words: Callable[[Form], str]) -> str:
+    """Return what is said of the forms of an op as one text."""
+    said = by_form(op, lambda form: filter(None, [words(form)]))
+    return "; ".join(f"{text} {where}".rstrip() for text, where in said)
 
 
 def _inputs(op: Op) -> list[str]:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from einspec.calls.space import Case
 from einspec.card import Form, Op, load, paths
 from einspec.clauses import stated_laws
-from einspec.demands import LAWS, law_words
+from einspec.demands import LAWS, by_form, law_words
 from einspec.language.linear import OpClass
 from einspec.language.tables import KINDS, PROMISES, Param
 from einspec.pages.example import evaluated, example, nested
@@ -112,15 +112,7 @@ def _label(op: Op, form: Form) -> str:
 
 def _by_form(op: Op, lines: Callable[[Form], Iterable[str]]) -> list[str]:
     """Return the lines of all forms; one that not every form has says which do."""
-    found: dict[str, list[str]] = {}
-    for form in op.forms.values():
-        for line in lines(form):
-            found.setdefault(line, []).append(form.choice.get(op.choice, ""))
-    shown = []
-    for line, choices in found.items():
-        where = "" if len(choices) == len(op.forms) else f"   [{op.choice}: {', '.join(choices)}]"
-        shown += _wrapped_keeping(line + where)
-    return shown
+    return [part for line, where in by_form(op, lines) for part in _wrapped_keeping(f"{line}   {where}".rstrip())]
 
 
 def _formula(text: str, indent: int) -> list[str]:
