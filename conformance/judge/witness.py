@@ -18,7 +18,7 @@ from einspec.conformance.judge.script import Writer, script_of_invalid
 from einspec.conformance.protocol import Item, Raised
 from einspec.conformance.protocol import Outcome as Came
 from einspec.conformance.trial import Outcome, Trial
-from einspec.language.tables import ASSUMPTIONS
+from einspec.language.tables import PROMISES
 
 Array = np.ndarray[Any, Any]
 PARTS = {
@@ -94,7 +94,7 @@ def promise_text(trial: Trial) -> str:
     if not name:
         return ""
     kind, tensors = trial.case.form.assume[name]
-    text = f"of {' and '.join(tensors)} callers promise that {ASSUMPTIONS[kind]}"
+    text = f"of {' and '.join(tensors)} callers promise that {PROMISES[kind].kept}"
     return f"{text}; this call breaks it, and the definition says what comes all the same"
 
 

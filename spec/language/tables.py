@@ -44,8 +44,6 @@ PROMISES = {
     ),
 }
 """What ``[assume]`` may say that a caller promises of tensors: each is looked at in :mod:`einspec.calls.assumptions`."""
-ASSUMPTIONS = {kind: promise.kept for kind, promise in PROMISES.items()}
-"""The promises alone, each by its kind."""
 
 
 class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
