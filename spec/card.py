@@ -445,6 +445,16 @@ def load(name: str) -> Op:
     return compile_card(name, path.parent.name, read_card(path))
 
 
+def used(op: Op) -> list[str]:
+    """Return the ops whose definitions are part of that of an op, also through others."""
+    found: dict[str, None] = {}
+    for form in op.forms.values():
+        for entry in form.stated:
+            if isinstance(entry, OpCall):
+                found |= dict.fromkeys([entry.op, *used(load(entry.op))])
+    return list(found)
+
+
 @functools.cache
 def aliases() -> dict[str, str]:
     """Return the op of every alias."""

@@ -12,14 +12,14 @@ import pytest
 
 import einspec
 from einspec import CardError, FormulaError, load
-from einspec.card import compile_card, paths
+from einspec.card import compile_card, paths, used
 from einspec.clauses import clause_ids, find
 from einspec.conformance.clauses import tiers_of
 from einspec.conformance.cli import main
 from einspec.language.tables import Card
 from einspec.meaning import RESTS_ON, digest
 from einspec.pages.clause import page
-from einspec.pages.sources import entries, rests_on, used
+from einspec.pages.sources import entries, rests_on
 
 OPS = einspec.ops()
 

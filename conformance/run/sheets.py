@@ -22,11 +22,10 @@ from pathlib import Path
 import msgspec
 
 import einspec
-from einspec.card import load, paths
+from einspec.card import load, paths, used
 from einspec.conformance.checks.block import Block
 from einspec.conformance.checks.scene import Scene
 from einspec.conformance.clauses import build
-from einspec.language.formula import OpCall
 
 FORMAT = b"einspec sheet 1\n"
 """What a file begins with."""
@@ -141,21 +140,9 @@ def folder_of(folder: Path, op: str) -> Path:
 def digest(op: str) -> str:
     """Return the digest of all on which the calls and answers of an op depend."""
     found = hashlib.sha256(code_digest().encode())
-    for name in sorted(closure(op)):
+    for name in sorted({op, *used(load(op))}):
         found.update(paths()[name].read_bytes())
     return found.hexdigest()[:24]
-
-
-def closure(op: str) -> set[str]:
-    """Return an op and all that its definition uses."""
-    found, left = set[str](), [op]
-    while left:
-        name = left.pop()
-        if name not in found:
-            found.add(name)
-            stated = (e for form in load(name).forms.values() for e in form.stated)
-            left += [e.op for e in stated if isinstance(e, OpCall)]
-    return found
 
 
 @functools.cache

@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import einspec
 from einspec import released
-from einspec.card import Op, load
+from einspec.card import Op, load, used
 from einspec.clauses import clause_ids, find
 from einspec.demands import demand
 from einspec.meaning import RESTS_ON, digest, recorded
-from einspec.pages.sources import authority, used
+from einspec.pages.sources import authority
 
 BETWEEN = r"(?:[^\w\[\]]|\\[a-zA-Z]+|</?[a-z]+>|&[a-z]+;)"
 """What may stand between two words of a citation: blanks, marks of a comment, of Markdown, of LaTeX, of HTML."""

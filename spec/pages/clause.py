@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from einspec.card import Op
+from einspec.card import Op, used
 from einspec.demands import demand
 from einspec.meaning import RESTS_ON, digest
-from einspec.pages.sources import authority, rests_on, source, used
+from einspec.pages.sources import authority, rests_on, source
 from einspec.pages.text import WIDTH, wrapped
 
 

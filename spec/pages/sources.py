@@ -7,8 +7,7 @@ import tomllib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from einspec.card import Op, load, paths
-from einspec.language.formula import OpCall
+from einspec.card import Op, paths
 from einspec.meaning import RESTS_ON
 
 HEADER = re.compile(r"\[+([^\]]+)\]+\s*$")
@@ -95,16 +94,6 @@ def _matters(path: tuple[str, ...], clause: str, ruled: bool) -> bool:
     if own[0] in ("require", "dtype") and kind == "err":
         return detail == ".".join(own) or (own[0] == "dtype" and detail.startswith("dtype.") and not ruled)
     return own[0] in parts and not (own[0] == "params" and own[-1] in NO_MEANING)
-
-
-def used(op: Op) -> list[str]:
-    """Return the ops whose definitions are part of that of an op, also through others."""
-    found: dict[str, None] = {}
-    for form in op.forms.values():
-        for entry in form.stated:
-            if isinstance(entry, OpCall):
-                found |= dict.fromkeys([entry.op, *used(load(entry.op))])
-    return list(found)
 
 
 def authority(clause: str) -> str:
