@@ -9,6 +9,7 @@ from einspec.language.formula import Equation, walk
 from einspec.pages.render import latex_lines
 from einspec.semantics.gradient import prefix, vjp
 from einspec.semantics.slopes import Choice
+from einspec.violations import listed
 
 
 def equations(form: Form) -> list[Equation]:
@@ -29,16 +30,12 @@ def remarks(form: Form) -> Iterator[str]:
         yield "where several slopes are as good, at a corner or where a maximum ties, any is right"
     still = [s.name for s in inputs if s.name not in form.data]
     if still:
-        yield f"{_listing(still)} {'have' if len(still) > 1 else 'has'} no gradient: indices or truth values"
+        yield f"{listed(still)} {'have' if len(still) > 1 else 'has'} no gradient: indices or truth values"
     flat = [s.name for s in outputs if s.name not in moving]
     if flat:
-        yield f"{_listing(flat)} {'have' if len(flat) > 1 else 'has'} no cotangent: nothing changes by a little there"
+        yield f"{listed(flat)} {'have' if len(flat) > 1 else 'has'} no cotangent: nothing changes by a little there"
 
 
 def latex_gradient(form: Form) -> str:
     """Return the gradients as LaTeX for math mode."""
     return latex_lines(equations(form))
-
-
-def _listing(names: list[str]) -> str:
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
