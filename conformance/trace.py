@@ -67,16 +67,16 @@ def forgotten(folder: Path = released.RELEASED) -> Iterator[str]:
     for version in released.versions(folder):
         for name, known in released.digests(version, folder).items():
             place = f"spec/released/{released.folder_of(version).name}/{name}.toml"
-            if _definition(version, name) != known:
+            if _definition(version, name, folder) != known:
                 yield f"{name} is not what spec {version} said: keep its card as it was then in {place}"
             elif name in paths() and digest(load(name), "def") != known and not load(name).card.changed:
                 yield f"{name} is not what spec {version} said, and its card has no line about it under [changed]"
 
 
-def _definition(version: str, name: str) -> str:
+def _definition(version: str, name: str, folder: Path) -> str:
     """Return what the definition of an op rests on as a version has it, nothing where that is not kept."""
     try:
-        return digest(released.load_as_of(version, name), "def")
+        return digest(released.load_as_of(version, name, folder), "def")
     except (KeyError, CardError, FormulaError):
         return ""
 
@@ -110,7 +110,7 @@ def main(argv: Sequence[str] | None = None, path: Path = RECORD, folder: Path = 
             keep(version, {op: ids["def"] for op, ids in before.items()}, folder)
         if "all" in asked.reworded:
             for earlier in released.versions(folder):
-                keep(earlier, {op: _definition(earlier, op) for op in released.digests(earlier, folder)}, folder)
+                keep(earlier, {op: _definition(earlier, op, folder) for op in released.digests(earlier, folder)}, folder)
         record(now, path)
         version, before = recorded(path)
     wrong += [*missing(version, before, now), *forgotten(folder)]

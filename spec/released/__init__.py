@@ -33,23 +33,25 @@ def digests(version: str, folder: Path = RELEASED) -> dict[str, str]:
 
 
 @functools.cache
-def load_as_of(version: str, name: str) -> Op:
+def load_as_of(version: str, name: str, folder: Path = RELEASED) -> Op:
     """Return an op as a version of the spec has it; so are the ops that its definition uses.
 
     Args:
         version: one of :func:`versions`.
         name: the name of the op, no alias.
+        folder: where the cards of earlier versions are kept.
 
     Raises:
         KeyError: the version has no such op, or its card is not kept though there is none any more.
     """
-    if name not in digests(version):
+    if name not in digests(version, folder):
         raise KeyError(f"spec {version} has no op {name!r}")
-    later = [v for v in versions() if _parts(v) >= _parts(version)]
-    kept = (folder_of(v) / f"{name}.toml" for v in later)
+    later = [v for v in versions(folder) if _parts(v) >= _parts(version)]
+    kept = (folder_of(v, folder) / f"{name}.toml" for v in later)
     path = next((p for p in kept if p.is_file()), None)
     family = load(name).family if name in paths() else "released"
-    return compile_card(name, family, read_card(path or paths()[name]), functools.partial(load_as_of, version))
+    find = functools.partial(load_as_of, version, folder=folder)
+    return compile_card(name, family, read_card(path or paths()[name]), find)
 
 
 def _parts(version: str) -> tuple[int, ...]:
