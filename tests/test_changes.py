@@ -65,6 +65,16 @@ def test_an_op_of_an_earlier_version_is_loaded_from_its_own_card() -> None:
         released.load_as_of("1.0", "nothing")
 
 
+def test_a_card_is_kept_for_all_versions_before_the_change(tmp_path: Path) -> None:
+    """An op that a version kept means in all earlier ones what it meant there, if none of them keeps another card."""
+    shutil.copytree(released.folder_of("1.0"), released.folder_of("1.0", tmp_path))
+    shutil.copytree(released.folder_of("1.0"), released.folder_of("0.9", tmp_path))
+    (released.folder_of("0.9", tmp_path) / "moe_layer.toml").unlink()
+    assert released.versions(tmp_path) == ["0.9", "1.0"]
+    assert released.load_as_of("0.9", "moe_layer", tmp_path) != load("moe_layer")
+    assert list(trace.forgotten(tmp_path)) == []
+
+
 def test_what_changed_is_told_for_the_forms_that_changed(layer: dict[tuple[str, str], Difference]) -> None:
     """Llama 4 gives another result; LongCat takes other routers and networks, and gives what it gave where both are legal."""
     assert set(layer) == {("llama4", "another result"), ("longcat", "legal now"), ("longcat", "legal no longer")}
