@@ -28,6 +28,20 @@ ONE = Interval(1, 1)
 
 def size_constraints(op: Op, form: Form) -> Iterator[str]:
     """Yield the ids of what can be wrong with the sizes of a call, some of them more than once."""
+    return _followed(op, form, {})
+
+
+@functools.lru_cache(maxsize=256)
+def divisors(op: Op, form: Form) -> dict[str, set[tuple[str, ...]]]:
+    """Return the axes whose sizes have to divide a number, on each path of the solver, by where the number stands."""
+    found: dict[str, set[tuple[str, ...]]] = {}
+    for _ in _followed(op, form, found):
+        pass
+    return found
+
+
+def _followed(op: Op, form: Form, divided: dict[str, set[tuple[str, ...]]]) -> Iterator[str]:
+    """Follow the solver on every path, yield what can be wrong, and write down by what is divided."""
     for equations in _systems(op, form):
         # A size of 0 can be divided by nothing, so that the solver goes on in another way: both
         # are followed where an axis may be empty and it matters.
@@ -35,7 +49,7 @@ def size_constraints(op: Op, form: Form) -> Iterator[str]:
         while waiting:
             empty = waiting.pop()
             try:
-                yield from _Path(op, form, empty).run(equations)
+                yield from _Path(op, form, empty, divided).run(equations)
             except _Undecided as fork:
                 waiting += [{**empty, fork.axis: True}, {**empty, fork.axis: False}]
             except _Stopped:
@@ -105,8 +119,8 @@ class _Stopped(Exception):
 class _Path:
     """The solver on one path: the interval of every size that it knows."""
 
-    def __init__(self, op: Op, form: Form, empty: Mapping[str, bool]) -> None:
-        self.op, self.form, self.empty = op, form, empty
+    def __init__(self, op: Op, form: Form, empty: Mapping[str, bool], divided: dict[str, set[tuple[str, ...]]]) -> None:
+        self.op, self.form, self.empty, self.divided = op, form, empty, divided
         self.sizes: dict[str, Interval] = {}
         self.values = _values(op)
         self.terms = _terms(form)
@@ -155,6 +169,7 @@ class _Path:
             return False
         # What is one axis alone, or one beside axes of size 1, is divided by nothing.
         if factor != ONE:
+            self.divided.setdefault(equation.where, set()).add(tuple(a for a in equation.names if a in self.sizes))
             yield f"divides.{equation.where}"
         self.learn(unknown.pop(), _quotient(equation.total, factor))
         return True

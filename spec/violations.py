@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator
 
 from einspec.card import Form, Op
 from einspec.constraints import axes_of_inputs, constrained
-from einspec.language.formula import Index, Rest, axes_of
+from einspec.language.formula import Index, Rest
 from einspec.language.tables import Param
-from einspec.solve import TensorSpec, axes_of_target, dimension_text
+from einspec.solve import TensorSpec, dimension_text
+from einspec.symbolic import divisors
 
 ALLOWED = {
     "ordered": "of a dtype that is not complex",
@@ -160,32 +161,12 @@ def _divisor(op: Op, form: Form, where: str) -> str:
 
 
 def divisor(op: Op, form: Form, where: str) -> tuple[str, ...]:
-    """Return the axes whose sizes have to divide a dimension or a parameter; none where no single axis is left open.
-
-    It goes through parameters and dimensions in the order of :func:`einspec.solve.solve`.
+    """Return the axes whose sizes have to divide a dimension or a parameter; none where a call decides which these are.
 
     Args:
         op: the op.
         form: one of its forms.
         where: an input and the number of its dimension, as ``x.1``, or a parameter.
     """
-    waiting = [(axes_of_target(t), n) for n, p in op.card.params.items() if p.size for t in p.targets(n)]
-    waiting += [(axes_of((d,)), f"{s.name}.{i - s.listed}") for s in form.signature.inputs for i, d in enumerate(s.index)]
-    known = {axis for axis, term in form.sizes.items() if not term.needs}
-    while waiting:
-        left = []
-        for names, place in waiting:
-            unknown = set(names) - known
-            if len(unknown) > 1 or unknown & form.sizes.keys():
-                left.append((names, place))
-            elif unknown and place == where:
-                return tuple(axis for axis in names if axis in known)
-            else:
-                known |= unknown
-        if len(left) == len(waiting):
-            derived = {axis for axis, term in form.sizes.items() if term.needs <= known} - known
-            if not derived:
-                break
-            known |= derived
-        waiting = left
-    return ()
+    found = divisors(op, form)[where]
+    return next(iter(found)) if len(found) == 1 else ()
