@@ -191,11 +191,11 @@ def find(address: str) -> tuple[Op, str]:
     raise KeyError(f"no clause {clause!r} of {op.name}{hint} einspec clauses {op.name} lists them all")
 
 
-def nearest(op: Op, clause: str, most: int = 3) -> list[str]:
-    """Return the clauses of an op whose ids are closest to one that it does not have."""
+def nearest(op: Op, clause: str) -> list[str]:
+    """Return at most three clauses of an op whose ids are closest to one that it does not have."""
     import difflib
 
     wanted = clause.strip().lower()
     holding = [c for c in clause_ids(op) if wanted and (c.startswith(wanted) or c.endswith(wanted))]
-    close = difflib.get_close_matches(wanted, clause_ids(op), n=most, cutoff=0.5)
-    return list(dict.fromkeys([*holding, *close]))[:most]
+    close = difflib.get_close_matches(wanted, clause_ids(op), n=3, cutoff=0.5)
+    return list(dict.fromkeys([*holding, *close]))[:3]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import io
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,7 +11,7 @@ from typing import Any, Literal
 from rich.console import Console
 
 from einspec.card import Op, load, resolve
-from einspec.clauses import clause_ids
+from einspec.clauses import clause_ids, nearest
 from einspec.conformance.clauses import units
 from einspec.conformance.judge.context import Context
 from einspec.conformance.judge.judging import judge_unit
@@ -132,7 +131,7 @@ def _wanted(op: Op, clauses: Iterable[str] | None) -> frozenset[str]:
     asked = have if clauses is None else tuple(c.removeprefix(f"{op.name}/") for c in clauses)
     for clause in asked:
         if clause not in have:
-            near = difflib.get_close_matches(clause, have, 3)
+            near = nearest(op, clause)
             hint = f"did you mean {' or '.join(near)}?" if near else "einspec.clauses lists them"
             raise ValueError(f"{op.name} has no clause {clause!r}; {hint}")
     return frozenset(asked)
