@@ -15,12 +15,7 @@ def signed(x: torch.Tensor) -> torch.Tensor:
     return x.view(SIGNED[x.dtype]) if x.dtype in SIGNED else x
 
 
-def movable(x: torch.Tensor) -> torch.Tensor:
-    """Return the bits of a tensor in a dtype that PyTorch can move in any way: float8 and unsigned integers as signed ones."""
-    return x.view(torch.int8) if x.is_floating_point() and x.itemsize == 1 else signed(x)
-
-
 def moved(x: torch.Tensor, move: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
-    """Return what a function that only moves elements gives, in any dtype."""
-    bits = movable(x)
+    """Return what a function that only moves elements gives, in any dtype: float8 and unsigned integers move as signed bits."""
+    bits = x.view(torch.int8) if x.is_floating_point() and x.itemsize == 1 else signed(x)
     return move(bits) if bits is x else move(bits).view(x.dtype)

@@ -11,7 +11,7 @@ from torch import Tensor
 from einspec.impls.checked_torch import op
 from einspec.impls.numpy.routing import largest as largest_in_numpy
 from einspec.impls.presets import NORMS, SCORES, SMALLEST
-from einspec.impls.torch.bits import movable
+from einspec.impls.torch.bits import moved
 from einspec.impls.torch.modes import in_numpy
 
 __all__ = [
@@ -77,9 +77,7 @@ def largest(x: Tensor, k: int, mask: Tensor | None = None) -> Tensor:
 
 def _take(x: Tensor, index: Tensor) -> Tensor:
     """Return x[t, index[t, k]], where a row of the index holds nothing twice."""
-    bits = movable(x)
-    taken = bits.gather(1, index.to(torch.int64))
-    return taken if bits.dtype == x.dtype else taken.view(x.dtype)
+    return moved(x, lambda bits: bits.gather(1, index.to(torch.int64)))
 
 
 def pick(x: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
