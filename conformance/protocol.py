@@ -384,14 +384,27 @@ Request = Load | Ask | Try | Memory | Probe
 Reply = Loaded | Came | Settled | Said | Found | Broken
 
 
+NO_TEXT = (bytes, int, bool)
+"""What most fields hold that need not be looked at."""
+
+
 def printable(value: Any) -> Any:
-    """Return data with every text in it as it can be shown: no control characters but line breaks."""
+    """Return a message with every text in it as it can be shown: no control characters but line breaks."""
     if isinstance(value, str):
+        if value.isprintable():
+            return value
         return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in value)
+    if isinstance(value, tuple):
+        return tuple(map(printable, value))
     if isinstance(value, dict):
         return {printable(k): printable(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [printable(v) for v in value]
+    if isinstance(value, msgspec.Struct):
+        texts = {}
+        for name in value.__struct_fields__:
+            field = getattr(value, name)
+            if field and type(field) not in NO_TEXT:
+                texts[name] = printable(field)
+        return msgspec.structs.replace(value, **texts)
     return value
 
 

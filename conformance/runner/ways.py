@@ -19,6 +19,7 @@ from einspec.conformance.protocol import (
     Raised,
     Tensor,
     parameters,
+    printable,
     tensor,
 )
 from einspec.conformance.runner.calling import LackingError, bound
@@ -394,13 +395,16 @@ def raised(error: BaseException) -> Raised:
         text = "(it cannot be shown)"
     name = str(type(error).__name__)[:200]
     lower = f"{name} {text}".lower()
-    return Raised(
-        name,
-        "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text),
-        _place(error),
-        isinstance(error, BROKEN) and not isinstance(error, LackingError),
-        isinstance(error, MemoryError) or any(word in lower for word in NO_ROOM),
-    )
+    found: Raised = printable(
+        Raised(
+            name,
+            text,
+            _place(error),
+            isinstance(error, BROKEN) and not isinstance(error, LackingError),
+            isinstance(error, MemoryError) or any(word in lower for word in NO_ROOM),
+        )
+    )  # a message holds no lone surrogates
+    return found
 
 
 def _place(error: BaseException) -> str:

@@ -269,7 +269,7 @@ class RunnerProcess:
         return bool(data)
 
     def _message(self) -> Reply | None:
-        """Return the first whole message that has come, if there is one."""
+        """Return the first whole message that has come, if there is one, in texts that can be shown."""
         if len(self.inbox) < LENGTH.size:
             return None
         (length,) = LENGTH.unpack_from(self.inbox)
@@ -281,9 +281,10 @@ class RunnerProcess:
         data = bytes(memoryview(self.inbox)[LENGTH.size : end])
         del self.inbox[:end]
         try:
-            return protocol.replies.decode(data)
+            reply: Reply = protocol.printable(protocol.replies.decode(data))
         except (msgspec.DecodeError, RecursionError):
             raise self.lost("it wrote where it must not") from None
+        return reply
 
     @property
     def number(self) -> int:
@@ -358,7 +359,7 @@ class RunnerProcess:
         lines = [line for line in text.splitlines() if line.startswith("  File ")]
         frames = [line.strip().removeprefix("File ") for line in lines]
         inner = itertools.takewhile(lambda frame: not JUDGE.search(frame), frames)
-        return "; ".join(inner)[:400]
+        return str(protocol.printable("; ".join(inner)[:400]))
 
     def _fate(self) -> str:
         """Return how it ended, in words."""

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from einspec.calls.cases import bank
@@ -57,8 +56,7 @@ class Host:
     def _load(self) -> protocol.Loaded:
         assert self.running is not None
         try:
-            loaded = self.running.load(self.frameworks, self.functions)
-            return msgspec.convert(protocol.printable(msgspec.to_builtins(loaded)), protocol.Loaded)
+            return self.running.load(self.frameworks, self.functions)
         except LostError:
             self.forget()
             raise
@@ -121,14 +119,6 @@ class Host:
             self.running = None
 
     close = forget
-
-
-def _shown(outcome: protocol.Outcome) -> protocol.Outcome:
-    """Return an outcome whose error can be shown."""
-    if outcome.error is None:
-        return outcome
-    error = msgspec.convert(protocol.printable(msgspec.to_builtins(outcome.error)), Raised)
-    return msgspec.structs.replace(outcome, error=error)
 
 
 def probe_call(op: Op) -> Call:
@@ -212,7 +202,7 @@ class Session:
                     return
                 if outcome.eager:
                     self.not_traceable.add(op)
-                yield _shown(outcome)
+                yield outcome
         except LostError:
             settled = True
             self.host.forget()
