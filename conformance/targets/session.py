@@ -58,7 +58,7 @@ class Host:
         try:
             return self.running.load(self.frameworks, self.functions)
         except LostError:
-            self.forget()
+            self.close()
             raise
 
     def choose(self, functions: Mapping[str, str]) -> tuple[Target, ...]:
@@ -75,7 +75,7 @@ class Host:
                     raise TargetError(loaded.problem)
                 self.targets = loaded.targets
         except LostError:
-            self.forget()
+            self.close()
         return self.open()
 
     def open(self) -> tuple[Target, ...]:
@@ -90,7 +90,7 @@ class Host:
                     if len(function.frameworks) > 1:
                         self._choose(function.op, function.frameworks)
             if self.frameworks:
-                self.forget()  # what was called to find out counts for nothing
+                self.close()  # what was called to find out counts for nothing
                 self._described()
         except LostError as error:
             raise TargetError(f"{self.name}: nothing was judged: {error.reason}") from error
@@ -110,15 +110,13 @@ class Host:
                     self.frameworks[op] = framework
                     return
             except LostError:
-                self.forget()
+                self.close()
 
-    def forget(self) -> None:
-        """Leave a process that was lost."""
+    def close(self) -> None:
+        """End the process; another one begins where it is asked for."""
         if self.running is not None:
             self.running.close()
             self.running = None
-
-    close = forget
 
 
 def probe_call(op: Op) -> Call:
@@ -205,7 +203,7 @@ class Session:
                 yield outcome
         except LostError:
             settled = True
-            self.host.forget()
+            self.host.close()
             raise
         finally:
             if not settled:
@@ -220,7 +218,7 @@ class Session:
                 if isinstance(outcome, Settled):
                     self._settle(op, outcome)
         except LostError:
-            self.host.forget()
+            self.host.close()
 
     def _settle(self, op: str, settled: Settled) -> None:
         self.changes += settled.changes
