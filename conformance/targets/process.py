@@ -96,10 +96,10 @@ class Limits:
 class LostError(Exception):
     """The process of a candidate is no more, or says what it should not."""
 
-    def __init__(self, reason: str, number: int, late: bool = False) -> None:
-        """Take why, the number of the call that was at hand, and whether it had taken too long."""
+    def __init__(self, reason: str, late: bool = False) -> None:
+        """Take why, and whether the call at hand had taken too long."""
         super().__init__(reason)
-        self.reason, self.number, self.late = reason, number, late
+        self.reason, self.late = reason, late
 
 
 class RunnerProcess:
@@ -249,9 +249,9 @@ class RunnerProcess:
             if ready and not self._read():
                 self.process.wait()
                 raise self.lost(self._fate())
-            reason = self.clock.exceeded(self.number, self.limits)
-            if reason:
-                raise self.lost(reason, late="longer" in reason)
+            exceeded = self.clock.exceeded(self.number, self.limits)
+            if exceeded is not None:
+                raise self.lost(*exceeded)
             self._cut_prints()
         if isinstance(message, protocol.Broken):
             raise self.lost(f"its adapter raised {message.error.name}: {message.error.text}")
@@ -293,13 +293,12 @@ class RunnerProcess:
 
     def lost(self, reason: str, late: bool = False) -> LostError:
         """End the process, and return the error that says why and where it was."""
-        number = self.number
         if self.process.poll() is None and hasattr(signal, "SIGUSR1"):
             self.process.send_signal(signal.SIGUSR1)  # faulthandler writes where it is
             time.sleep(GRACE)
         self.end()
         where = self._trace()
-        return LostError(reason + f"; it was at {where}" * bool(where), number, late)
+        return LostError(reason + f"; it was at {where}" * bool(where), late)
 
     def end(self) -> None:
         """End the process and all that it has started, and wait until it has ended."""
@@ -410,17 +409,17 @@ class _Clock:
         """Leave out what has passed while nothing was waited for."""
         self.looked, self.processor = time.monotonic(), -1.0
 
-    def exceeded(self, number: int, limits: Limits) -> str:
-        """Return which limit is exceeded, in words, or nothing; looked up now and then."""
+    def exceeded(self, number: int, limits: Limits) -> tuple[str, bool] | None:
+        """Return which limit is exceeded, in words, and whether it is that of time; looked up now and then."""
         now = time.monotonic()
         if now - self.looked < LOOK:
-            return ""
+            return None
         passed, self.looked = now - self.looked, now
         try:
             tree = [self.watched, *self.watched.children(recursive=True)]
             processor, asleep, held = _usage(tree)
         except psutil.Error:
-            return ""
+            return None
         if self.processor >= 0:
             worked = max(processor - self.processor, 0.0)
             self.used += worked
@@ -430,10 +429,10 @@ class _Clock:
             self.number, self.used, self.slept = number, 0.0, 0.0
         if max(self.used, self.slept) > limits.seconds:
             kind = "computing" if self.used > limits.seconds else "waiting"
-            return f"it was {kind} for longer than {limits.seconds:g} s and was ended; --timeout gives it more"
+            return f"it was {kind} for longer than {limits.seconds:g} s and was ended; --timeout gives it more", True
         if held > limits.memory:
-            return f"it held {held:.3g} GiB of memory and was ended at {limits.memory:.3g}; --memory gives it more"
-        return ""
+            return f"it held {held:.3g} GiB of memory and was ended at {limits.memory:.3g}; --memory gives it more", False
+        return None
 
 
 def _usage(tree: list[psutil.Process]) -> tuple[float, bool, float]:
