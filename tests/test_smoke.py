@@ -280,7 +280,7 @@ def test_a_file_of_functions_borrows(tmp_path: Path, capsys: pytest.CaptureFixtu
         (["nowhere.py"], "no file nowhere.py"),
         (["nosuchbackend"], "no backend, module or file 'nosuchbackend'"),
         (["numpy", "--timeout", "0"], "above 0"),
-        (["numpy", "--timeout", "1e15"], "above 0 and at most 86,400, not 1e+15"),
+        (["numpy", "--timeout", "1e15"], "must be at most 86,400, not 1e15"),
         (["numpy", "--timeout", "nan"], "above 0"),
         (["."], "no backend, module or file '.'"),
         ([""], "no backend, module or file ''"),
@@ -288,7 +288,11 @@ def test_a_file_of_functions_borrows(tmp_path: Path, capsys: pytest.CaptureFixtu
 )
 def test_wrong_use_says_so(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
     """What cannot be tried is an error of use, with exit status 2."""
-    assert main(["smoke", *arguments]) == 2
+    try:
+        status: object = main(["smoke", *arguments])
+    except SystemExit as end:  # of argparse
+        status = end.code
+    assert status == 2
     assert said in capsys.readouterr().err
 
 

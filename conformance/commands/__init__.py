@@ -34,6 +34,10 @@ NAMES = (
 """The commands in the order in which the help lists them."""
 
 
+LONGEST = 86_400
+"""Seconds that anything may be given: a day."""
+
+
 def positive(text: str) -> float:
     """Return a number above zero, as the type of an argument.
 
@@ -46,6 +50,18 @@ def positive(text: str) -> float:
         value = 0.0
     if not value > 0:
         raise argparse.ArgumentTypeError(f"must be above 0, not {text}")
+    return value
+
+
+def seconds(text: str) -> float:
+    """Return a time above zero and of a day at most, as the type of an argument.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    value = positive(text)
+    if value > LONGEST:
+        raise argparse.ArgumentTypeError(f"must be at most {LONGEST:,}, not {text}")
     return value
 
 

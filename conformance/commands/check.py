@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from einspec.card import resolve
-from einspec.conformance.commands import add_shard, count, positive
+from einspec.conformance.commands import add_shard, count, positive, seconds
 from einspec.conformance.errors import UsageError
 from einspec.conformance.run.request import TIMEOUT, Request
 from einspec.conformance.tiers import OPT_IN, TIERS
@@ -63,7 +63,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--timeout",
-        type=positive,
+        type=seconds,
         default=TIMEOUT,
         metavar="SECONDS",
         help=f"how long a call may compute, or wait, before its process is ended (default {TIMEOUT:g})",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 
-from einspec.conformance.commands import positive
+from einspec.conformance.commands import seconds
 from einspec.conformance.errors import UsageError
 
 
@@ -21,7 +21,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="functions in Python files, or a function of a module: torch.nn.functional:pixel_shuffle",
     )
     parser.add_argument(
-        "--timeout", type=positive, default=10.0, metavar="SECONDS", help="how long a call may compute (default 10)"
+        "--timeout", type=seconds, default=10.0, metavar="SECONDS", help="how long a call may compute (default 10)"
     )
 
 
