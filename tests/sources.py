@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from einspec.conformance.cli import main
-
 PATIENCE = 300.0
 """How many seconds a process may take until something is so: far more than any needs."""
 WRONG = "import numpy as np\ndef matrix_transpose(x):\n    return np.swapaxes(x, -1, -2)[..., ::-1]\n"
@@ -31,14 +29,6 @@ def written(folder: Path, text: str) -> Path:
     path = folder / "mine.py"
     path.write_text(text, encoding="utf-8")
     return path
-
-
-def status_of(*arguments: str) -> object:
-    """Return the exit status of the command, whoever ends it: arguments that cannot be read are told by argparse."""
-    try:
-        return main(list(arguments))
-    except SystemExit as end:
-        return end.code
 
 
 @contextlib.contextmanager

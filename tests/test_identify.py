@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from sources import status_of
 
 from einspec import load
 from einspec.calls import cases
@@ -130,7 +129,7 @@ def test_the_order_of_another_op_is_told(capsys: pytest.CaptureFixture[str]) -> 
 )
 def test_what_cannot_be_asked_says_so(argument: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A wrong file, a module without a function, a backend, no number of seconds."""
-    assert status_of("which", argument) == 2
+    assert main(["which", argument]) == 2
     assert message in capsys.readouterr().err
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sources import status_of
 
 from einspec import load
 from einspec.conformance.checks.scene import Scene
@@ -248,7 +247,7 @@ def test_the_command_builds_shows_and_clears(capsys: pytest.CaptureFixture[str])
 )
 def test_what_cannot_be_done_says_so(given: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Wrong usage ends with status 2 and a message that says what to do."""
-    assert status_of("sheets", *given) == 2
+    assert main(["sheets", *given]) == 2
     assert message in capsys.readouterr().err
 
 
