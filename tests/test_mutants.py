@@ -28,13 +28,13 @@ from einspec.conformance.judge.policy import Policy
 from einspec.conformance.judge.verdict import Verdict
 from einspec.conformance.mutation import assessment, score
 from einspec.conformance.mutation.assessment import Assessor
+from einspec.conformance.mutation.formula import FormulaSession, as_function, definition
 from einspec.conformance.mutation.mutants import MOST, MOST_INLINED, candidates, mutants
 from einspec.conformance.mutation.operators import mistakes
 from einspec.conformance.mutation.score import Score
 from einspec.conformance.protocol import Way
 from einspec.conformance.run.costs import costs
 from einspec.conformance.run.sheets import SheetStore
-from einspec.conformance.targets.formula import FormulaSession, as_function
 from einspec.conformance.trial import Trial
 
 FAST = ("pixel_shuffle", "patch_merge", "top_k", "position", "combine", "unfold")
@@ -187,14 +187,32 @@ def test_a_formula_answers_row_by_row(name: str) -> None:
     assert Verdict.WRONG in verdicts
 
 
-def test_a_formula_refuses_ways_that_it_does_not_know() -> None:
-    """A call in a layout or under a transform is an error, not a call in another way."""
+def test_a_formula_refuses_transforms() -> None:
+    """NumPy has none: such a call is an error, not a call in another way."""
     case = cases.bank(load("top_k"))[0]
     plain = plain_trial(case, filled(case, "float32", "gauss", 1))
-    for way in (Way("vjp"), Way("vmap"), Way("jit"), Way(layout="strided"), Way(expand=0)):
-        outcome = FormulaSession({}).one(Trial(case, plain.arrays, plain.expected, way))
+    for kind in ("vjp", "vmap", "jit"):
+        outcome = FormulaSession({}).one(Trial(case, plain.arrays, plain.expected, Way(kind)))
         assert outcome.error is not None
-        assert outcome.error.name == "NotImplementedError"
+        assert "has no attribute 'transforms'" in outcome.error.text
+
+
+def test_a_formula_gets_the_memory_that_is_asked_for() -> None:
+    """A call in a layout, or on a slice that is repeated, is made on such arrays."""
+    case = next(c for c in cases.bank(load("swap_hw")) if min(c.shapes[0]) > 1)
+    plain = plain_trial(case, filled(case, "float32", "gauss", 1))
+    given: list[np.ndarray] = []
+
+    def function(x: np.ndarray, **params: object) -> np.ndarray:
+        given.append(x)
+        return definition("swap_hw")(x, **params)
+
+    session = FormulaSession({"swap_hw": function})
+    trials = [Trial(case, plain.arrays, plain.expected, way) for way in (Way(), Way(layout="strided"), Way(expand=0))]
+    right = [outcome.difference(trial) is None for trial, outcome in zip(trials, session.run(trials), strict=True)]
+    assert right == [True, True, False]  # the last was given another array
+    assert [x.flags.c_contiguous for x in given] == [True, False, False]
+    assert given[2].strides[0] == 0
 
 
 def test_what_is_not_wanted_is_not_called() -> None:

@@ -20,11 +20,11 @@ from einspec.conformance.judge.context import Context
 from einspec.conformance.judge.judging import judge
 from einspec.conformance.judge.policy import Policy
 from einspec.conformance.judge.verdict import Verdict
+from einspec.conformance.mutation.formula import FormulaSession
 from einspec.conformance.mutation.mutants import mutants
 from einspec.conformance.run import sheets
 from einspec.conformance.run.building import PROFILES, asked, build_op
 from einspec.conformance.run.sheets import FORMAT, SheetStore, pack, unpack
-from einspec.conformance.targets.formula import FormulaSession
 
 OP = "matrix_transpose"
 """A small op, so that its sheets are made in a moment."""

@@ -21,11 +21,11 @@ from einspec.conformance.judge.context import Context
 from einspec.conformance.judge.judging import judge_unit
 from einspec.conformance.judge.policy import Policy
 from einspec.conformance.mutation.calls import Calls, Made, session_of
+from einspec.conformance.mutation.formula import as_function, evaluated
 from einspec.conformance.mutation.mutants import Mutant
 from einspec.conformance.mutation.proof import proof
 from einspec.conformance.protocol import parameters
 from einspec.conformance.run.sheets import SheetStore, store
-from einspec.conformance.targets.formula import as_function, evaluated
 from einspec.conformance.targets.session import Session
 from einspec.conformance.trial import Trial
 from einspec.language.linear import EXACT

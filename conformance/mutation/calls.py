@@ -9,8 +9,8 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from einspec.card import Op
+from einspec.conformance.mutation.formula import Computes, FormulaSession, evaluated
 from einspec.conformance.mutation.mutants import Mutant
-from einspec.conformance.targets.formula import Computes, FormulaSession, evaluated
 from einspec.conformance.targets.session import Session
 from einspec.conformance.trial import Trial
 from einspec.language.linear import EXACT

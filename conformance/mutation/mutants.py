@@ -16,8 +16,8 @@ import numpy as np
 from einspec.answers.expect import widen
 from einspec.calls.space import Case
 from einspec.card import Form, Op, load
+from einspec.conformance.mutation.formula import as_function
 from einspec.conformance.mutation.operators import Mistake, mistakes
-from einspec.conformance.targets.formula import as_function
 from einspec.language import text
 from einspec.language.formula import Equation
 from einspec.language.linear import EXACT
