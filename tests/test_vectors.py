@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save, save_file
 
+import einspec
 from einspec.conformance.cli import main
 from einspec.conformance.judge.verdict import Verdict
 from einspec.conformance.mutation.score import score
@@ -216,6 +217,7 @@ def test_one_flipped_bit_is_found(golden: Path, right: Path, tmp_path: Path, cap
     assert "1 wrong, 0 missing" in shown
     for part in (
         "WRONG position/def",
+        f"demanded: {einspec.clauses('position')['def']}",
         "formula: before[t,k]",
         "index: np.",
         "expected position",

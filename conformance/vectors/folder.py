@@ -16,6 +16,7 @@ from einspec.clauses import dtype_clauses
 from einspec.conformance.run.pool import side_by_side
 from einspec.conformance.vectors.vectors import Vector, plain, vectors
 from einspec.constraints import constraints
+from einspec.demands import demand
 from einspec.dtypes import USUAL
 from einspec.semantics.traits import traits_of
 
@@ -63,13 +64,16 @@ def entry(op: Op, found: Sequence[Vector]) -> dict[str, Any]:
     missing = [c for c in ("def", *dtype_clauses(op)) if not any(v.clause == c for v in found)]
     written = {name for name, call in invalid_calls(op).items() if _can_be_written(call)}
     missing += [f"err.{name}" for name in constraints(op) if name not in written]
+    rejected = rejections(op)
+    judged = dict.fromkeys([*(v.clause for v in found), *(case["id"] for case in rejected)])
     return {
         "file": f"{op.name}.safetensors",
         "summary": op.card.summary,
         "choice": op.choice,
         "forms": {value: _form(form) for value, form in op.forms.items()},
+        "clauses": {clause: demand(op, clause) for clause in judged},
         "left_out": missing,
-        "cases": [*(v.entry() for v in found), *rejections(op)],
+        "cases": [*(v.entry() for v in found), *rejected],
     }
 
 

@@ -27,6 +27,7 @@ def schema() -> dict[str, Any]:
         "summary": text,
         "choice": text,
         "forms": {"type": "object", "additionalProperties": form},
+        "clauses": {"type": "object", "additionalProperties": text},
         "left_out": texts,
         "cases": {"type": "array", "items": {"oneOf": [call, rejected]}, "minItems": 1},
     }

@@ -197,14 +197,16 @@ class _Case:
     def shown(self, expected: Mapping[str, str], got: Mapping[str, str], problem: str) -> dict[str, Any]:
         """Return a failure as plain data, as the judge of backends does."""
         params, id_ = self.case["params"], self.id
+        clause = id_.rpartition("-")[0] or id_
         forms = self.described["forms"]
         form = forms.get(params.get(self.described["choice"], ""), next(iter(forms.values())))
         inputs = {n: self.golden[f"{id_}/{n}"] for n in form["inputs"] if f"{id_}/{n}" in self.golden}
         given = {n: list(a.shape) for n, a in inputs.items()} or {n: i["shape"] for n, i in self.case.get("inputs", {}).items()}
         call = ", ".join([*(f"{n}{shape}" for n, shape in given.items()), *(f"{k}={v!r}" for k, v in params.items())])
         return {
-            "clause": f"{self.op}/{id_.rpartition('-')[0] or id_}",
+            "clause": f"{self.op}/{clause}",
             "summary": self.described["summary"],
+            "demand": self.described["clauses"].get(clause, ""),
             "signature": form["signature"],
             "formula": form["formula"],
             "call": f"{self.op}({call})",
