@@ -12,6 +12,7 @@ from einspec.calls import cases
 from einspec.calls.assumptions import broken
 from einspec.calls.inputs import filled
 from einspec.calls.space import make_case
+from einspec.calls.covering import MODELS, covering
 from einspec.conformance.checks.trials import ordinary, plain_trial
 
 
@@ -73,3 +74,30 @@ def test_most_calls_keep_what_callers_promise_of_positions() -> None:
     assert case is not None
     kept = [not broken(case, filled(case, "float32", "gauss", seed)) for seed in range(200)]
     assert 80 < sum(kept) < 160
+
+
+def test_pairs_of_parameters_are_met() -> None:
+    """Strides past the kernel, every dilation, unlike shifts, negative fractions, the window of Swin, experts of real models."""
+    unfold = [c.params for c in covering(load("unfold"))]
+    alone = [p for p in unfold if not {"padding", "dilation", "order"} & p.keys()]
+    assert any(p["kernel_size"] == 1 and p.get("stride", 1) > 2 for p in alone)
+    assert {p.get("dilation", 1) for p in unfold} >= {1, 2, 3, 4, 5, 8}
+    assert any(isinstance(p.get("dilation"), tuple) and len(set(p["dilation"])) == 2 for p in unfold)
+    shifts = [c.params["shift"] for c in covering(load("cyclic_shift"))]
+    assert any(isinstance(s, tuple) and s[0] * s[1] < 0 for s in shifts)
+    assert {-1.5, 0.375} <= {c.params.get("pad_value") for c in covering(load("pad_to_multiple"))}
+    masks = [c.params for c in covering(load("shifted_window_mask"))]
+    assert any(p["window_size"] == 7 for p in masks)
+    chosen = {(c.solution.sizes["k"], c.solution.sizes["e"]) for c in covering(load("gate"))}
+    assert chosen >= set(MODELS)
+
+
+@pytest.mark.parametrize("name", ["unfold", "top_k", "combine", "space_to_batch"])
+def test_calls_that_meet_pairs_are_legal_and_few(name: str) -> None:
+    """Each is another call of distinct text, small, plain ones first, and the same every time."""
+    found = covering(load(name))
+    assert len({str(c) for c in found}) == len(found) < 200
+    assert all(not c.empty and c.work <= 20_000 for c in found)
+    assert [len(c.options) for c in found] == sorted(len(c.options) for c in found)
+    covering.cache_clear()
+    assert [str(c) for c in covering(load(name))] == [str(c) for c in found]

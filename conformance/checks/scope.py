@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from einspec.calls import cases, contended
+from einspec.calls.covering import covering
 from einspec.calls.inputs import filled, makes_up, ramps, strata
 from einspec.calls.space import Case
 from einspec.card import Op
@@ -25,6 +26,8 @@ COMPILED_SCOPE = 24
 """How many size tuples a framework is given that compiles each one."""
 COMPILED_NODES = 100
 """The length of a definition, in terms, up to which it gets all of them."""
+COMPILED_PAIRS = 12
+"""How many of the calls that meet pairs of sizes and numbers it is given."""
 COMPILED_LIMIT = 160
 """From how many size tuples those are chosen."""
 ROUNDED_WORK, ROUNDED_LEAST = 6_000, 24
@@ -72,9 +75,11 @@ def scope_cases(scene: Scene, empty: bool) -> tuple[list[Case], str]:
         chosen += spread(cases.telling(scene.op), limit)
     if scene.compiles:
         chosen = compiled_scope(scene.op, chosen, empty)
+        chosen += spread(covering(scene.op), COMPILED_PAIRS) if not empty else []
     elif not empty:
         chosen += [c for c in cases.bank(scene.op) for _ in range(ROUNDS)]
         chosen += [c for c in chosen if makes_up(c)] * min(ROUNDS, MADE_UP // max(len(chosen), 1))
+        chosen += covering(scene.op)
     partial = len(chosen) < legal or total > limit
     return chosen, f"{len(chosen)} of the calls of the scope ({total} assignments of sizes and parameters)" if partial else ""
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from einspec.calls import cases, contended
 from einspec.calls.inputs import filled, makes_up, strata
-from einspec.calls.space import Case
+from einspec.calls.space import Case, make_case
 from einspec.conformance.checks.scene import Asked, Scene
 from einspec.conformance.checks.trials import plain_trial
 from einspec.conformance.trial import Trial
@@ -18,12 +18,26 @@ from einspec.language.linear import EXACT, OpClass
 Array = np.ndarray[Any, Any]
 MOST_INDEXED = 5000
 """How many elements a big call has at most that is judged in every dtype of indices."""
+BEYOND_FLOATS = 2**53 + 1
+"""The least natural number that float64 does not hold."""
 HALVES = ("float16", "bfloat16")
 
 
 def ask_dtype(scene: Scene, dtype: str, _: str) -> Asked:
     """Ask for ``dtype.<name>``: values of a dtype that the card allows."""
-    return Asked(list(_values_in(scene, _few(scene), dtype)))
+    return Asked([*_values_in(scene, _few(scene), dtype), *_beyond_floats(scene, dtype)])
+
+
+def _beyond_floats(scene: Scene, dtype: str) -> Iterator[Trial]:
+    """Yield calls of forms that move elements with numbers which float64 does not hold, where the dtype does."""
+    if dtype not in ("int64", "uint64"):
+        return
+    for case in _few(scene):
+        numbers = {n for n, p in scene.op.card.params.items() if p.number and not isinstance(p.min, int)}
+        params = {**case.params, **dict.fromkeys(numbers, BEYOND_FLOATS)}
+        other = make_case(scene.op, params, case.shapes) if numbers and case.form.kind in EXACT else None
+        if other is not None:
+            yield plain_trial(other, filled(other, dtype, "special", 0), how=f"{dtype} input, a number beyond float64")
 
 
 def ask_index(scene: Scene, dtype: str, _: str) -> Asked:

@@ -51,9 +51,10 @@ def index_maps(case: Case, inputs: Mapping[str, Array]) -> dict[str, Map]:
         inputs: the inputs, of which only the indices matter.
     """
     ramps, start = dict(inputs), 1
+    whole = all(isinstance(n, int) for n in case.solution.values.values())  # so that a constant beyond 2**53 stays what it is
     for name in case.form.data:
         size = inputs[name].size
-        ramps[name] = np.arange(start, start + size, dtype=np.float64).reshape(inputs[name].shape)
+        ramps[name] = np.arange(start, start + size, dtype=np.int64 if whole else np.float64).reshape(inputs[name].shape)
         start += size
     found = oracle.evaluate(case.solution, ramps)
     outputs = [spec.name for spec in case.form.signature.outputs]
