@@ -12,7 +12,9 @@ from einspec.calls import cases
 from einspec.calls.assumptions import broken
 from einspec.calls.inputs import filled
 from einspec.calls.space import make_case
+from einspec.calls.blocks import EDGES, blocks
 from einspec.calls.covering import MODELS, covering
+from einspec.calls.routes import NO_ROUTE, PATTERNS, ids, slots
 from einspec.conformance.checks.trials import ordinary, plain_trial
 
 
@@ -77,10 +79,10 @@ def test_most_calls_keep_what_callers_promise_of_positions() -> None:
 
 
 def test_pairs_of_parameters_are_met() -> None:
-    """Strides past the kernel, every dilation, unlike shifts, negative fractions, the window of Swin, experts of real models."""
+    """Strides past the kernel, dilations, unlike shifts, negative fractions, the window of Swin, experts of real models."""
     unfold = [c.params for c in covering(load("unfold"))]
     alone = [p for p in unfold if not {"padding", "dilation", "order"} & p.keys()]
-    assert any(p["kernel_size"] == 1 and p.get("stride", 1) > 2 for p in alone)
+    assert any(p["kernel_size"] == 1 and p.get("stride", 1) in (3, 4, 5, 6, 8) for p in alone)
     assert {p.get("dilation", 1) for p in unfold} >= {1, 2, 3, 4, 5, 8}
     assert any(isinstance(p.get("dilation"), tuple) and len(set(p["dilation"])) == 2 for p in unfold)
     shifts = [c.params["shift"] for c in covering(load("cyclic_shift"))]
@@ -101,3 +103,28 @@ def test_calls_that_meet_pairs_are_legal_and_few(name: str) -> None:
     assert [len(c.options) for c in found] == sorted(len(c.options) for c in found)
     covering.cache_clear()
     assert [str(c) for c in covering(load(name))] == [str(c) for c in found]
+
+
+@pytest.mark.parametrize(("name", "axis"), [("combine", "t"), ("matrix_transpose", "m"), ("moe_dense", "e"), ("z_loss", "e")])
+def test_each_axis_is_at_the_edges_of_blocks(name: str, axis: str) -> None:
+    """Just below, at and just above each power of two from 8 to 1,024; two axes at once are full blocks too."""
+    found = blocks(load(name))
+    assert {c.solution.sizes[axis] for c in found} >= set(EDGES)
+    assert any(sorted(c.solution.sizes.values())[-2:] == [64, 64] for c in found)
+
+
+def test_patterns_of_routes_are_what_they_are_called() -> None:
+    """Experts get even shares, all, none, a falling number or one; slots are distinct, the last route of each has one."""
+    counts = {p: np.bincount(1 + ids(p, 1000, 8), minlength=9)[1:].tolist() for p in PATTERNS}
+    assert counts["balanced"] == [125] * 8
+    assert counts["first"] == [1000, *[0] * 7]
+    assert counts["last"] == [*[0] * 7, 1000]
+    assert max(counts["most"]) > 980
+    assert counts["falling"][:3] == [500, 250, 125]
+    assert counts["single"] == [1] * 8
+    assert sorted(ids("single", 1000, 1024)[:3]) == [NO_ROUTE, 0, 512]
+    index = ids("falling", 100, 8)
+    found = slots(index, 10)
+    kept = sorted(zip(index[found < 10], found[found < 10], strict=True))
+    assert len(set(kept)) == len(kept)
+    assert found[np.flatnonzero(index == 0)[-1]] == 9

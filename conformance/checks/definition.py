@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+
 from einspec.calls import cases
-from einspec.calls.inputs import filled
+from einspec.calls.blocks import blocks
+from einspec.calls.inputs import filled, makes_up, ramps
+from einspec.calls.routes import routes
+from einspec.calls.skewed import far_ids, skewed, skewed_inputs
+from einspec.calls.space import Case
 from einspec.conformance.checks.drawn import drawn
-from einspec.conformance.checks.long_axes import past_16_bits
+from einspec.conformance.checks.long_axes import past_15_bits, past_16_bits
 from einspec.conformance.checks.scene import Asked, Scene
-from einspec.conformance.checks.scope import routed, scope
+from einspec.conformance.checks.scope import routed, scope, spread
 from einspec.conformance.checks.trials import ordinary, plain_trial
 from einspec.conformance.trial import Trial
 from einspec.language.linear import OpClass
+
+Array = np.ndarray[Any, Any]
+COMPILED_BLOCKS = 16
+"""How many calls at the edges of blocks a framework is given that compiles each."""
 
 
 def ask_definition(scene: Scene, _: str, tier: str) -> Asked:
@@ -31,22 +43,41 @@ def _joined(first: Asked, second: Asked) -> Asked:
 
 
 def _opening(scene: Scene) -> list[Trial]:
-    """Return the call that comes first of all: one that tells much, as what is wrong at first alone shows in no other."""
+    """Return the call that comes first of all: one that tells much, as what is wrong at first alone shows in no other.
+
+    Behind it come those on ids far from 0.
+    """
     case = cases.bank(scene.op)[0]
-    return [plain_trial(case, ordinary(case))]
+    found = [plain_trial(case, ordinary(case))]
+    for seed, other in enumerate(cases.bank(scene.op)):
+        ids = far_ids(other, seed)
+        found += [plain_trial(other, filled(other, "float32", "small", seed, known=ids))] if ids else []
+    return found
 
 
 def _long(scene: Scene) -> Asked:
     """Ask for calls with long axes, one after the other and all at once."""
     broad = cases.broad(scene.op)
     chosen = [*cases.big(scene.op), *(broad[:1] if scene.compiles else broad)]
-    found = [plain_trial(c, ordinary(c)) for c in chosen] + past_16_bits(scene.op)
+    found = [plain_trial(c, ordinary(c)) for c in chosen] + past_16_bits(scene.op) + past_15_bits(scene.op)
+    edges = blocks(scene.op)
+    found += [plain_trial(c, many(c)) for c in (spread(edges, COMPILED_BLOCKS) if scene.compiles else edges)]
+    skew = skewed(scene.op)
+    found += [plain_trial(c, skewed_inputs(c, p)) for c, p in (spread(skew, COMPILED_BLOCKS) if scene.compiles else skew)]
     kinds = (OpClass.SELECTION, OpClass.NONLINEAR)
     deciding = [c for c in chosen if c.form.kind in kinds and c.form.data]
     found += [plain_trial(c, filled(c, "float32", "small", 1)) for c in deciding]
     special = [c for c in deciding if c in broad]
     found += [plain_trial(c, filled(c, "float32", "special", 1, scene.subnormals)) for c in special]
     return Asked(found, not_run="" if found else "no axis can grow")
+
+
+def many(case: Case) -> dict[str, Array]:
+    """Return ordinary values of a call of many: a ramp, or normal numbers, on which rounding decides little; all rows count."""
+    if not case.form.data or case.form.kind is OpClass.NONLINEAR or makes_up(case):
+        kind = "small" if case.form.kind is OpClass.LINEAR else "gauss"
+        return filled(case, "float32", kind, case.elements, known=routes(case, "balanced"))
+    return ramps(case)
 
 
 def ask_empty(scene: Scene, _: str, tier: str) -> Asked:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from einspec.answers.expect import analysed, output_dtype
 from einspec.answers.rules import Expected
+from einspec.calls.cases import batch_axis
 from einspec.calls.hashed import queues
 from einspec.calls.inputs import filled
-from einspec.calls.space import Case, Space, spaces
+from einspec.calls.space import Case, Space, make_case, spaces
 from einspec.card import Op
+from einspec.conformance.checks.trials import plain_trial
 from einspec.conformance.trial import Trial
 from einspec.dtypes import numpy_dtype
+from einspec.language.formula import Bracket, walk
 from einspec.language.linear import OpClass
 from einspec.semantics.points import Points
 from einspec.semantics.traits import traits_of
@@ -23,6 +27,8 @@ from einspec.semantics.traits import traits_of
 Array = np.ndarray[Any, Any]
 SIZES = (70_000, 40_000)
 """Above 2**16 and above 2**15."""
+LONG_ROWS, ROW_EDGES = 2**15 + 1, (256, 1024, 4096, 2**15)
+"""How many rows a call has whose results round, and around which of them it is compared."""
 POINTS = 48
 MOST_ELEMENTS, MOST_ROWS = 600_000, 16
 TERMS = 3e7
@@ -40,6 +46,46 @@ def past_16_bits(op: Op) -> list[Trial]:
         elif any(not mask for _, mask in form.selects.values()):
             found += [_selection(case) for case in _grown(space) if _rows(case) <= MOST_ROWS]
     return found
+
+
+def past_15_bits(op: Op) -> list[Trial]:
+    """Return calls of forms that round with one row more than 2**15, compared at rows: each is as if it were alone."""
+    found: list[Trial] = []
+    for space in spaces(op, most_rank=1, sizes=(1, 2)):
+        axis = batch_axis(space.form, space.ranks, everywhere=False)
+        long = any(isinstance(n, Bracket) for e in space.form.equations for n in walk(e))  # others are long in any case
+        if axis is None or space.form.kind is not OpClass.NONLINEAR or not long or 0 in space.ranks.values():
+            continue
+        values = [c[0] if not n[0].startswith("=") else c[-1] for n, c in zip(space.variables, space.candidates, strict=True)]
+        values = [LONG_ROWS if n == (axis,) else v for n, v in zip(space.variables, values, strict=True)]
+        case = space.case(values)
+        if case is not None and case.work <= MOST_ELEMENTS:
+            found += at_rows(case, filled(case, "float32", "gauss", 3), axis)
+    return found
+
+
+def at_rows(case: Case, arrays: Mapping[str, Array], axis: str) -> Iterator[Trial]:
+    """Yield a call with what its outputs hold in some rows of an axis along which calls are independent."""
+    size = case.solution.size(axis)
+    rows = np.unique(np.clip([*range(4), *(n + s for n in ROW_EDGES for s in (-1, 0, 1)), size - 2, size - 1], 0, size - 1))
+    own = dict(arrays)
+    for spec in case.form.signature.inputs:
+        axes = spec.axes(case.solution.ranks)
+        own[spec.name] = np.take(arrays[spec.name], rows, axes.index((axis,))) if (axis,) in axes else arrays[spec.name]
+    part = make_case(case.op, case.params, [a.shape for a in own.values()])
+    if part is None:
+        return
+    small = plain_trial(part, own)
+    if small.relation is not None:
+        return
+    wants = {}
+    for spec in case.form.signature.outputs:
+        want, place = small.expected[spec.name], spec.axes(case.solution.ranks).index((axis,))
+        at = np.indices(want.array.shape).reshape(want.array.ndim, -1).T.copy()
+        at[:, place] = rows[at[:, place]]
+        bound = None if want.bound is None else np.broadcast_to(want.bound, want.array.shape).reshape(-1)
+        wants[spec.name] = replace(want, array=want.array.reshape(-1), bound=bound, at=at, shape=case.solution.shape(spec))
+    yield Trial(case, arrays, wants, how=f"compared at {len(rows)} rows")
 
 
 def _rows(case: Case) -> int:

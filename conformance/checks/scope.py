@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from einspec.language.linear import EXACT, OpClass
 from einspec.semantics.traits import traits_of
 
 Array = np.ndarray[Any, Any]
+Each = TypeVar("Each")
 
 COMPILED_SCOPE = 24
 """How many size tuples a framework is given that compiles each one."""
@@ -144,8 +145,8 @@ def compiled_scope(op: Op, chosen: Sequence[Case], empty: bool) -> list[Case]:
     return found
 
 
-def spread(chosen: Sequence[Case], count: int) -> list[Case]:
-    """Return so many of the cases, evenly over their order."""
+def spread(chosen: Sequence[Each], count: int) -> list[Each]:
+    """Return so many of what there is, evenly over its order."""
     if len(chosen) <= count:
         return list(chosen)
     step = len(chosen) / count

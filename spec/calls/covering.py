@@ -17,6 +17,7 @@ from typing import Any
 
 from einspec.calls.space import Case, Space, spaces
 from einspec.card import Op
+from einspec.language.linear import EXACT
 from einspec.semantics.traits import traits_of
 
 AXIS_LEVELS = (1, 2, 3, 5, 8, 13)
@@ -62,13 +63,13 @@ def covering(op: Op) -> tuple[Case, ...]:
     """
     found: dict[str, Case] = {}
     met: set[Key] = set()
-    for number, space in enumerate(_full(op)):
+    for number, space in enumerate(full_spaces(op)):
         for case in (*_covered(space, met, number == 0), *_of_models(space)):
             found[str(case)] = case
     return tuple(sorted(found.values(), key=lambda c: (len(c.options), c.elements, str(c))))
 
 
-def _full(op: Op) -> list[Space]:
+def full_spaces(op: Op) -> list[Space]:
     """Return the space of every form in which each rest is one axis."""
     return [s for s in spaces(op, most_rank=1) if all(rank == 1 for rank in s.ranks.values()) and s.variables]
 
@@ -87,7 +88,8 @@ def levels(space: Space) -> list[tuple[Any, ...]]:
         if param.rational:
             more: Iterable[Any] = ()
         elif param.number:
-            more = FRACTIONS[: 1 if isinstance(param.min, int) else 2]
+            signed = space.form.kind in EXACT and not isinstance(param.min, int)  # a limit or a rate below 0 means nothing
+            more = FRACTIONS if signed else FRACTIONS[:1]
         elif isinstance(param.min, int):
             more = (param.min + n for n in INTEGER_LEVELS)
         else:
@@ -121,7 +123,7 @@ def _parameters(space: Space) -> list[frozenset[int]]:
 
 def _covered(space: Space, met: set[Key], first: bool) -> Iterator[Case]:
     """Yield calls until each value and each pair of classes is met that some legal call has."""
-    usual = {i: v for i, names in enumerate(space.variables) if (v := _usual(space, names)) is not None}
+    usual = usual_numbers(space)
     rng, tried = random.Random(space.op.name), levels(space)
     plain = 0 if first else 1
     long = traits_of(space.form).nodes > LONG
@@ -217,6 +219,11 @@ def classes(values: Sequence[Any]) -> list[tuple[Any, ...]]:
     return [tuple(part) for part in parts if part]
 
 
+def usual_numbers(space: Space) -> dict[int, Any]:
+    """Return the variables of the numbers that a caller may leave out, and what they are then."""
+    return {i: v for i, names in enumerate(space.variables) if (v := _usual(space, names)) is not None}
+
+
 def _usual(space: Space, names: tuple[str, ...]) -> Any:
     """Return what a number is where a caller leaves its parameter out, None where it must be given."""
     for name, param in space.op.card.params.items():
@@ -258,10 +265,9 @@ def _of_models(space: Space) -> Iterator[Case]:
         if few not in places or many not in places:
             continue
         for chosen, size in MODELS:
+            usual = usual_numbers(space)
             values = [max(2, space.least[i]) if i in space.axes else c[0] for i, c in enumerate(space.candidates)]
-            for i, names in enumerate(space.variables):
-                usual = _usual(space, names)
-                values[i] = values[i] if usual is None else usual
+            values = [usual.get(i, v) for i, v in enumerate(values)]
             values[places[few]], values[places[many]] = chosen, size
             case = space.case(values, 0)
             if case is not None:

@@ -1,0 +1,81 @@
+"""Calls whose sizes are those of the blocks of kernels, one less and one more: each axis alone, and two at once."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from einspec.calls.covering import LONG, full_spaces, usual_numbers
+from einspec.calls.space import Case, Space
+from einspec.card import Op
+from einspec.semantics.traits import traits_of
+
+BLOCKS = (8, 16, 32, 64, 128, 256, 512, 1024)
+"""How many elements along an axis kernels take together."""
+EDGES = tuple(block + step for block in BLOCKS for step in (-1, 0, 1))
+"""Where a block begins, ends, or is left out."""
+BESIDE = ((2, 3, 1, 2), (1, 1, 2, 1), (3, 2, 2, 3), (1, 1, 1, 1))
+"""How long the other axes are, in turn; nothing but 1 where that is too much work."""
+SQUARES = (8, 16, 32, 64)
+"""The blocks that two axes have at once."""
+MOST_WORK, MOST_TERMS = 20_000, 400_000
+"""How many elements a call has at most, and how many combinations of coordinates."""
+FEW = 4
+"""How many of the sizes a form gets at least that is not the first, or whose definition is long, for each axis."""
+
+
+@functools.lru_cache(maxsize=256)
+def blocks(op: Op) -> tuple[Case, ...]:
+    """Return calls of every form with each axis at the edges of blocks, and any two at full blocks at once, smallest first."""
+    found: dict[str, Case] = {}
+    for number, space in enumerate(full_spaces(op)):
+        few = number > 0 or traits_of(space.form).nodes > LONG
+        for case in itertools.chain(_edges(space, number if few else None), () if number else _squares(space)):
+            found[str(case)] = case
+    return tuple(sorted(found.values(), key=lambda c: (c.elements, str(c))))
+
+
+def _edges(space: Space, number: int | None) -> Iterator[Case]:
+    """Yield a call for each axis and size; only some of them, and others than of other forms, for a form of a number."""
+    step = 1 if number is None else len(EDGES) // FEW
+    for place, axis in enumerate(space.axes):
+        start = 0 if number is None else (number + place) % step
+        for turn, size in enumerate(EDGES[start::step]):
+            case = _first_legal(space, {axis: size}, turn)
+            if case is not None:
+                yield case
+
+
+def _squares(space: Space) -> Iterator[Case]:
+    """Yield calls with two axes, and with all, at full blocks."""
+    for size in SQUARES:
+        for one, other in itertools.combinations(space.axes, 2):
+            case = _first_legal(space, {one: size, other: size}, 1)
+            if case is not None:
+                yield case
+    case = _first_legal(space, dict.fromkeys(space.axes, BLOCKS[0]), 0)
+    if case is not None:
+        yield case
+
+
+def _first_legal(space: Space, fixed: dict[int, int], turn: int) -> Case | None:
+    """Return a call with these sizes, the others short; None where the card allows none, or it is too much work."""
+    for beside in (*BESIDE[turn % 3 :], *BESIDE[: turn % 3]):
+        for numbers in _numbers(space):
+            values = [fixed.get(i, max(beside[i % 4], space.least[i])) if i in space.axes else n for i, n in enumerate(numbers)]
+            if any(values[i] < space.least[i] for i in fixed) or math.prod(values[i] for i in space.axes) > MOST_TERMS:
+                continue
+            case = space.case(values, 0)
+            if case is not None and not case.empty and case.work <= MOST_WORK:
+                return case
+    return None
+
+
+def _numbers(space: Space) -> Iterator[Sequence[Any]]:
+    """Yield a value for each variable, of which those of numbers matter: the usual ones, then the first and the last tried."""
+    usual = usual_numbers(space)
+    for which in (0, -1):
+        yield [usual.get(i, own[which] if own else 1) for i, own in enumerate(space.candidates)]
