@@ -8,12 +8,13 @@ import numpy as np
 
 from einspec.calls import cases
 from einspec.calls.blocks import blocks
+from einspec.calls.close import close, close_inputs
 from einspec.calls.inputs import filled, makes_up, ramps
 from einspec.calls.routes import routes
 from einspec.calls.skewed import far_ids, skewed, skewed_inputs
 from einspec.calls.space import Case
 from einspec.conformance.checks.drawn import drawn
-from einspec.conformance.checks.long_axes import past_15_bits, past_16_bits
+from einspec.conformance.checks.long_axes import close_trial, past_15_bits, past_16_bits
 from einspec.conformance.checks.scene import Asked, Scene
 from einspec.conformance.checks.scope import routed, scope, spread
 from einspec.conformance.checks.trials import ordinary, plain_trial
@@ -21,6 +22,8 @@ from einspec.conformance.trial import Trial
 from einspec.language.linear import OpClass
 
 Array = np.ndarray[Any, Any]
+COMPILED_CLOSE = 8
+"""How many selections among close candidates it is given."""
 COMPILED_BLOCKS = 16
 """How many calls at the edges of blocks a framework is given that compiles each."""
 
@@ -64,6 +67,8 @@ def _long(scene: Scene) -> Asked:
     found += [plain_trial(c, many(c)) for c in (spread(edges, COMPILED_BLOCKS) if scene.compiles else edges)]
     skew = skewed(scene.op)
     found += [plain_trial(c, skewed_inputs(c, p)) for c, p in (spread(skew, COMPILED_BLOCKS) if scene.compiles else skew)]
+    near = close(scene.op)
+    found += [close_trial(c, close_inputs(c, *how)) for c, *how in (spread(near, COMPILED_CLOSE) if scene.compiles else near)]
     kinds = (OpClass.SELECTION, OpClass.NONLINEAR)
     deciding = [c for c in chosen if c.form.kind in kinds and c.form.data]
     found += [plain_trial(c, filled(c, "float32", "small", 1)) for c in deciding]

@@ -31,6 +31,8 @@ LONG_ROWS, ROW_EDGES = 2**15 + 1, (256, 1024, 4096, 2**15)
 """How many rows a call has whose results round, and around which of them it is compared."""
 POINTS = 48
 MOST_ELEMENTS, MOST_ROWS = 600_000, 16
+MOST_PAIRS = 3.2e7
+"""Up to how many pairs of candidates, times terms, a selection is evaluated as it is defined."""
 TERMS = 3e7
 """How many terms are looked at for one output."""
 
@@ -175,12 +177,24 @@ def _coordinates(shape: tuple[int, ...], arrays: Mapping[str, Array], rng: np.ra
 
 def _selection(case: Case) -> Trial:
     """Return a call of a selection from very many values, of which each row must be a right one."""
-    name, (source, _) = next(iter(case.form.selects.items()))
     arrays, lead = filled(case, "float32", "gauss", 3), case.form.lead
     arrays[lead] = np.round(arrays[lead] / 3) + 0  # so that equal values are among the largest, and no zero is negative
     long = np.moveaxis(arrays[lead], int(np.argmax(arrays[lead].shape)), -1)
     far = long[..., -long.shape[-1] // 32 :]
     far[:1], far[1:] = far[:1] + 10, far[1:] - 10  # so that far positions are chosen, in one row at least
+    return descends(case, arrays)
+
+
+def close_trial(case: Case, arrays: Mapping[str, Array]) -> Trial:
+    """Return a call of a selection: the whole of it, or its order alone where comparing each with each is too much."""
+    pairs = max(map(max, case.shapes)) ** 2 * traits_of(case.form).nodes
+    ordered = all(not mask for _, mask in case.form.selects.values())
+    return descends(case, arrays) if ordered and pairs > MOST_PAIRS else plain_trial(case, arrays)
+
+
+def descends(case: Case, arrays: Mapping[str, Array]) -> Trial:
+    """Return a call of which each row must be a descending selection."""
+    name, (source, _) = next(iter(case.form.selects.items()))
     scores = analysed(case, arrays, last=source)[source]
 
     first = np.argsort(-scores.array, axis=-1, kind="stable")

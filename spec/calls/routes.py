@@ -85,7 +85,7 @@ def ids(pattern: Pattern, count: int, experts: int) -> Array:
             return np.where(place % 97 == 96, place // 97 % experts, experts // 2)
         case "falling":
             twos = (place + 1) & -(place + 1)  # the power of two that divides it: half of them 1, a quarter 2, ...
-            return np.minimum(np.log2(twos).astype(np.int64), experts - 1)
+            return np.asarray(np.minimum(np.log2(twos).astype(np.int64), experts - 1))
         case "single":
             step = experts // 2 if experts >= SPARSE else 1
             return np.where(place * step < experts, place * step, NO_ROUTE)
