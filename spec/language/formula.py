@@ -252,6 +252,14 @@ def factors(node: Node) -> Iterator[Node]:
         yield node
 
 
+def past_one(node: Node) -> Node | None:
+    """Return ``x`` of ``log(1 + x)``, which is computed without the sum: 1 + x is 1 where x is small. None of other terms."""
+    match node:
+        case Apply("log", Binary("+", Number(1), argument)):
+            return argument
+    return None
+
+
 def terms(node: Node) -> Iterator[Node]:
     """Yield the terms of a sum, left to right (a difference is not opened)."""
     if isinstance(node, Binary) and node.op == "+":

@@ -98,6 +98,8 @@ class Operations:
                 return self.rounded(value, np.where(e > 0, y * np.expm1(e), 0.0), FUNCTION_ULPS)
             case "log":
                 return self.rounded(value, np.where(e > 0, np.where(e < x, e / (x - e), np.inf), 0.0), FUNCTION_ULPS)
+            case "log1p":  # the slope is 1 / (1 + x), so that what is small has a small error: nobody may add it to 1
+                return self.rounded(value, np.where(e > 0, np.where(e < 1 + x, e / (1 + x - e), np.inf), 0.0), FUNCTION_ULPS)
             case "sqrt":
                 return self.rounded(value, np.where(e > 0, np.sqrt(x + e) - np.sqrt(np.maximum(x - e, 0)), 0.0))
             case "tanh" | "erf":

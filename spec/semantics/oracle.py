@@ -29,6 +29,7 @@ from einspec.language.formula import (
     Size,
     Tuple,
     factors,
+    past_one,
 )
 from einspec.semantics.elementwise import Array, Elementwise
 from einspec.semantics.pointwise import number
@@ -126,6 +127,8 @@ class Machine(Elementwise):
                 (a, b), axes = self.align(self.term(left), self.term(right))
                 return Labelled(self.arithmetic(op, a, b), axes)
             case Apply(function, argument):
+                more = past_one(node)
+                function, argument = ("log1p", more) if more is not None else (function, argument)
                 inner = self.term(argument)
                 return Labelled(self.function(function, inner.array), inner.axes)
             case Reduce(kind, names, body):

@@ -15,7 +15,20 @@ from typing import Any
 
 import numpy as np
 
-from einspec.language.formula import Apply, Axis, Binary, Bracket, Index, Node, Read, Reduce, Tuple, factors, free_axes
+from einspec.language.formula import (
+    Apply,
+    Axis,
+    Binary,
+    Bracket,
+    Index,
+    Node,
+    Read,
+    Reduce,
+    Tuple,
+    factors,
+    free_axes,
+    past_one,
+)
 from einspec.semantics.elementwise import Elementwise
 from einspec.semantics.oracle import is_constant, open_rests, operands
 from einspec.semantics.pointwise import number
@@ -105,6 +118,8 @@ class Points:
             case Binary(op, left, right):
                 return np.asarray(self.numbers.arithmetic(op, self.term(left, rows), self.term(right, rows)))
             case Apply(function, argument):
+                more = past_one(node)
+                function, argument = ("log1p", more) if more is not None else (function, argument)
                 return np.asarray(self.numbers.function(function, self.term(argument, rows)))
             case Reduce("sum", names, body):
                 return self.total(open_rests(self.solution, names), list(factors(body)), rows)

@@ -26,6 +26,7 @@ from einspec.language.formula import (
     Size,
     Tuple,
     factors,
+    past_one,
 )
 from einspec.solve import Solution, atoms, expand
 
@@ -96,6 +97,9 @@ class _Point:
             case Binary(op, left, right):
                 return ARITHMETIC[op](self.term(left, env), self.term(right, env))
             case Apply(function, argument):
+                more = past_one(node)
+                if more is not None:
+                    return FUNCTIONS["log1p"](self.term(more, env))
                 return FUNCTIONS[function](self.term(argument, env))
             case Reduce():
                 return self.reduce(node, env)
@@ -175,6 +179,7 @@ ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
 FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "exp": _exp,
     "log": _log,
+    "log1p": lambda v: math.log1p(v) if v > -1 else _log(1 + v),
     "sqrt": lambda v: math.sqrt(v) if v >= 0 else math.nan,
     "tanh": math.tanh,
     "erf": math.erf,

@@ -30,6 +30,7 @@ from einspec.language.formula import (
     Read,
     Reduce,
     factors,
+    past_one,
     walk,
 )
 from einspec.semantics.bounds import Quantity, Tensor, all_whole, storing
@@ -133,6 +134,8 @@ class Analysis(Products):
             case Apply("exp", Binary("-", left, right)):
                 return self.function("exp", self.shifted(self.term(left), self.term(right)))
             case Apply(function, argument):
+                more = past_one(node)
+                function, argument = ("log1p", more) if more is not None else (function, argument)
                 return self.function(function, self.term(argument))
             case Reduce("sum", names, body):
                 names = open_rests(self.solution, names)
