@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-Rational = int | str | Fraction
+Rational = int | str | Fraction | float
 
 
 def parts(factor: Rational) -> tuple[int, int]:
-    """Return the numerator and the denominator of a factor."""
-    exact = Fraction(factor)
+    """Return the numerator and the denominator of a factor, of a float those of the decimal that it prints as."""
+    exact = Fraction(float.__repr__(factor) if isinstance(factor, float) else factor)
     return exact.numerator, exact.denominator
 
 

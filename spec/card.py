@@ -189,14 +189,13 @@ class Op:
 
 
 def _rational(label: str, value: Any, param: Param, outside: str, mistyped: str) -> Fraction:
-    """Return a parameter as an exact fraction."""
-    if isinstance(value, bool | float):
-        exactly = f"give Fraction({str(value)!r}) or {str(value)!r}"
-        raise ParameterTypeError(f"{label} must be exact: {exactly}, not the float {value!r}", mistyped)
+    """Return a parameter as an exact fraction: of a float the decimal that it prints as, which is what its caller wrote."""
     try:
-        exact = Fraction(value)
+        exact = Fraction(float.__repr__(value)) if isinstance(value, float) else Fraction(value)
+        if isinstance(value, bool):
+            raise TypeError
     except (TypeError, ValueError, ZeroDivisionError):
-        wanted = "an integer, a Fraction or a decimal string"
+        wanted = "an integer, a Fraction, a decimal string or a finite float"
         raise ParameterTypeError(f"{label} must be {wanted}, not {value!r}", mistyped) from None
     if isinstance(param.min, int) and exact < param.min:
         raise ParameterError(f"{label} must be at least {param.min}, not {value!r}", outside)

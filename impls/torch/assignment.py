@@ -48,7 +48,7 @@ def capacity(
     multiple_of: int = 1,
 ) -> int:
     """Compute capacity (see its card)."""
-    num, den = _constant_parts(factor) if isinstance(factor, str) else (factor.numerator, factor.denominator)
+    num, den = _constant_parts(factor) if isinstance(factor, str | float) else (factor.numerator, factor.denominator)
     return slots_for(num * tokens * k, den * experts, rounding, minimum, multiple_of)
 
 

@@ -14,6 +14,8 @@ from einspec.solve import TensorSpec
 Shape = tuple[int, ...]
 Arguments = tuple[dict[str, Any], tuple[Shape, ...]]
 """The parameters and the shapes of a call."""
+NOT_A_NUMBER = "no number"
+"""A text that is no decimal."""
 NOT_A_CHOICE, NO_PARAMETER = "no such choice", "no_such_parameter"
 FAR = 99
 """A position that no tensor here has an axis at."""
@@ -83,7 +85,7 @@ def _one_changed(values: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
 
 
 def _other_types(param: Param, value: Any) -> Iterator[Any]:
-    """Yield values of another type: a float for an integer, a text for a number, 1 for a tuple."""
+    """Yield values of another type: a float for an integer, a text for a number, 1 for a tuple, a word for a fraction."""
     if param.choices:
         return
     if param.sizes:
@@ -91,7 +93,7 @@ def _other_types(param: Param, value: Any) -> Iterator[Any]:
     elif param.number:
         yield str(value)
     elif param.rational:
-        yield float(Fraction(value))
+        yield NOT_A_NUMBER
     elif isinstance(value, int):
         yield float(value)
 

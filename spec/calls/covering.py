@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from einspec.calls.space import Case, Space, spaces
+from einspec.calls.space import Case, Space, make_case, spaces
 from einspec.card import Op
 from einspec.language.linear import EXACT
 from einspec.semantics.traits import traits_of
@@ -65,7 +65,7 @@ def covering(op: Op) -> tuple[Case, ...]:
     met: set[Key] = set()
     for number, space in enumerate(full_spaces(op)):
         for case in (*_covered(space, met, number == 0), *_of_models(space)):
-            found[str(case)] = case
+            found.update((str(c), c) for c in (case, *_with_floats(case)))
     return tuple(sorted(found.values(), key=lambda c: (len(c.options), c.elements, str(c))))
 
 
@@ -254,6 +254,15 @@ def _legal(space: Space, values: Sequence[Any]) -> Case | None:
         return None
     case = space.case(values, 0)
     return case if case is not None and not case.empty and case.work <= MOST_WORK else None
+
+
+def _with_floats(case: Case) -> Iterator[Case]:
+    """Yield a call with floats for its fractions, as most callers write them, where these print as the same decimals."""
+    exact = {name: value for name, value in case.params.items() if isinstance(value, Fraction)}
+    floats = {name: float(value) for name, value in exact.items() if Fraction(repr(float(value))) == value}
+    other = make_case(case.op, {**case.params, **floats}, case.shapes) if floats else None
+    if other is not None:
+        yield other
 
 
 def _of_models(space: Space) -> Iterator[Case]:

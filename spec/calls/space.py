@@ -95,6 +95,8 @@ class Case:
             value = self.params.get(name, param.default)
             if param.axis and isinstance(value, int) and value < 0:
                 found.add(f"negative {name}")
+            elif param.rational:
+                found.add(f"{name}={value!r}")  # a Fraction and a float of one value are not one thing to take
             elif not param.sizes:
                 found.add(f"{name}={value}")
         if self.solution.ranks:

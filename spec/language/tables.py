@@ -71,7 +71,8 @@ class Param(Table, frozen=True):
     number: bool = False
     """Takes a float as well as an integer."""
     rational: bool = False
-    """Takes an integer, a Fraction or a decimal string; formulas read numerator and denominator under the names of ``int``."""
+    """Takes an integer, a Fraction, a decimal string, or a float for the decimal that it prints as; formulas read numerator and
+    denominator under the names of ``int``."""
     choices: tuple[str, ...] = ()
     default: int | float | str | tuple[int, ...] | msgspec.UnsetType = msgspec.UNSET
     min: int | msgspec.UnsetType = msgspec.UNSET
