@@ -44,6 +44,7 @@ CONDUCT = ("pure", "repeat", "device")
 LAYOUTS = {
     "transposed": "with all axes in reverse order in memory",
     "permuted": "with the first axis innermost in memory",
+    "channels_last": "with the second axis innermost in memory",
     "strided": "with other values between the elements in memory",
     "padded": "with a gap behind each row in memory",
     "reversed": "with negative strides",

@@ -9,13 +9,19 @@ from typing import Any
 import numpy as np
 
 from einspec.calls.assumptions import broken
-from einspec.calls.cases import SCOPE_LIMIT, scope
+from einspec.calls.cases import SCOPE_LIMIT, scope, telling
 from einspec.calls.inputs import filled
 from einspec.calls.space import Case
+from einspec.clauses import dtypes_of
 from einspec.conformance.checks.scene import Asked, Scene
 from einspec.conformance.checks.trials import ordinary, plain_trial
 from einspec.conformance.protocol import Way
 from einspec.conformance.trial import Trial
+from einspec.dtypes import INTEGERS
+from einspec.language.linear import EXACT, OpClass
+
+IMAGES = (4, 5)
+"""How many axes an image and a volume have, of which frameworks know the memory with channels last."""
 
 Array = np.ndarray[Any, Any]
 SEEDS = 64
@@ -49,7 +55,24 @@ def ask_layout(scene: Scene, layout: str, _: str) -> Asked:
         trials = [t for c in few for t in _expanded(c)]
         return Asked(trials, not_run="" if trials else "no call can show it")
     way = Way(layout=layout)
-    return Asked([plain_trial(c, ordinary(c), way, f"{layout} input") for c in few])
+    found = [plain_trial(c, ordinary(c), way, f"{layout} input") for c in few]
+    if layout == "channels_last":
+        images = (next((c for c in (*scene.bank, *telling(scene.op)) if rank in _ranks(c)), None) for rank in IMAGES)
+        found += [plain_trial(c, ordinary(c), way, f"{layout} input") for c in images if c is not None and c not in few]
+    for i, dtype in enumerate(d for d in dtypes_of(scene.op) if d != "float32"):
+        case = max(few, key=lambda c: max(_ranks(c)))
+        arrays = filled(case, dtype, _kind(case, dtype), i, scene.subnormals)
+        found.append(plain_trial(case, arrays, way, f"{layout} input of {dtype}"))
+    return Asked(found)
+
+
+def _kind(case: Case, dtype: str) -> str:
+    """Return the kind of values on which a dtype shows in other memory: negative ones where a maximum may start from 0."""
+    if case.form.kind in EXACT:
+        return "special"
+    if case.form.kind is OpClass.NONLINEAR:
+        return "low" if dtype in INTEGERS and not dtype.startswith("u") else "gauss"
+    return "small"
 
 
 def _ranks(case: Case) -> list[int]:

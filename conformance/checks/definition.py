@@ -68,7 +68,8 @@ def _long(scene: Scene) -> Asked:
     skew = skewed(scene.op)
     found += [plain_trial(c, skewed_inputs(c, p)) for c, p in (spread(skew, COMPILED_BLOCKS) if scene.compiles else skew)]
     near = close(scene.op)
-    found += [close_trial(c, close_inputs(c, *how)) for c, *how in (spread(near, COMPILED_CLOSE) if scene.compiles else near)]
+    near = tuple(spread(near, COMPILED_CLOSE)) if scene.compiles else near
+    found += [close_trial(c, close_inputs(c, axis, how)) for c, axis, how in near]
     kinds = (OpClass.SELECTION, OpClass.NONLINEAR)
     deciding = [c for c in chosen if c.form.kind in kinds and c.form.data]
     found += [plain_trial(c, filled(c, "float32", "small", 1)) for c in deciding]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
+from einspec.calls.blocks import blocks
 from einspec.calls.inputs import filled
 from einspec.calls.space import Case
 from einspec.card import Op
@@ -14,6 +15,8 @@ from einspec.conformance.checks.trials import EAGER, ordinary, plain_trial
 from einspec.conformance.protocol import Way
 from einspec.conformance.trial import Trial
 
+PAST_BLOCK, MOST_SECOND = 33, 5000
+"""The size that shows what a kernel does behind its first block of 32, and how many elements a second call has at most."""
 SEEDS = 12
 """How many inputs that hold special values a compiled or mapped function is given, where that costs no compilation."""
 
@@ -65,9 +68,20 @@ def _mapped(scene: Scene, case: Case, special: int) -> Iterator[Trial]:
             yield trial
 
 
+def _second(case: Case) -> Case | None:
+    """Return a call of the same function of another shape, two of whose axes are just past a block where there is one."""
+    others = [c for c in blocks(case.op) if c.params == case.params and c.elements <= MOST_SECOND and c.shapes != case.shapes]
+    return max(others, key=lambda c: list(c.solution.sizes.values()).count(PAST_BLOCK), default=None)
+
+
 def _compiled(scene: Scene, case: Case, kind: Literal["jit", "compile"], special: int) -> Iterator[Trial]:
     way = Way(kind)
     yield plain_trial(case, ordinary(case), way, f"under {kind}")
+    if kind == "compile" and case.shapes:
+        yield plain_trial(case, ordinary(case), Way(kind, layout="transposed"), f"under {kind}, then in other memory")
+    other = _second(case)
+    if other is not None:
+        yield plain_trial(other, ordinary(other), way, f"under {kind}, then of another shape")
     for seed in range(special):
         arrays = filled(case, "float32", "special", seed, scene.subnormals)
         yield plain_trial(case, arrays, way, f"under {kind}")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from einspec.calls import cases, contended
-from einspec.calls.inputs import filled, makes_up, strata
+from einspec.calls.inputs import filled, makes_up, ramps, strata
 from einspec.calls.space import Case, make_case
 from einspec.conformance.checks.scene import Asked, Scene
 from einspec.conformance.checks.trials import plain_trial
@@ -25,7 +25,9 @@ HALVES = ("float16", "bfloat16")
 
 def ask_dtype(scene: Scene, dtype: str, _: str) -> Asked:
     """Ask for ``dtype.<name>``: values of a dtype that the card allows."""
-    return Asked([*_values_in(scene, _few(scene), dtype), *_beyond_floats(scene, dtype)])
+    vast = [c for c in cases.vast(scene.op) if dtype == "float16" and c.form.kind in EXACT and not scene.compiles]
+    found = [*_values_in(scene, _few(scene), dtype), *_beyond_floats(scene, dtype)]
+    return Asked(found + [plain_trial(c, ramps(c, dtype), how=f"{dtype} input of very many") for c in vast])
 
 
 def _beyond_floats(scene: Scene, dtype: str) -> Iterator[Trial]:

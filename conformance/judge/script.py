@@ -29,6 +29,7 @@ LAYOUTS = {
     "numpy": {
         "transposed": "np.asfortranarray({x})",
         "permuted": "np.moveaxis(np.ascontiguousarray(np.moveaxis({x}, 0, -1)), -1, 0)",
+        "channels_last": "np.moveaxis(np.ascontiguousarray(np.moveaxis({x}, 1, -1)), -1, 1)",
         "strided": "np.repeat({x}, 2, axis=-1)[..., ::2]",
         "padded": "np.concatenate([{x}, {x}[..., :1]], axis=-1)[..., :-1]",
         "reversed": "np.ascontiguousarray({x}[::-1])[::-1]",
@@ -39,6 +40,7 @@ LAYOUTS = {
     "torch": {
         "transposed": "{x}.permute(*range({x}.ndim)[::-1]).contiguous().permute(*range({x}.ndim)[::-1])",
         "permuted": "{x}.movedim(0, -1).contiguous().movedim(-1, 0)",
+        "channels_last": "{x}.movedim(1, -1).contiguous().movedim(-1, 1)",
         "strided": "torch.stack([{x}, {x}], -1)[..., 0]",
         "padded": "torch.cat([{x}, {x}[..., :1]], -1)[..., :-1]",
         "offset": "torch.cat([torch.zeros(3, dtype={x}.dtype), {x}.reshape(-1)])[3:].view({x}.shape)",

@@ -52,6 +52,7 @@ def layouts(x: Array) -> dict[str, Array]:
     return {
         "transposed": x.transpose(reverse).copy().transpose(reverse),
         "permuted": x.transpose(order).copy().transpose(np.argsort(order).tolist()),
+        "channels_last": np.moveaxis(np.moveaxis(x, 1, -1).copy(), -1, 1) if x.ndim > 2 else x,
         "strided": wide[..., ::2] if x.ndim else x,
         "padded": pitched[..., : x.shape[-1]] if x.ndim else x,
         "reversed": np.ascontiguousarray(x[::-1])[::-1] if x.ndim else x,

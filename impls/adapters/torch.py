@@ -71,6 +71,7 @@ def layouts(x: torch.Tensor) -> dict[str, torch.Tensor]:
     return {
         "transposed": x.permute(reverse).clone(memory_format=torch.contiguous_format).permute(reverse),
         "permuted": x.movedim(0, -1).contiguous().movedim(-1, 0) if x.ndim else x,
+        "channels_last": x.movedim(1, -1).contiguous().movedim(-1, 1) if x.ndim > 2 else x,
         "strided": wide[..., 0],
         "padded": pitched[..., : x.shape[-1]] if x.ndim else x,
         "offset": storage[3:].view(x.shape),

@@ -76,7 +76,7 @@ def _largest(x: Array, k: int, mask: Array | None) -> Array:
     if exact is None or k > FEW:
         return _by_sort(x, k, mask)
     if k > 1 or mask is not None:
-        exact = np.array(exact)
+        exact = np.array(exact, order="C")  # rows are taken from it laid flat
     if mask is not None:
         exact[~mask] = -np.inf
     index, least = _by_rounds(exact, k)

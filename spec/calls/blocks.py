@@ -19,8 +19,8 @@ EDGES = tuple(block + step for block in BLOCKS for step in (-1, 0, 1))
 """Where a block begins, ends, or is left out."""
 BESIDE = ((2, 3, 1, 2), (1, 1, 2, 1), (3, 2, 2, 3), (1, 1, 1, 1))
 """How long the other axes are, in turn; nothing but 1 where that is too much work."""
-SQUARES = (8, 16, 32, 64)
-"""The blocks that two axes have at once."""
+SQUARES = (8, 16, 32, 33, 64)
+"""What two axes have at once: full blocks, and one with a rest."""
 MOST_WORK, MOST_TERMS = 20_000, 400_000
 """How many elements a call has at most, and how many combinations of coordinates."""
 FEW = 4
@@ -50,7 +50,7 @@ def _edges(space: Space, number: int | None) -> Iterator[Case]:
 
 
 def _squares(space: Space) -> Iterator[Case]:
-    """Yield calls with two axes, and with all, at full blocks."""
+    """Yield calls with two axes at full blocks or just past them, and with all at the least block."""
     for size in SQUARES:
         for one, other in itertools.combinations(space.axes, 2):
             case = _first_legal(space, {one: size, other: size}, 1)

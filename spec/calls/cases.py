@@ -23,6 +23,8 @@ TRIES = 8
 """How many assignments are looked at for each call of a sample: many are not allowed."""
 BIG_WORK = 1_500_000
 """How many elements a big call has at most."""
+VAST, MOST_VAST = 2**20 - 15, 2_200_000
+"""How long the one axis of a vast call is, a prime next to 2**20, and how many elements it has at most."""
 BROAD, BROAD_TRIES, TERMS = (48, 36, 28, 22, 17), 60, 1.5e7
 """How long the axes of a broad call are, the longest that will do; how many sizes are tried; how many places there are."""
 
@@ -192,6 +194,19 @@ def _broad(space: Space) -> Case | None:
             if little and case is not None and not case.empty and case.work < BIG_WORK:
                 return case
     return None
+
+
+@functools.lru_cache(maxsize=256)
+def vast(op: Op) -> tuple[Case, ...]:
+    """Return a call of the first form with about 2**20 elements along one axis: the first that may be so long."""
+    for space in _richest(op):
+        for i in space.axes:
+            values = [_middle(space, j, 1, 0) for j in range(len(space.variables))]
+            values[i] = VAST
+            case = space.case(values, 0)
+            if case is not None and not case.empty and case.work < MOST_VAST:
+                return (case,)
+    return ()
 
 
 def _greatest(candidates: Sequence[Any]) -> Any:
