@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from einspec.calls.invalid import InvalidCall, Tensor, invalid_calls
+from einspec.calls.invalid import InvalidCall, Tensor, further_calls, invalid_calls
 from einspec.calls.space import Case
 from einspec.card import Op
 from einspec.conformance import protocol
@@ -26,13 +26,19 @@ it needs.
 
 
 def invalid_block(scene: Scene, constraint: str) -> Block:
-    """Return the call that violates a constraint, which must raise."""
-    call = invalid_calls(scene.op).get(constraint)
-    if call is None:
+    """Return the calls that violate a constraint, which must raise."""
+    found = violating(scene.op, constraint)
+    if not found:
         return Block(scene.op.name, not_run="no call was found that violates this first")
-    fact = Fact({}, "a call that must raise", dtypes=tuple(sorted(call.dtypes)))
-    calls = protocol.encode([Call(dict(call.params), _inputs(call))])
-    return Block(scene.op.name, 1, calls, msgspec.msgpack.encode([fact]), 1)
+    facts = [Fact({}, "a call that must raise", dtypes=tuple(sorted(call.dtypes))) for call in found]
+    calls = protocol.encode([Call(dict(call.params), _inputs(call)) for call in found])
+    return Block(scene.op.name, len(found), calls, msgspec.msgpack.encode(facts), len(found))
+
+
+def violating(op: Op, constraint: str) -> list[InvalidCall]:
+    """Return the calls that violate a constraint, the plainest first."""
+    first = invalid_calls(op).get(constraint)
+    return [first, *further_calls(op).get(constraint, ())] if first is not None else []
 
 
 def optional_for_files(op: Op, constraint: str) -> bool:

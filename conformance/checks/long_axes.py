@@ -20,7 +20,7 @@ from einspec.conformance.checks.trials import plain_trial
 from einspec.conformance.trial import Trial
 from einspec.dtypes import numpy_dtype
 from einspec.language.formula import Bracket, walk
-from einspec.language.linear import OpClass
+from einspec.language.linear import EXACT, OpClass
 from einspec.semantics.points import Points
 from einspec.semantics.traits import traits_of
 
@@ -43,8 +43,9 @@ def past_16_bits(op: Op) -> list[Trial]:
     for space in spaces(op, most_rank=1, sizes=(1, 2, 3)):
         form = space.form
         exact = form.kind is OpClass.SELECTION or traits_of(form).multilinear
-        if exact and form.values:
-            found += [t for case in _grown(space) for t in _at_points(case)]
+        gathers = form.kind in EXACT and any(isinstance(n, Bracket) for e in form.equations for n in walk(e))
+        if (exact and form.values) or (gathers and 0 not in space.ranks.values()):
+            found += [t for case in _grown(space, 0 if gathers else 1) for t in _at_points(case)]
         elif any(not mask for _, mask in form.selects.values()):
             found += [_selection(case) for case in _grown(space) if _rows(case) <= MOST_ROWS]
     return found
@@ -96,16 +97,20 @@ def _rows(case: Case) -> int:
     return math.prod(case.solution.shape(next(s for s in case.form.signature.outputs if s.name == name))[:-1])
 
 
-def _grown(space: Space) -> Iterator[Case]:
+def _grown(space: Space, short: int = 1) -> Iterator[Case]:
     """Yield calls in which one variable after the other is huge and the others are as small as tells.
 
     Never two: right code may hold an element for each pair of a token and an expert.
+
+    Args:
+        space: the calls.
+        short: which of their sizes the other axes have.
     """
     few = _choices(space)
     for i, names in enumerate(space.variables):
         for size in SIZES if not few & set(names) else ():
             values = [
-                c[min(1, len(c) - 1)] if not n[0].startswith("=") else c[0]
+                c[min(short, len(c) - 1)] if not n[0].startswith("=") else c[0]
                 for n, c in zip(space.variables, space.candidates, strict=True)
             ]
             if names[0].startswith("=") and not isinstance(values[i], int):

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from einspec.answers.rules import Difference
+from einspec.calls.invalid import InvalidCall
 from einspec.card import load
 from einspec.conformance.checks import laws
 from einspec.conformance.checks.block import Block, Fact
-from einspec.conformance.checks.invalid import near_call, optional_for_files
+from einspec.conformance.checks.invalid import near_call, optional_for_files, violating
 from einspec.conformance.checks.transforms import impossible
 from einspec.conformance.clauses import units, uses_bank
 from einspec.conformance.judge.conduct import judge_conduct
@@ -300,7 +301,9 @@ def _conduct(context: Context) -> dict[str, Result]:
 
 def _invalid(context: Context, clause: str, constraint: str) -> Result:
     """Judge ``err.<constraint>``: a call that violates it raises, whatever the class of the exception."""
-    if context.bare and not context.policy.strict and optional_for_files(context.op, constraint):
+    calls = violating(context.op, constraint)
+    optional = context.bare and not context.policy.strict and optional_for_files(context.op, constraint)
+    if optional and not any(call.demanded for call in calls):
         reason = "a file of functions may accept more than the card; --strict asks for this too"
         return context.not_run(clause, "scope", reason)
     block = context.sheets.block(context.scene, clause, "scope")
@@ -315,13 +318,19 @@ def _invalid(context: Context, clause: str, constraint: str) -> Result:
         if near is not None and not all(context.session.takes([near])):
             what = ", ".join(sorted(near.options)) or "the call that it is made from"
             return context.not_run(clause, "scope", f"the function refuses {what}")
-    (came,) = context.stream(block)
-    if came.error is not None and came.error.name != "LackingError":
-        return context.result(clause, "scope", Verdict.HOLDS, 1)
-    if came.error is not None:
-        return context.not_run(clause, "scope", came.error.text)
-    problem, data = witness_of_invalid(context, constraint, came)
-    return context.result(clause, "scope", Verdict.WRONG, 1, problem, data)
+    for number, came in enumerate(list(context.stream(block))):
+        call = calls[number]
+        if came.error is None and (call.demanded or not optional) and _is_offered(context, call):
+            problem, data = witness_of_invalid(context, constraint, number, came)
+            return context.result(clause, "scope", Verdict.WRONG, number + 1, problem, data)
+        if number == 0 and came.error is not None and came.error.name == "LackingError":
+            return context.not_run(clause, "scope", came.error.text)
+    return context.result(clause, "scope", Verdict.HOLDS, block.count)
+
+
+def _is_offered(context: Context, call: InvalidCall) -> bool:
+    """Whether a target takes the legal call beside an invalid one, so that it may be asked for this."""
+    return not context.bare or not call.near.options or all(context.session.takes([call.near]))
 
 
 def _law(context: Context, clause: str, law: str) -> Result:

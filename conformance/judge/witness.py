@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from einspec.answers.rules import Difference, Expected, is_nan
-from einspec.calls.invalid import invalid_calls
+from einspec.conformance.checks.invalid import violating
 from einspec.conformance.checks.special import broken_promise
 from einspec.conformance.judge.context import Context
 from einspec.conformance.judge.literals import bits_text, expected_text, literal
@@ -186,9 +186,9 @@ def error_text(error: Raised) -> str:
     return f"{shown} ({error.place})" if error.place else shown
 
 
-def witness_of_invalid(context: Context, constraint: str, came: Came) -> tuple[str, dict[str, Any]]:
-    """Return what is wrong where a call was accepted that must be rejected, and everything to act on it."""
-    call = invalid_calls(context.op)[constraint]
+def witness_of_invalid(context: Context, constraint: str, number: int, came: Came) -> tuple[str, dict[str, Any]]:
+    """Return what is wrong where a call, of a number, was accepted that must be rejected, and everything to act on it."""
+    call = violating(context.op, constraint)[number]
     got = ", ".join(sorted(_shapes(came.result))) or "nothing"
     problem = f"accepted a call that does not fit ({call.problem}), and returned shape {got}"
     block = context.sheets.block(context.scene, f"err.{constraint}", "scope")
@@ -203,7 +203,7 @@ def witness_of_invalid(context: Context, constraint: str, came: Came) -> tuple[s
         "expected": {"error": call.problem},
         "got": {"result": f"shape {got}"},
         "difference": problem,
-        "script": script_of_invalid(context.session, context.op.name, block.decoded[0]),
+        "script": script_of_invalid(context.session, context.op.name, block.decoded[number]),
     }
     return problem, data
 

@@ -200,7 +200,8 @@ def _broad(space: Space) -> Case | None:
 def vast(op: Op) -> tuple[Case, ...]:
     """Return a call of the first form with about 2**20 elements along one axis: the first that may be so long."""
     for space in _richest(op):
-        for i in space.axes:
+        dense = any(isinstance(n, Bracket) for e in space.form.equations for n in walk(e))
+        for i in space.axes if not dense else ():
             values = [_middle(space, j, 1, 0) for j in range(len(space.variables))]
             values[i] = VAST
             case = space.case(values, 0)

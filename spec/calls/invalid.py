@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,6 +18,12 @@ from einspec.errors import CallError
 from einspec.solve import TensorSpec, solve
 
 Params = Mapping[str, Any]
+MORE, MOST_TRIED, MOST_COMPARED = 6, 2000, 200
+"""How many more calls a constraint has at most, among how many they are looked for, and of how many it is seen whether they
+violate another.
+"""
+NO_AXIS = 999
+"""A position at which no tensor has an axis."""
 VARIED = 3
 """How many sizes and numbers of a plain call are changed at once, where fewer will not do."""
 
@@ -41,6 +48,8 @@ class InvalidCall:
     """The tensors of the call, a tuple for a list of them."""
     problem: str
     """What is wrong, in the words of the card."""
+    demanded: bool = False
+    """Whether a file of functions must reject it too, whatever its constraint is."""
 
     @property
     def form(self) -> Form:
@@ -97,6 +106,60 @@ def invalid_calls(op: Op) -> dict[str, InvalidCall]:
         if not open_ones:
             break
     return {constraint: found[constraint][1] for constraint in wanted if constraint in found}
+
+
+@functools.lru_cache(maxsize=256)
+def further_calls(op: Op) -> dict[str, tuple[InvalidCall, ...]]:
+    """Return more calls for some constraints: another is violated as well, a list has unequal ranks, an axis of nothing is far.
+
+    Two wrong sizes may make up for each other: a negative number of rows times one of columns is positive.
+    """
+    wanted, found = constraints(op), dict[str, dict[str, InvalidCall]]()
+    first = {constraint: str(call) for constraint, call in invalid_calls(op).items()}
+    for call in itertools.chain(_beside_each_other(op), _unequal_ranks(op), _far_axes_of_nothing(op)):
+        own = found.setdefault(call.constraint, {})
+        if len(own) < MORE and str(call) != first.get(call.constraint) and _of_its_form(call, wanted):
+            own[str(call)] = call
+    return {constraint: tuple(own.values()) for constraint, own in found.items() if constraint in wanted and own}
+
+
+def _beside_each_other(op: Op) -> Iterator[InvalidCall]:
+    """Yield calls that violate a requirement, those first in which another would be violated too; nothing in them is empty."""
+    candidates = [
+        call
+        for _, call in itertools.chain(_far(op, 1, tuples=False), itertools.islice(_far(op, 2, tuples=False), MOST_TRIED))
+        if call.constraint.partition(".")[0] in ("require", "divides") and not _has_nothing(call)
+    ]
+    compared = candidates[:: max(1, len(candidates) // MOST_COMPARED)]
+    several = [call for call in compared if _violates_another(call)]
+    yield from (*several[: MORE // 2], *candidates[:: max(1, len(candidates) // MORE)])
+
+
+def _has_nothing(call: InvalidCall) -> bool:
+    """Whether a tensor of a call is empty, or a number zero."""
+    return any(0 in t.shape for tensors in call.lists for t in tensors) or any(v == 0 for v in call.params.values())
+
+
+def _unequal_ranks(op: Op) -> Iterator[InvalidCall]:
+    """Yield calls with a list whose last tensor has one axis less, and as many elements in each row."""
+    for case in cases.bank(op):
+        usual = _tensors(case, case.shapes)
+        for i, spec in enumerate(case.form.signature.inputs):
+            given = usual[i]
+            if isinstance(given, tuple) and len(given) > 1 and len(given[0].shape) > 1:
+                lists = (*given[:-1], Tensor(given[-1].shape[1:], given[-1].dtype))
+                problem = f"tensors of unequal ranks in the list {spec.name}"
+                kind = "rank" if f"list.{spec.name}" in op.card.unspecified else "list"
+                inputs = (*usual[:i], lists, *usual[i + 1 :])
+                yield InvalidCall(f"{kind}.{spec.name}", case, case.params, inputs, problem, demanded=True)
+
+
+def _far_axes_of_nothing(op: Op) -> Iterator[InvalidCall]:
+    """Yield calls with an axis that a tensor does not have, whose tensors are empty."""
+    names = [name for name, param in op.card.params.items() if param.axis]
+    for case in cases.bank(op) if names else ():
+        shapes = tuple((*shape[:-1], 0) if len(shape) > 1 else shape for shape in case.shapes)
+        yield from _invalid(case, shapes, {**case.params, **dict.fromkeys(names, NO_AXIS)})
 
 
 def _of_its_form(call: InvalidCall, wanted: Mapping[str, Form]) -> bool:
