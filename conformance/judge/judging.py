@@ -102,10 +102,13 @@ def _judged(context: Context, clause: str, tier: str) -> Result:
 def _refusable(context: Context, clause: str) -> bool:
     """Whether an exception in a clause is a refusal: of what files need not offer.
 
-    That includes arrays that run backwards, which some libraries do not have; what raises for other memory writes
-    to its input, or reads it as if it were in order.
+    That includes arrays that run backwards, which some libraries do not have, and volumes with channels last, of which
+    PyTorch's own functions do not know what to give; what raises for other memory writes to its input, or reads it as if
+    it were in order.
     """
-    return context.bare and (clause == "layout.reversed" or clause.startswith(("grad.", "grad64.", "transform.")))
+    return context.bare and (
+        clause in ("layout.reversed", "layout.channels_last") or clause.startswith(("grad.", "grad64.", "transform."))
+    )
 
 
 def unavailable(context: Context, kind: str, detail: str) -> tuple[Verdict, str] | None:

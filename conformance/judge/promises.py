@@ -22,7 +22,11 @@ PROMISES = (
     Promise("a number of axes for `...` and `*a`, an empty axis", REFUSE, "take it"),
     Promise("dtypes of values other than float32, of indices other than int32", REFUSE, f"{REFUSE}"),
     Promise("bfloat16 and float8 in NumPy", "nothing", "take what its `dtypes` name"),
-    Promise("gradients, vmap, jit, compile; arrays that run backwards", REFUSE, "give what the plain call gives"),
+    Promise(
+        "gradients, vmap, jit, compile; arrays that run backwards or have channels last",
+        REFUSE,
+        "give what the plain call gives",
+    ),
     Promise("the dtype of an index that is returned", "any integer dtype", "what the card names"),
     Promise("the dtype of any other output", "what the card names", "the same"),
     Promise("inputs that break `[assume]`: what callers promise", "nothing", "give what the definition gives"),
