@@ -103,7 +103,7 @@ def stable_on_both_sides(h, layout="gate_up"):
 
 def exact_integers(*, tokens, k, experts, factor=1, rounding="ceil", minimum=0, multiple_of=1):
     """capacity: quotient and rest of fractions, a decimal where one is given."""
-    exact = Fraction(Decimal(factor)) if isinstance(factor, str) else Fraction(factor)
+    exact = Fraction(Decimal(str(factor))) if isinstance(factor, str | float) else Fraction(factor)
     whole, rest = divmod(exact * tokens * k, experts)
     half = {"ceil": rest > 0, "floor": False, "half_even": 2 * rest > experts or (2 * rest == experts and whole % 2)}
     share = max(int(whole) + int(half[rounding]), minimum)
