@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from einspec.answers.rules import Difference
-from einspec.calls.invalid import InvalidCall
 from einspec.card import load
 from einspec.conformance.checks import laws
 from einspec.conformance.checks.block import Block, Fact
@@ -304,9 +303,8 @@ def _conduct(context: Context) -> dict[str, Result]:
 
 def _invalid(context: Context, clause: str, constraint: str) -> Result:
     """Judge ``err.<constraint>``: a call that violates it raises, whatever the class of the exception."""
-    calls = violating(context.op, constraint)
     optional = context.bare and not context.policy.strict and optional_for_files(context.op, constraint)
-    if optional and not any(call.demanded for call in calls):
+    if optional and not any(call.demanded for call in violating(context.op, constraint)):
         reason = "a file of functions may accept more than the card; --strict asks for this too"
         return context.not_run(clause, "scope", reason)
     block = context.sheets.block(context.scene, clause, "scope")
@@ -322,8 +320,7 @@ def _invalid(context: Context, clause: str, constraint: str) -> Result:
             what = ", ".join(sorted(near.options)) or "the call that it is made from"
             return context.not_run(clause, "scope", f"the function refuses {what}")
     for number, came in enumerate(list(context.stream(block))):
-        call = calls[number]
-        if came.error is None and (call.demanded or not optional) and _is_offered(context, call):
+        if came.error is None and _is_demanded(context, constraint, number, optional):
             problem, data = witness_of_invalid(context, constraint, number, came)
             return context.result(clause, "scope", Verdict.WRONG, number + 1, problem, data)
         if number == 0 and came.error is not None and came.error.name == "LackingError":
@@ -331,9 +328,13 @@ def _invalid(context: Context, clause: str, constraint: str) -> Result:
     return context.result(clause, "scope", Verdict.HOLDS, block.count)
 
 
-def _is_offered(context: Context, call: InvalidCall) -> bool:
-    """Whether a target takes the legal call beside an invalid one, so that it may be asked for this."""
-    return not context.bare or not call.near.options or all(context.session.takes([call.near]))
+def _is_demanded(context: Context, constraint: str, number: int, optional: bool) -> bool:
+    """Whether a target must raise for an invalid call: a file must where it takes the legal call beside it."""
+    if not context.bare:
+        return True
+    call = violating(context.op, constraint)[number]
+    offered = not call.near.options or all(context.session.takes([call.near]))
+    return offered and (call.demanded or not optional)
 
 
 def _law(context: Context, clause: str, law: str) -> Result:

@@ -198,10 +198,12 @@ def _broad(space: Space) -> Case | None:
 
 @functools.lru_cache(maxsize=256)
 def vast(op: Op) -> tuple[Case, ...]:
-    """Return a call of the first form with about 2**20 elements along one axis: the first that may be so long."""
+    """Return a call of the first form with about 2**20 elements along one axis of a tensor: the first that may be so long."""
     for space in _richest(op):
         dense = any(isinstance(n, Bracket) for e in space.form.equations for n in walk(e))
         for i in space.axes if not dense else ():
+            if _listed(space, i):
+                continue
             values = [_middle(space, j, 1, 0) for j in range(len(space.variables))]
             values[i] = VAST
             case = space.case(values, 0)
