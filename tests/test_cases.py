@@ -10,11 +10,11 @@ import pytest
 from einspec import load, ops
 from einspec.calls import cases
 from einspec.calls.assumptions import broken
-from einspec.calls.inputs import filled
-from einspec.calls.space import make_case
 from einspec.calls.blocks import EDGES, blocks
 from einspec.calls.covering import MODELS, covering
+from einspec.calls.inputs import filled
 from einspec.calls.routes import NO_ROUTE, PATTERNS, ids, slots
+from einspec.calls.space import make_case
 from einspec.conformance.checks.trials import ordinary, plain_trial
 
 
