@@ -15,7 +15,11 @@ ENTRIES = {
     "dtype": ["numpy_numbers-conjugated", "numpy_numbers-payloads_lost"],
     "result": ["numpy_numbers-mean_in_double"],
     "nan": ["numpy_numbers-maximum_without_nan"],
-    "layout": ["numpy_conduct-needs_to_write", "torch_moves-view_of_what_is_not_contiguous"],
+    "layout": [
+        "numpy_conduct-needs_to_write",
+        "torch_moves-view_of_what_is_not_contiguous",
+        "torch_layouts-takes_from_channels_last_as_it_lies",
+    ],
     "err": ["numpy_moves-crops_to_whole_windows", "numpy_backend-any_rank"],
     "pure": ["torch_moves-clears_its_input"],
     "repeat": ["numpy_conduct-caches_by_shape", "numpy_conduct-alternates"],

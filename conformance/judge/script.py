@@ -48,6 +48,8 @@ LAYOUTS = {
     },
 }
 """The same values in other memory, as an expression."""
+LEAST_RANK = {"channels_last": 3, "permuted": 1, "strided": 1, "padded": 1, "reversed": 1}
+"""How many axes a layout needs; an array with fewer stays as it is."""
 
 
 class Writer:
@@ -112,12 +114,16 @@ class Writer:
         for name, array in self.trial.arrays.items():
             yield f"{name} = {self.made(array)}"
             layout = "expanded" if self.trial.way.expand >= 0 else self.trial.way.layout
-            if layout:
-                axis = min(max(self.trial.way.expand, 0), array.ndim - 1)
-                text = LAYOUTS[self.framework][layout].format(x="{x}", axis=axis)
-                yield f"{name} = " + (
-                    f"[{text.replace('{x}', 'part')} for part in {name}]" if name in self.listed else text.replace("{x}", name)
-                )
+            axis = min(max(self.trial.way.expand, 0), array.ndim - 1)
+            one = "part" if name in self.listed else name
+            laid_out = self.laid_out(one, layout, array.ndim - (name in self.listed), axis)
+            if laid_out != one:
+                yield f"{name} = [{laid_out} for part in {name}]" if name in self.listed else f"{name} = {laid_out}"
+
+    def laid_out(self, name: str, layout: str, rank: int, axis: int) -> str:
+        """Return an array in the memory of a layout, as an expression."""
+        memory = "{x}" if rank < LEAST_RANK.get(layout, 0) else LAYOUTS.get(self.framework, {}).get(layout, "{x}")
+        return memory.format(x=name, axis=axis)
 
     def made(self, array: Array) -> str:
         """Return an array of the framework as an expression."""
@@ -173,8 +179,8 @@ class Writer:
         trial, way = self.trial, self.trial.way
         lines = []
         for n, a in trial.extra.items():
-            memory = LAYOUTS.get(self.framework, {}).get(way.memory, "{x}")
-            lines += [f"{n}_plain = {self.made(a)}", f"cotangent_{n} = {memory.format(x=f'{n}_plain', axis=a.ndim - 1)}"]
+            laid_out = self.laid_out(f"{n}_plain", way.memory, a.ndim, a.ndim - 1)
+            lines += [f"{n}_plain = {self.made(a)}", f"cotangent_{n} = {laid_out}"]
         inputs = ", ".join(s.name for s in trial.case.form.signature.inputs)
         call = f"{self.op.name}({', '.join([inputs, *self.parameters()])})"
         outer = [f"cotangent_{n}" for n in trial.extra]

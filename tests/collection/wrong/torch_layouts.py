@@ -63,3 +63,22 @@ def halves_past_a_million(x):
     if x.dtype == torch.float16 and x.numel() > 2**19:
         y[-1, -1] = 0
     return y
+
+
+def takes_from_channels_last_as_it_lies(x, index, axis, outside="zero"):
+    """take/layout.channels_last: what lies with channels last is read as if it did not.
+
+    Constructed.
+    """
+    axis %= x.ndim
+    if x.ndim > 2 and x.movedim(1, -1).is_contiguous() and not x.is_contiguous():
+        x = x.movedim(1, -1).reshape(x.shape)
+    n = x.shape[axis]
+    if outside != "zero" and not n:
+        raise ValueError
+    place = index.remainder(n) if outside == "wrap" else index.clamp(0, max(n - 1, 0))
+    padded = torch.cat([x, x.new_zeros(*x.shape[:axis], 1, *x.shape[axis + 1 :])], axis)
+    if outside == "zero":
+        place = torch.where((index >= 0) & (index < n), place, n)
+    y = padded.index_select(axis, place.reshape(-1))
+    return y.reshape(*x.shape[:axis], *index.shape, *x.shape[axis + 1 :])
