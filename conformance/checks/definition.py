@@ -22,9 +22,9 @@ from einspec.conformance.trial import Trial
 from einspec.language.linear import OpClass
 
 Array = np.ndarray[Any, Any]
-COMPILED_CLOSE = 8
+COMPILED_CLOSE = 4
 """How many selections among close candidates it is given."""
-COMPILED_BLOCKS = 16
+COMPILED_BLOCKS = 8
 """How many calls at the edges of blocks a framework is given that compiles each."""
 
 
@@ -62,7 +62,8 @@ def _long(scene: Scene) -> Asked:
     """Ask for calls with long axes, one after the other and all at once."""
     broad = cases.broad(scene.op)
     chosen = [*cases.big(scene.op), *(broad[:1] if scene.compiles else broad)]
-    found = [plain_trial(c, ordinary(c)) for c in chosen] + past_16_bits(scene.op) + past_15_bits(scene.op)
+    found = [plain_trial(c, ordinary(c)) for c in chosen]
+    found += past_16_bits(scene.op, scene.compiles) + past_15_bits(scene.op)
     edges = blocks(scene.op)
     found += [plain_trial(c, many(c)) for c in (spread(edges, COMPILED_BLOCKS) if scene.compiles else edges)]
     skew = skewed(scene.op)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import replace
 from typing import Any
 
@@ -37,15 +37,22 @@ TERMS = 3e7
 """How many terms are looked at for one output."""
 
 
-def past_16_bits(op: Op) -> list[Trial]:
-    """Return calls on indices with one axis above 2**15 or 2**16, compared with the definition at some coordinates."""
+def past_16_bits(op: Op, compiled: bool = False) -> list[Trial]:
+    """Return calls on indices with one axis above 2**15 or 2**16, compared with the definition at some coordinates.
+
+    Args:
+        op: the op.
+        compiled: whether each call is compiled: a loop over a parameter is unrolled then, so that none which only moves a
+            window or cuts blocks is huge.
+    """
     found: list[Trial] = []
     for space in spaces(op, most_rank=1, sizes=(1, 2, 3)):
         form = space.form
         exact = form.kind is OpClass.SELECTION or traits_of(form).multilinear
         gathers = form.kind in EXACT and any(isinstance(n, Bracket) for e in form.equations for n in walk(e))
         if (exact and form.values) or (gathers and 0 not in space.ranks.values()):
-            found += [t for case in _grown(space, 0 if gathers else 1) for t in _at_points(case)]
+            fixed = _given(space) if compiled and not form.values else frozenset()
+            found += [t for case in _grown(space, 0 if gathers else 1, fixed) for t in _at_points(case)]
         elif any(not mask for _, mask in form.selects.values()):
             found += [_selection(case) for case in _grown(space) if _rows(case) <= MOST_ROWS]
     return found
@@ -97,7 +104,13 @@ def _rows(case: Case) -> int:
     return math.prod(case.solution.shape(next(s for s in case.form.signature.outputs if s.name == name))[:-1])
 
 
-def _grown(space: Space, short: int = 1) -> Iterator[Case]:
+def _given(space: Space) -> frozenset[str]:
+    """Return the variables that parameters give."""
+    params = space.op.card.params.items()
+    return frozenset(t if param.size else f"={t}" for name, param in params for t in param.targets(name))
+
+
+def _grown(space: Space, short: int = 1, fixed: Set[str] = frozenset()) -> Iterator[Case]:
     """Yield calls in which one variable after the other is huge and the others are as small as tells.
 
     Never two: right code may hold an element for each pair of a token and an expert.
@@ -105,8 +118,9 @@ def _grown(space: Space, short: int = 1) -> Iterator[Case]:
     Args:
         space: the calls.
         short: which of their sizes the other axes have.
+        fixed: variables that are not made huge.
     """
-    few = _choices(space)
+    few = _choices(space) | fixed
     for i, names in enumerate(space.variables):
         for size in SIZES if not few & set(names) else ():
             values = [

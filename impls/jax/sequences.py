@@ -24,8 +24,10 @@ def chunk_overlap(x: Array, *, window_size: int) -> Array:
 @op
 def look_around(x: Array, *, backward: int = 1, forward: int = 0, pad_value: float = 0) -> Array:
     """Compute look_around (see its card)."""
-    count, padded = x.shape[1], _pad(x, 1, backward, forward, pad_value)
-    return jnp.concatenate([padded[:, k : k + count] for k in range(backward + 1 + forward)], 2)  # b w (e i) d
+    (b, w, i, d), around = x.shape, backward + 1 + forward
+    block = np.arange(w)[:, None] + np.arange(around)  # w e
+    padded = _pad(x, 1, backward, forward + 1, pad_value)  # one more: no gather from an empty axis
+    return padded[:, block].reshape(b, w, around * i, d)
 
 
 @op
