@@ -204,11 +204,13 @@ def test_a_selection_is_right_on_finite_values(tmp_path: Path) -> None:
 
 CAPACITY = """
 import numpy
+from fractions import Fraction
 def capacity(tokens, k, experts, factor=1, rounding="ceil", minimum=0, multiple_of=1):
     if rounding != "ceil":
         raise NotImplementedError(rounding)
     if not isinstance(factor, int) and factor == int(factor):
         return -1
+    factor = Fraction(str(factor))
     share = -(-factor * tokens * k // experts)
     return -(-max(share, minimum) // multiple_of) * multiple_of
 """

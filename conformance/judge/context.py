@@ -49,6 +49,8 @@ class Context:
     """The outputs on one fixed input, by which backends are compared with each other."""
     careful: bool = False
     """Whether this op has ended its process already, so that no two clauses share a call."""
+    deadly: set[str] = field(default_factory=set)
+    """The dtypes over whose clauses a process was lost: no other clause asks for them again."""
     shrinks: bool = True
     """Whether a failure that was drawn is made smaller."""
 
@@ -136,6 +138,13 @@ class Context:
         if len(taken) == len(values):
             return ""
         return f"{len(taken)} of {len(values)} values of {name} judged: {', '.join(taken)}"
+
+    def survived(self, clause: str) -> None:
+        """Note that a process was lost over a clause."""
+        self.careful = True
+        kind, _, dtype = clause.partition(".")
+        if kind in ("dtype", "index"):
+            self.deadly.add(dtype)
 
     def note_changes(self, where: str) -> None:
         """Note what calls have changed around them since this was asked last."""

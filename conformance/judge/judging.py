@@ -143,7 +143,7 @@ def unavailable(context: Context, kind: str, detail: str) -> tuple[Verdict, str]
 def block_for(context: Context, clause: str, tier: str) -> Block:
     """Return the calls of a clause that the target can be asked: those in dtypes and in memory that it has.
 
-    A file of functions may count on what callers promise.
+    A file of functions may count on what callers promise. A dtype over which a process was lost is not asked for again.
     """
     scene = context.own_scene if uses_bank(clause) else context.scene
     block = context.sheets.block(scene, clause, tier)
@@ -157,6 +157,7 @@ def block_for(context: Context, clause: str, tier: str) -> Block:
         if all(context.session.holds_dtype(context.op.name, d, strict) for d in fact.dtypes)
         and context.session.lays_out(fact.memory)
         and (total or not fact.breaks)
+        and not (fact.unusual and context.deadly & set(fact.dtypes))
     ]
     return block.only(held)
 
@@ -197,8 +198,9 @@ def judge_block(context: Context, clause: str, tier: str, block: Block, refusabl
         failed = next((r for r in refused if not _founded(context, facts[r[0]], r[1])), None)
     if failed is not None:
         return _wrong(context, clause, tier, block, *failed)
-    # a drawn call in a dtype that is refused is news of the clause of that dtype alone
-    if refused and (tier != "property" or len(refused) == block.count):
+    # a call that is drawn, or in other memory, in a dtype that is refused is news of the clause of that dtype alone
+    beside = tier == "property" or (clause.startswith("layout.") and all(facts[number].unusual for number, _ in refused))
+    if refused and (not beside or len(refused) == block.count):
         return _refused(context, clause, tier, block, refused)
     instances = block.instances - len(refused)
     return context.result(clause, tier, Verdict.HOLDS, instances, block.reason)

@@ -139,7 +139,7 @@ class Worker:
         try:
             return judge_unit(context, clause, tier)
         except LostError as error:
-            context.careful = True
+            context.survived(clause)
             self.spent[key] += Fraction(1, MOST_LATE if error.late else MOST_LOST)
             return lost(context, clause, tier, error)
 

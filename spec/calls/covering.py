@@ -258,7 +258,7 @@ def _legal(space: Space, values: Sequence[Any]) -> Case | None:
 
 def _with_floats(case: Case) -> Iterator[Case]:
     """Yield a call with floats for its fractions, as most callers write them, where these print as the same decimals."""
-    exact = {name: value for name, value in case.params.items() if isinstance(value, Fraction)}
+    exact = {n: v for n, v in case.params.items() if isinstance(v, Fraction) and v.denominator > 1}
     floats = {name: float(value) for name, value in exact.items() if Fraction(repr(float(value))) == value}
     other = make_case(case.op, {**case.params, **floats}, case.shapes) if floats else None
     if other is not None:
