@@ -32,7 +32,8 @@ WayKind = Literal["plain", "eager", "jit", "compile", "vmap", "rows", "vjp", "tw
 does each.
 
 ``plain``: as a caller does; compiled where the framework compiles. ``eager``: never compiled.
-``jit``, ``compile``, ``vmap``: under the transform; for ``vmap`` every array has one axis more.
+``jit``, ``compile``, ``vmap``: under the transform; for ``vmap`` arrays have one axis more for each
+of them that maps over one.
 ``rows``: independent calls along a new first axis, mapped where the function can be, else one by
 one. ``vjp``: the gradient of an input. ``twice``: again, with another call between.
 """
@@ -110,6 +111,15 @@ def ramp_of(shape: tuple[int, ...], start: int, dtype: str) -> Array:
     return found
 
 
+class Mapped(msgspec.Struct, array_like=True, frozen=True):
+    """One ``vmap`` around a function."""
+
+    axes: tuple[int | None, ...]
+    """By input the axis that is mapped over, of a list that of each of its tensors; None where one input is for all."""
+    out: int = 0
+    """The axis of every output along which the results lie."""
+
+
 class Way(msgspec.Struct, array_like=True, frozen=True):
     """In what way an op is called."""
 
@@ -128,6 +138,8 @@ class Way(msgspec.Struct, array_like=True, frozen=True):
     """How many outputs the op has."""
     memory: str = ""
     """In what memory cotangents come: a layout, or ``expanded``."""
+    maps: tuple[Mapped, ...] = ()
+    """``vmap``: what is around the function, the outermost first; one over the first axis of every input if empty."""
     at: tuple[tuple[bytes, ...] | None, ...] = ()
     """For every output the coordinates (int64, one entry a dimension) at which alone it is looked at;
     None where it is not looked at."""
@@ -328,6 +340,7 @@ class Probe(msgspec.Struct, tag=True):
     inputs: int = 0
     """``vjp``: how many of the given tensors are inputs; the others are cotangents."""
     axis: int = 0
+    """``vmap``: the axis of the arguments and of the result."""
     size: int = 0
 
 

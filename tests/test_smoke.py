@@ -39,7 +39,7 @@ Box.__mul__ = lambda x, y: Box(x.a * y.a)
 Box.__getitem__ = lambda x, i: Box(x.a[i])
 transforms = {
     "jit": lambda fn: fn,
-    "vmap": lambda fn: lambda x: Box(np.stack([fn(Box(row)).a for row in x.a])),
+    "vmap": lambda fn, i, o: lambda x: Box(np.stack([fn(Box(row)).a for row in np.moveaxis(x.a, i[0], 0)], o)),
     "vjp": lambda fn, inputs, outer: pulled(fn, inputs, outer),
 }
 def pulled(fn, inputs, outer):  # by differences, exact for the sums and squares that are tried
@@ -110,7 +110,8 @@ FAULTS = {
         ("transforms['pmap'] = 1", "no transform 'pmap'"),
         ("transforms['jit'] = lambda fn: lambda *a: a[0]", "values differ"),
         ("transforms['compile'] = None", "raised TypeError"),
-        ("transforms['vmap'] = lambda fn: fn", "4.0 (0x40800000) for 3.0 (0x40400000)"),
+        ("transforms['vmap'] = lambda fn, i, o: fn", "4.0 (0x40800000) for 3.0 (0x40400000)"),
+        ("given = transforms['vmap']; transforms['vmap'] = lambda fn, i, o: given(fn, (0,), 0)", "3.0 (0x40400000) for 4.0"),
         ("transforms['vjp'] = lambda fn, i, o: o", "the gradient of a * a"),
         ("transforms['vjp'] = lambda fn, i, o: o[0]", "not a list of one gradient"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,15 +11,19 @@ import numpy as np
 
 from einspec.answers.expect import Map, index_maps
 from einspec.answers.rules import Expected
+from einspec.calls.assumptions import broken
 from einspec.calls.inputs import filled, ramps
 from einspec.calls.space import Case
 from einspec.calls.values import fill
+from einspec.conformance.checks.mapping import place
 from einspec.conformance.checks.trials import plain_trial
-from einspec.conformance.protocol import Way, WayKind
+from einspec.conformance.protocol import Mapped, Way, WayKind
 from einspec.conformance.trial import Trial
 from einspec.language.linear import EXACT
 
 Array = np.ndarray[Any, Any]
+SEEDS, STEP = 8, 16
+"""How many inputs of mapped calls are looked at for some of which one result is right, and how far apart their seeds are."""
 
 
 def fixed_maps(case: Case) -> dict[str, Map] | None:
@@ -62,6 +67,69 @@ def batched(case: Case, arrays: Mapping[str, Array], maps: Mapping[str, Map] | N
             array = np.swapaxes(wants[spec.name].array, 0, 1)
             wants[spec.name] = replace(wants[spec.name], array=array)
     return Trial(case, given, wants, Way(kind), "on a batch of inputs")
+
+
+def mapped(case: Case, maps: Sequence[Mapped], size: int) -> Trial | None:
+    """Return a call on independent inputs along the axes that maps take them from.
+
+    None where of no inputs that were tried just one result is right.
+
+    Args:
+        case: one call.
+        maps: what is mapped, the outermost first.
+        size: how many calls there are along each axis.
+    """
+    for seed in range(0, SEEDS * STEP, STEP):
+        inputs, rows = _shared(case, maps, size, seed)
+        tried = [plain_trial(case, row) for row in rows]
+        if all(t.relation is None for t in tried) and not any(broken(case, row) for row in rows):
+            wants = {}
+            for spec in case.form.signature.outputs:
+                want = _stack([t.expected[spec.name] for t in tried])
+                parts = (_along(part, maps, size, spec.listed) for part in (want.array, want.bound))
+                array, bound = parts
+                assert array is not None
+                wants[spec.name] = replace(want, array=array, bound=bound)
+            return Trial(case, inputs, wants, Way("vmap", maps=tuple(maps)), f"under {_words(case, maps)}")
+    return None
+
+
+def _along(rows: Array | None, maps: Sequence[Mapped], size: int, listed: bool) -> Array | None:
+    """Return an output of all calls with the axes of the maps where they are to lie."""
+    if rows is None:
+        return None
+    return place(rows.reshape(*[size] * len(maps), *rows.shape[1:]), [m.out for m in maps], listed)
+
+
+def _shared(case: Case, maps: Sequence[Mapped], size: int, seed: int) -> tuple[dict[str, Array], list[dict[str, Array]]]:
+    """Return inputs of mapped calls, as they are given and call by call: those that a map leaves alone are in several."""
+    specs = case.form.signature.inputs
+    taken = {s.name: [level for level, m in enumerate(maps) if m.axes[i] is not None] for i, s in enumerate(specs)}
+    made: dict[tuple[str, tuple[int, ...]], Array] = {}
+    rows = []
+    for number, at in enumerate(itertools.product(range(size), repeat=len(maps))):
+        keys = {name: (name, tuple(at[level] for level in levels)) for name, levels in taken.items()}
+        known = {name: made[key] for name, key in keys.items() if key in made}
+        row = filled(case, "float32", "small", seed + number, known=known)
+        made.update({keys[name]: array for name, array in row.items()})
+        rows.append(row)
+    inputs = {}
+    for i, spec in enumerate(specs):
+        count = len(taken[spec.name])
+        each = [made[spec.name, at] for at in itertools.product(range(size), repeat=count)]
+        stacked = np.stack(each).reshape(*[size] * count, *each[0].shape)
+        inputs[spec.name] = place(stacked, [m.axes[i] for m in maps], spec.listed)
+    return inputs, rows
+
+
+def _words(case: Case, maps: Sequence[Mapped]) -> str:
+    """Return what is mapped, in words."""
+    names = [s.name for s in case.form.signature.inputs]
+    texts = []
+    for each in maps:
+        axes = ", ".join(f"{n}: {a}" for n, a in zip(names, each.axes, strict=True))
+        texts.append(f"vmap with in_axes ({axes}), out_axes {each.out}")
+    return " of a function under ".join(texts)
 
 
 def _stack(rows: Sequence[Expected]) -> Expected:

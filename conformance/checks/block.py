@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -15,6 +15,7 @@ from einspec.answers.rules import Expected, difference
 from einspec.calls.space import Case
 from einspec.card import load
 from einspec.conformance import protocol
+from einspec.conformance.checks.mapping import levels_of, own_shape
 from einspec.conformance.checks.special import broken_promise
 from einspec.conformance.checks.trials import plain_trial
 from einspec.conformance.protocol import LONG, Call, Item, parameters
@@ -196,8 +197,7 @@ def trial_of(op: str, call: Call, fact: Fact) -> Trial:
     shapes = {
         g.name: (len(g.parts), *(g.parts[0].shape if g.parts else ())) if g.listed else g.parts[0].shape for g in call.inputs
     }
-    mapped = call.way.kind in ("vmap", "rows")
-    own = {name: _row_shape(shape, call, name) if mapped else shape for name, shape in shapes.items()}
+    own = _row_shapes(shapes, call) if call.way.kind in ("vmap", "rows") else shapes
     case = _case(op, tuple(sorted(params.items(), key=lambda item: item[0])), tuple(own.values()))
     extra = arrays_of(call.extra, {})
     arrays = arrays_of(call.inputs, shapes)
@@ -208,10 +208,10 @@ def trial_of(op: str, call: Call, fact: Fact) -> Trial:
     return Trial(case, arrays, expected, call.way, fact.how, fact.relation, extra, fact.law)
 
 
-def _row_shape(shape: tuple[int, ...], call: Call, name: str) -> tuple[int, ...]:
-    """Return the shape of one row of an input that holds several calls; in a list each tensor has the rows first."""
-    listed = next(g.listed for g in call.inputs if g.name == name)
-    return (shape[0], *shape[2:]) if listed else shape[1:]
+def _row_shapes(shapes: Mapping[str, tuple[int, ...]], call: Call) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the inputs of one call, where they hold several."""
+    maps = levels_of(call.way, len(call.inputs))
+    return {g.name: own_shape(shapes[g.name], [m.axes[i] for m in maps], g.listed) for i, g in enumerate(call.inputs)}
 
 
 @functools.lru_cache(maxsize=256)

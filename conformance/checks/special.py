@@ -14,6 +14,7 @@ from einspec.calls.cases import batch_axis
 from einspec.calls.space import make_case
 from einspec.card import Op
 from einspec.clauses import VALUES, totals_of
+from einspec.conformance.checks.mapping import levels_of, rows_of
 from einspec.conformance.checks.scene import Asked
 from einspec.conformance.trial import Trial
 
@@ -56,9 +57,10 @@ def _stacked(trial: Trial) -> bool:
 
 def _broken(trial: Trial) -> list[str]:
     """Return the promise that each of several calls breaks."""
-    axes = _first_axes(trial)
-    count = _calls_in(trial)
-    return [broken(trial.case, {n: a.take(i, axes[n]) for n, a in trial.arrays.items()}) for i in range(count)]
+    specs = trial.case.form.signature.inputs
+    names, listed = [s.name for s in specs], [s.listed for s in specs]
+    rows = rows_of([trial.arrays[n] for n in names], levels_of(trial.way, len(names)), listed)
+    return [broken(trial.case, dict(zip(names, row, strict=True))) for row in rows]
 
 
 def _first_axes(trial: Trial) -> dict[str, int]:

@@ -64,7 +64,7 @@ def one_row(trial: Trial, found: tuple[str, Difference] | None) -> Iterator[Tria
 def _one_mapped(trial: Trial, found: tuple[str, Difference] | None) -> Iterator[Trial]:
     """Yield the call mapped over the one row that goes wrong."""
     listed = any(s.listed for s in trial.case.form.signature.inputs)
-    if trial.way.kind != "vmap" or listed or found is None or not found[1].position:
+    if trial.way.kind != "vmap" or trial.way.maps or listed or found is None or not found[1].position:
         return
     row = slice(found[1].position[0], found[1].position[0] + 1)
     arrays = {name: array[row] for name, array in trial.arrays.items()}

@@ -25,6 +25,8 @@ BACK = {
     "torch": "{}.detach().resolve_conj().numpy()",
     "jax": "np.asarray({})",
 }
+JAX_VMAP = ("jax.vmap", "in_axes", "out_axes")
+"""What a map is called, and its arguments."""
 LAYOUTS = {
     "numpy": {
         "transposed": "np.asfortranarray({x})",
@@ -144,14 +146,22 @@ class Writer:
         signature = ", ".join(s.name for s in self.trial.case.form.signature.inputs)
         wrapped = f"lambda {signature}: {self.op.name}({', '.join([*signature.split(', '), *self.parameters()])})"
         if kind == "vmap":
-            vmap = "torch.func.vmap" if self.framework == "torch" else "jax.vmap"
-            return f"{vmap}({wrapped})({', '.join(names)})"
+            return f"{self.mapped(wrapped)}({', '.join(names)})"
         if kind == "compile":
             return f'torch.compile({wrapped}, fullgraph=True, backend="aot_eager")({", ".join(names)})'
         traced = self.session.compiles and self.op.name not in self.session.not_traceable
         if self.framework == "jax" and (kind == "jit" or (kind == "plain" and traced)):
             return f"jax.jit({wrapped})({', '.join(names)})"
         return plain
+
+    def mapped(self, function: str) -> str:
+        """Return a function under the maps that are judged."""
+        vmap, into, out = ("torch.func.vmap", "in_dims", "out_dims") if self.framework == "torch" else JAX_VMAP
+        if not self.trial.way.maps:
+            return f"{vmap}({function})"
+        for each in reversed(self.trial.way.maps):
+            function = f"{vmap}({function}, {into}={each.axes}, {out}={each.out})"
+        return function
 
     def parameters(self) -> list[str]:
         """Return the parameters of a call as the function takes them."""

@@ -15,6 +15,7 @@ from einspec.conformance.protocol import (
     Call,
     Input,
     Item,
+    Mapped,
     Outcome,
     Raised,
     Tensor,
@@ -171,15 +172,22 @@ class Calls:
 
     def _transform(self, op: str, call: Call, function: Function) -> Function:
         """Return a function under a transform, the same as before for the same function."""
-        key = (op, call.way.kind, repr(sorted(parameters(call).items())))
+        key = (op, call.way.kind, call.way.maps, len(call.inputs), repr(sorted(parameters(call).items())))
         if self.transformed is None or self.transformed[0] != key:
-            self.transformed = key, self.adapter.transforms[call.way.kind](function)
+            transform = self.adapter.transforms[call.way.kind]
+            self.transformed = key, self._mapped(function, call) if call.way.kind == "vmap" else transform(function)
         return self.transformed[1]
+
+    def _mapped(self, function: Function, call: Call) -> Function:
+        """Return a function mapped over axes, by one ``vmap`` around another where several are asked for."""
+        for each in reversed(call.way.maps or (Mapped((0,) * len(call.inputs)),)):
+            function = self.adapter.transforms["vmap"](function, each.axes, each.out)
+        return function
 
     def _rows(self, function: Function, call: Call, args: list[Any]) -> Any:
         """Return the results of independent calls along a new first axis."""
         try:
-            return self.adapter.transforms["vmap"](function)(*args)
+            return self._mapped(function, call)(*args)
         except Caught:
             pass
         count = len(call.inputs[0].parts[0].array())

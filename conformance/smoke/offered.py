@@ -151,7 +151,7 @@ def check_transforms(bench: Bench) -> Iterator[Finding]:
 
 SAME = "take a function, return one that gives the same"
 MEANT = {
-    "vmap": "take a function of one sample, return one of a batch",
+    "vmap": "take (fn, in_axes, out_axes), return fn mapped over these axes",
     "vjp": "take (fn, inputs, cotangents), return a list with the gradient of every input",
 }
 """What a transform is to do, where it is not the same."""
@@ -163,7 +163,8 @@ def _transform_problem(bench: Bench, name: str) -> str:
         return _vjp_problem(bench)
     if name == "vmap":
         x = _floats((3, 4))
-        return differ(_transformed(bench, name, [x], "add_first").items, [x + x[:, :1]])
+        first = differ(_transformed(bench, name, [x], "add_first").items, [x + x[:, :1]])
+        return first or differ(_transformed(bench, name, [x], "add_first", axis=1).items, [x + x[:1]])
     x = _floats((2, 3))
     one = differ(_transformed(bench, name, [x], "identity").items, [x])
     return one or differ(_transformed(bench, name, [x, 2 * x], "add").items, [3 * x])
@@ -181,9 +182,9 @@ def _vjp_problem(bench: Bench) -> str:
     return differ(two.items, [2 * x + outer, outer])
 
 
-def _transformed(bench: Bench, name: str, given: list[Array], function: str, inputs: int = 0) -> Found:
+def _transformed(bench: Bench, name: str, given: list[Array], function: str, inputs: int = 0, axis: int = 0) -> Found:
     """Return what an easy function gives under a transform."""
-    options = {"name": name, "function": function, "inputs": inputs}
+    options = {"name": name, "function": function, "inputs": inputs, "axis": axis}
     return bench.probe("transform", given, device=bench.devices[0], **options)
 
 

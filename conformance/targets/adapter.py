@@ -36,7 +36,8 @@ OPTIONAL = {
     "transforms": Name(
         "dict",
         "transforms",
-        '`"jit"`, `"compile"`, `"vmap"`: function to function; `"vjp"`: `(fn, inputs, cotangents)` to gradients',
+        '`"jit"`, `"compile"`: function to function; `"vmap"`: `(fn, in_axes, out_axes)` to function; '
+        '`"vjp"`: `(fn, inputs, cotangents)` to gradients',
     ),
     "holding": Name("function", "holding(dtypes)", "a context in which the framework can hold these dtypes"),
     "many": Name(

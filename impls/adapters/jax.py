@@ -127,4 +127,9 @@ def vjp(fn: Callable[..., Any], inputs: Sequence[Any], cotangents: Sequence[Any]
     return list(jax.jit(pull)(tuple(inputs), outer))
 
 
-transforms: dict[str, Callable[..., Any]] = {"jit": jax.jit, "vmap": lambda fn: jax.jit(jax.vmap(fn)), "vjp": vjp}
+def vmap(fn: Callable[..., Any], in_axes: tuple[int | None, ...], out_axes: int) -> Callable[..., Any]:
+    """Return the function mapped over an axis of every argument that has one, compiled."""
+    return jax.jit(jax.vmap(fn, in_axes, out_axes))
+
+
+transforms: dict[str, Callable[..., Any]] = {"jit": jax.jit, "vmap": vmap, "vjp": vjp}
