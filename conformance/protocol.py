@@ -27,7 +27,7 @@ LENGTH = struct.Struct("<Q")
 """The length of a message, which goes before it."""
 MOST_BYTES = 1 << 34
 """How long a message may be: one call of the tiers that are judged by default is far smaller."""
-WayKind = Literal["plain", "eager", "jit", "compile", "vmap", "rows", "vjp", "twice"]
+WayKind = Literal["plain", "eager", "jit", "compile", "vmap", "rows", "vjp", "jvp", "double_backward", "twice"]
 """The ways in which an op is called: a closed list, of which only the runner knows how a framework
 does each.
 
@@ -35,7 +35,8 @@ does each.
 ``jit``, ``compile``, ``vmap``: under the transform; for ``vmap`` arrays have one axis more for each
 of them that maps over one.
 ``rows``: independent calls along a new first axis, mapped where the function can be, else one by
-one. ``vjp``: the gradient of an input. ``twice``: again, with another call between.
+one. ``vjp``: the gradient of an input. ``jvp``: the tangents of outputs. ``double_backward``: the
+gradients of the gradients. ``twice``: again, with another call between.
 """
 ProbeKind = Literal[
     "look",
@@ -163,7 +164,8 @@ class Call(msgspec.Struct, array_like=True, frozen=True):
     inputs: tuple[Input, ...]
     way: Way = PLAIN
     extra: tuple[Input, ...] = ()
-    """Cotangents of a gradient; the inputs of the call between for ``twice``."""
+    """Cotangents of a gradient, behind them those of gradients for ``double_backward``; tangents of inputs for ``jvp``; the
+    inputs of the call between for ``twice``."""
 
     @property
     def dtypes(self) -> set[str]:
@@ -338,7 +340,7 @@ class Probe(msgspec.Struct, tag=True):
     function: Easy = "identity"
     """The function that is transformed."""
     inputs: int = 0
-    """``vjp``: how many of the given tensors are inputs; the others are cotangents."""
+    """``vjp``, ``jvp``: how many of the given tensors are inputs; the others are cotangents or tangents."""
     axis: int = 0
     """``vmap``: the axis of the arguments and of the result."""
     size: int = 0

@@ -60,6 +60,11 @@ TRANSFORMS = {
     "vmap": "mapped over a batch by vmap",
 }
 """What a framework may do with a function."""
+DERIVATIVES = {
+    "transform.jvp": "The tangents of the outputs, by forward mode, are those of the definition.",
+    "transform.double_backward": "The gradients of the gradients are those of the definition.",
+}
+"""What is promised of derivatives besides the gradients, by clause."""
 
 
 def clauses(op: str) -> dict[str, str]:
@@ -95,6 +100,7 @@ def clause_ids(op: Op) -> tuple[str, ...]:
         *(f"grad.{name}" for name in gradients_of(op)),
         *(f"grad64.{name}" for name in wide_gradients_of(op)),
         *(f"transform.{name}" for name in TRANSFORMS),
+        *(DERIVATIVES if gradients_of(op) else ()),
         "state",
     )
 

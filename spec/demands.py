@@ -154,11 +154,21 @@ def _conduct(op: Op, kind: str, detail: str) -> str:
             return f"{outputs} {be} the same where {inputs} {come} {LAYOUTS[detail]}"
         case "layout":
             return f"{op.name} takes no tensors that could come {LAYOUTS[detail]}"
+        case "transform" if detail not in TRANSFORMS:
+            return _derivative(op, detail)
         case "transform":
             return f"{op.name} {TRANSFORMS[detail]} gives what the plain function gives"
         case "state":
             return f"A call of {op.name} changes nothing around it: no default, random state or setting"
     return ""
+
+
+def _derivative(op: Op, detail: str) -> str:
+    """Return what is demanded of a derivative besides the gradients."""
+    given, made = listed(_data(op)), listed(_outputs(op))
+    if detail == "jvp":
+        return f"The tangents of {made} along those of {given}, by forward mode, are those of the definition"
+    return f"The gradients of the gradients of {given}, by {given} and by the cotangents of {made}, are those of the definition"
 
 
 def _dtypes_of_outputs(op: Op) -> str:

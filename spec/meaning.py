@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from einspec.card import Form, Op, Term, load, paths
-from einspec.clauses import KINDS, clause_ids
+from einspec.clauses import DERIVATIVES, KINDS, clause_ids
 
 RECORD = Path(__file__).parent / "clauses.json"
 WHOLE = ("signature", "dtype", "equations", "sizes", "require", "params", "axes", "stores")
@@ -61,7 +61,7 @@ def meaning(op: Op, clause: str) -> Any:
         extra = {name: _plain(form.require.get(detail.removeprefix("require."))) for name, form in op.forms.items()}
     elif kind == "err" and detail.startswith("dtype."):
         extra = {name: form.dtype.get(detail.removeprefix("dtype.")) for name, form in op.forms.items()}
-    return [clause, KINDS[kind], op.choice, forms, extra]
+    return [clause, DERIVATIVES.get(clause, KINDS[kind]), op.choice, forms, extra]
 
 
 def digest(op: Op, clause: str) -> str:

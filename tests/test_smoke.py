@@ -41,6 +41,7 @@ transforms = {
     "jit": lambda fn: fn,
     "vmap": lambda fn, i, o: lambda x: Box(np.stack([fn(Box(row)).a for row in np.moveaxis(x.a, i[0], 0)], o)),
     "vjp": lambda fn, inputs, outer: pulled(fn, inputs, outer),
+    "jvp": lambda fn, inputs, along: pushed(fn, inputs, along),
 }
 def pulled(fn, inputs, outer):  # by differences, exact for the sums and squares that are tried
     def total(*given):
@@ -48,6 +49,10 @@ def pulled(fn, inputs, outer):  # by differences, exact for the sums and squares
         return sum(f.a.astype(float) * o.a for f, o in zip(found if isinstance(found, tuple) else (found,), outer))
     sides = [[total(*(Box(x.a.astype(float) + s * (x is y)) for y in inputs)) for s in (1, -1)] for x in inputs]
     return [Box(((up - down) / 2).astype(np.float32)) for up, down in sides]
+def pushed(fn, inputs, along):
+    up, down = (fn(*(Box(x.a.astype(float) + s * t.a) for x, t in zip(inputs, along))) for s in (1, -1))
+    if not isinstance(up, tuple): up, down = (up,), (down,)
+    return tuple(Box(((a.a - b.a) / 2).astype(np.float32)) for a, b in zip(up, down))
 def many(calls, inputs): return [call(*given) for call, given in zip(calls, inputs)]
 settings = {"the default dtype": "float32", "the table of a box": np.arange(3)}
 def state(): return {name: value.copy() if hasattr(value, "copy") else value for name, value in settings.items()}
@@ -113,6 +118,7 @@ FAULTS = {
         ("transforms['vmap'] = lambda fn, i, o: fn", "4.0 (0x40800000) for 3.0 (0x40400000)"),
         ("given = transforms['vmap']; transforms['vmap'] = lambda fn, i, o: given(fn, (0,), 0)", "3.0 (0x40400000) for 4.0"),
         ("transforms['vjp'] = lambda fn, i, o: o", "the gradient of a * a"),
+        ("transforms['jvp'] = lambda fn, i, t: t", "5.0 (0x40a00000) for 10.0 (0x41200000)"),
         ("transforms['vjp'] = lambda fn, i, o: o[0]", "not a list of one gradient"),
     ],
     "many": [

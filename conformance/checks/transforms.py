@@ -10,7 +10,9 @@ from einspec.calls.cases import SCOPE_LIMIT, scope
 from einspec.calls.inputs import filled
 from einspec.calls.space import Case, make_case
 from einspec.card import Op
+from einspec.clauses import DERIVATIVES
 from einspec.conformance.checks.batches import batched, fixed_maps, mapped, several
+from einspec.conformance.checks.derivatives import ask_derivative
 from einspec.conformance.checks.scene import Asked, Scene
 from einspec.conformance.checks.trials import EAGER, ordinary, plain_trial
 from einspec.conformance.protocol import Mapped, Way
@@ -26,6 +28,8 @@ SEEDS = 12
 
 def ask_transform(scene: Scene, name: str, _: str) -> Asked:
     """Ask for ``transform.<name>``: the transformed function gives what the plain one gives."""
+    if f"transform.{name}" in DERIVATIVES:
+        return ask_derivative(scene, name)
     few = [c for c in scene.bank if not c.options][:2] or sorted(scene.bank, key=_axes)[-2:]
     return Asked(list(_transformed(scene, name, few)))
 

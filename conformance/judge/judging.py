@@ -32,6 +32,8 @@ from einspec.conformance.trial import Outcome, Trial
 Array = np.ndarray[Any, Any]
 STOPS = ("def", "values.signed_zero", "values.infinity", "values.nan")
 """Clauses after which the rest of an op is no news where they are wrong."""
+NEEDED = {"jvp": "jvp", "double_backward": "vjp"}
+"""The transform of an adapter that a derivative is asked for by, where it is no gradient."""
 
 
 def judge(context: Context, only: Iterable[str] | None = None) -> Iterator[Result]:
@@ -134,6 +136,8 @@ def unavailable(context: Context, kind: str, detail: str) -> tuple[Verdict, str]
             return Verdict.NOT_RUN, f"{lacks} {detail} arrays"
         case "transform" if detail == "eager":
             return None if session.compiles else (Verdict.NOT_RUN, f"{target.framework} runs every call eagerly")
+        case "transform" if (needed := NEEDED.get(detail)) is not None:
+            return None if needed in target.transforms else (Verdict.NOT_RUN, f"{lacks} {needed}")
         case "transform":
             reason = impossible(context.op, detail) if detail in target.transforms else f"{lacks} {detail}"
             return (Verdict.NOT_RUN, reason) if reason else None

@@ -23,7 +23,7 @@ PROMISES = (
     Promise("dtypes of values other than float32, of indices other than int32", REFUSE, f"{REFUSE}"),
     Promise("bfloat16 and float8 in NumPy", "nothing", "take what its `dtypes` name"),
     Promise(
-        "gradients, vmap, jit, compile; arrays that run backwards or have channels last",
+        "gradients, jvp, vmap, jit, compile; arrays that run backwards or have channels last",
         REFUSE,
         "give what the plain call gives",
     ),

@@ -72,8 +72,8 @@ class Writer:
         lines = [*self.head(), *self.inputs()]
         if clause in ("pure", "repeat"):
             lines += self.conduct(clause)
-        elif way.kind == "vjp":
-            lines += self.gradient()
+        elif way.kind in DERIVATIVES:
+            lines += DERIVATIVES[way.kind](self)
         elif way.kind == "twice":
             return ""
         else:
@@ -89,7 +89,7 @@ class Writer:
         known = known and not any(e.at is not None for e in trial.expected.values())
         if self.framework not in MAKE or not known or self.trial.way.kind == "rows":
             return False
-        if self.trial.way.kind == "vjp" and self.listed:
+        if self.trial.way.kind in DERIVATIVES and self.listed:
             return False
         if not all(can_be_written(np.asarray(a)) for a in arrays):
             return False
@@ -214,6 +214,50 @@ class Writer:
         pairs = [(back.format(f"cotangent_{n}"), back.format(f"{n}_plain")) for n in kept]
         return lines + [f"assert {after}.tobytes() == {before}.tobytes()" for after, before in pairs]
 
+    def differentiated(self, picked: str) -> str:
+        """Return the call as a function of what it is differentiated by, with the outputs that have a derivative."""
+        return f"lambda {', '.join(self.trial.way.asked)}: {picked}"
+
+    def picked(self) -> str:
+        """Return the outputs of the call that have a derivative."""
+        way = self.trial.way
+        inputs = [s.name for s in self.trial.case.form.signature.inputs]
+        call = f"{self.op.name}({', '.join([*inputs, *self.parameters()])})"
+        if way.outputs == len(way.places):
+            return call
+        return f"({call})[{way.places[0]}]" if len(way.places) == 1 else f"[({call})[i] for i in {list(way.places)}]"
+
+    def tangents(self) -> list[str]:
+        """Return the lines that ask for the tangents of outputs, given those of inputs."""
+        asked, jvp = self.trial.way.asked, "torch.func.jvp" if self.framework == "torch" else "jax.jvp"
+        lines = [f"tangent_{n} = {self.made(a)}" for n, a in self.trial.extra.items()]
+        given, along = (f"({', '.join(names)},)" for names in (asked, [f"tangent_{n}" for n in asked]))
+        lines.append(f"got = {jvp}({self.differentiated(self.picked())}, {given}, {along})[1]")
+        return lines + self.assertions(self.trial.expected)
+
+    def gradients_of_gradients(self) -> list[str]:
+        """Return the lines that ask for the gradients of the gradients, by inputs and by cotangents."""
+        asked = self.trial.way.asked
+        names = {n: f"{'cotangent_d' if n in asked else 'cotangent_'}{n}" for n in self.trial.extra}
+        lines = [f"{names[n]} = {self.made(a)}" for n, a in self.trial.extra.items()]
+        outer, cotangents = ([names[n] for n in names if (n in asked) is inside] for inside in (True, False))
+        by = ", ".join([*asked, *cotangents])
+        if self.framework == "jax":
+            given = cotangents[0] if len(cotangents) == 1 else f"({', '.join(cotangents)})"
+            pull = f"jax.vjp({self.differentiated(self.picked())}, {', '.join(asked)})[1]({given})"
+            lines.append(f"got = jax.vjp(lambda {by}: {pull}, {by})[1](({', '.join(outer)},))")
+            return lines + self.assertions(self.trial.expected)
+        lines += [f"{n} = {n}.requires_grad_()" for n in (*asked, *cotangents)]
+        lines.append(f"y = {self.picked()}")
+        listed = f"[{', '.join(cotangents)}]"
+        outputs = "y" if len(cotangents) > 1 else "[y]"
+        options = "create_graph=True, allow_unused=True"
+        lines.append(f"found = torch.autograd.grad({outputs}, [{', '.join(asked)}], {listed}, {options})")
+        lines.append(f"pairs = [(g, c) for g, c in zip(found, [{', '.join(outer)}]) if g is not None and g.requires_grad]")
+        lines.append(f"got = torch.autograd.grad([g for g, _ in pairs], [{by}], [c for _, c in pairs], allow_unused=True)")
+        lines.append(f"got = [torch.zeros_like(x) if g is None else g for g, x in zip(got, [{by}])]")
+        return lines + self.assertions(self.trial.expected)
+
     def conduct(self, clause: str) -> list[str]:
         """Return the lines that call twice, and look at inputs and at earlier results."""
         trial, back = self.trial, BACK[self.framework]
@@ -233,6 +277,10 @@ class Writer:
         lines.append(f"assert {shown['got']} == first, 'a later call changed an earlier result'")
         lines += 2 * [f"again = {plain}", f"assert {shown['again']} == first, 'the same call gave other bits'"]
         return [*lines, f"assert {shown['others']} != first, 'another call gave the result of an earlier one'"]
+
+
+DERIVATIVES = {"vjp": Writer.gradient, "jvp": Writer.tangents, "double_backward": Writer.gradients_of_gradients}
+"""What writes the lines that ask for a derivative, by the kind of a way."""
 
 
 def _compared(got: str, found: str, want: Expected) -> list[str]:

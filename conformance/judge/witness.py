@@ -21,6 +21,12 @@ from einspec.conformance.trial import Outcome, Trial
 from einspec.language.tables import PROMISES
 
 Array = np.ndarray[Any, Any]
+BESIDE = {
+    "vjp": ("cotangent of", ""),
+    "jvp": ("", "tangent of"),
+    "double_backward": ("cotangent of", "cotangent of the gradient of"),
+}
+"""What a derivative is given besides inputs, for an output and for an input."""
 PARTS = {
     "summary": "what it is",
     "demand": "demanded",
@@ -79,8 +85,10 @@ def witness(
         data["rule"] = rule(context, trial, name, how, got)
     elif found is not None:
         data["difference"] = found[1].problem
-    if trial.extra and trial.way.kind == "vjp":
-        data["inputs"] |= {f"cotangent of {n}": literal(a) for n, a in trial.extra.items()}
+    if trial.extra and trial.way.kind in BESIDE:
+        given = {s.name for s in case.form.signature.inputs}
+        words = {n: BESIDE[trial.way.kind][n in given] for n in trial.extra}
+        data["inputs"] |= {f"{words[n]} {n}": literal(a) for n, a in trial.extra.items()}
     data["script"] = Writer(context, trial).text(clause)
     replay = record(trial)
     if replay is not None:

@@ -135,9 +135,12 @@ class Prober:
         args, function = self.arrays(probe), EASY[probe.function]
         if probe.name == "vmap":
             return Found(items=self.items([transform(function, (probe.axis,) * len(args), probe.axis)(*args)]))
-        if probe.name != "vjp":
+        if probe.name not in ("vjp", "jvp"):
             return Found(items=self.items([transform(function)(*args)]))
-        return self.several(transform(function, args[: probe.inputs], args[probe.inputs :]))
+        found = transform(function, args[: probe.inputs], args[probe.inputs :])
+        if probe.name == "jvp":
+            return Found(items=self.items(found if isinstance(found, list | tuple) else [found]))
+        return self.several(found)
 
     def probe_many(self, probe: Probe) -> Found:
         """Give the results of two calls."""

@@ -141,8 +141,8 @@ class Calls:
             with self.holding(call.dtypes):
                 if way == "twice":
                     return self._twice(op, call, number)
-                if way == "vjp":
-                    return self._gradient(op, call, number)
+                if way in DERIVATIVES:
+                    return DERIVATIVES[way](self, op, call, number)
                 if call.way.at:
                     return self._sampled(op, call, number)
                 args = self.arguments(call)
@@ -228,34 +228,43 @@ class Calls:
 
     def _gradient(self, op: str, call: Call, number: int) -> Outcome:
         """Return the gradient of an input given those of the outputs, and the cotangents afterwards."""
-        way = call.way
-        function = bound(self.candidate.call(op), parameters(call))
-        named = dict(zip((g.name for g in call.inputs), self.arguments(call), strict=True))
-        listed = {g.name for g in call.inputs if g.listed}
-        flat = [leaf for n in way.asked for leaf in (named[n] if n in listed else [named[n]])]
-        cotangents = [self._laid(self.array(t), way.memory) for g in call.extra for t in g.parts]
-
-        def rebuilt(leaves: Sequence[Any]) -> dict[str, Any]:
-            rest, found = list(leaves), {}
-            for name in way.asked:
-                size = len(named[name]) if name in listed else 1
-                taken, rest = rest[:size], rest[size:]
-                found[name] = taken if name in listed else taken[0]
-            return found
-
-        def values(*leaves: Any) -> Any:
-            result = function(*{**named, **rebuilt(leaves)}.values())
-            if way.outputs == len(way.places):
-                return tuple(result) if isinstance(result, tuple | list) else result
-            picked = tuple(result[i] for i in way.places)
-            return picked if len(picked) > 1 else picked[0]
-
-        found = rebuilt(self.adapter.transforms["vjp"](values, flat, cotangents))[way.wrt]
+        way, slopes = call.way, Differentiable(self, op, call)
+        cotangents = self._flat(call.extra, way.memory)
+        found = slopes.rebuilt(self.adapter.transforms["vjp"](slopes.outputs, slopes.leaves, cotangents))[way.wrt]
         runs = {}
         if not self.compiles:
             kept = iter(cotangents)
             runs = {g.name: self.item(next(kept)) for g in call.extra if not g.listed}
         return Outcome(number, self.item(found), runs=runs)
+
+    def _tangents(self, op: str, call: Call, number: int) -> Outcome:
+        """Return the tangents of outputs given those of inputs."""
+        slopes = Differentiable(self, op, call)
+        found = self.adapter.transforms["jvp"](slopes.outputs, slopes.leaves, self._flat(call.extra))
+        return Outcome(number, self.item(found))
+
+    def _gradients_of_gradients(self, op: str, call: Call, number: int) -> Outcome:
+        """Return the gradients of the gradients of inputs, by these and by the cotangents of outputs."""
+        vjp, slopes = self.adapter.transforms["vjp"], Differentiable(self, op, call)
+        count, given = len(slopes.leaves), {g.name for g in call.inputs}
+        cotangents = self._flat([g for g in call.extra if g.name not in given])
+        outer = self._flat([g for g in call.extra if g.name in given])
+
+        def gradients(*args: Any) -> Any:
+            found = vjp(slopes.outputs, args[:count], args[count:])
+            return tuple(found) if count > 1 else found[0]
+
+        found = list(vjp(gradients, [*slopes.leaves, *cotangents], outer))
+        by_inputs, rest = slopes.rebuilt(found[:count]), found[count:]
+        by_cotangents = []
+        for each in (g for g in call.extra if g.name not in given):
+            taken, rest = rest[: len(each.parts)], rest[len(each.parts) :]
+            by_cotangents.append(taken if each.listed else taken[0])
+        return Outcome(number, self.item([*by_inputs.values(), *by_cotangents]))
+
+    def _flat(self, given: Sequence[Input], memory: str = "") -> list[Any]:
+        """Return the tensors of inputs, those of lists one by one."""
+        return [self._laid(self.array(t), memory) for g in given for t in g.parts]
 
     def arguments(self, call: Call) -> list[Any]:
         """Return the framework's arrays of a call in the memory that is asked for, a listed input as a list."""
@@ -358,6 +367,47 @@ class Calls:
                 moved = tuple(self.adapter.asarray(i, self.device) for i in index)
                 return np.asarray(self.adapter.to_numpy(part[moved])).reshape(-1)
         return np.asarray(np.asarray(self.adapter.to_numpy(part))[index]).reshape(-1)
+
+
+DERIVATIVES: dict[str, Callable[[Calls, str, Call, int], Outcome]] = {
+    "vjp": Calls._gradient,
+    "jvp": Calls._tangents,
+    "double_backward": Calls._gradients_of_gradients,
+}
+"""What makes a call that asks for a derivative, by the kind of its way."""
+
+
+class Differentiable:
+    """A call as a function of the tensors that it is differentiated by, those of lists one by one."""
+
+    def __init__(self, calls: Calls, op: str, call: Call) -> None:
+        self.way = call.way
+        self.function = bound(calls.candidate.call(op), parameters(call))
+        self.named = dict(zip((g.name for g in call.inputs), calls.arguments(call), strict=True))
+        self.listed = {g.name for g in call.inputs if g.listed}
+
+    @property
+    def leaves(self) -> list[Any]:
+        """The tensors."""
+        return [leaf for n in self.way.asked for leaf in (self.named[n] if n in self.listed else [self.named[n]])]
+
+    def rebuilt(self, leaves: Sequence[Any]) -> dict[str, Any]:
+        """Return tensors as inputs by name."""
+        rest, found = list(leaves), {}
+        for name in self.way.asked:
+            size = len(self.named[name]) if name in self.listed else 1
+            taken, rest = rest[:size], rest[size:]
+            found[name] = taken if name in self.listed else taken[0]
+        return found
+
+    def outputs(self, *leaves: Any) -> Any:
+        """Return the outputs that have a derivative."""
+        way = self.way
+        result = self.function(*{**self.named, **self.rebuilt(leaves)}.values())
+        if way.outputs == len(way.places):
+            return tuple(result) if isinstance(result, tuple | list) else result
+        picked = tuple(result[i] for i in way.places)
+        return picked if len(picked) > 1 else picked[0]
 
 
 def _itself(result: Any) -> Any:

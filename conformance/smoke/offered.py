@@ -14,7 +14,7 @@ from einspec.dtypes import numpy_dtype
 
 MOST = 2.0**80
 """More bytes than there are: infinity and the like are no number of bytes."""
-KINDS = ("jit", "compile", "vmap", "vjp")
+KINDS = ("jit", "compile", "vmap", "vjp", "jvp")
 """The transforms that the judge asks for."""
 DTYPES = ("float32", "int32", "uint8", "bfloat16")
 """Dtypes in which layouts are tried: of four, one and two bytes, one of them not NumPy's own."""
@@ -153,6 +153,7 @@ SAME = "take a function, return one that gives the same"
 MEANT = {
     "vmap": "take (fn, in_axes, out_axes), return fn mapped over these axes",
     "vjp": "take (fn, inputs, cotangents), return a list with the gradient of every input",
+    "jvp": "take (fn, inputs, tangents), return what fn returns, with the tangents of the outputs in their place",
 }
 """What a transform is to do, where it is not the same."""
 
@@ -161,6 +162,11 @@ def _transform_problem(bench: Bench, name: str) -> str:
     """Return what a transform does wrong, or nothing."""
     if name == "vjp":
         return _vjp_problem(bench)
+    if name == "jvp":
+        x, along = _floats((3,)), _floats((3,), 5)
+        one = differ(_transformed(bench, name, [x, along], "square", inputs=1).items, [2 * x * along])
+        pair = _transformed(bench, name, [x, x, along, 2 * along], "twice_and_sum", inputs=2)
+        return one or differ(pair.items, [2 * along, 3 * along])
     if name == "vmap":
         x = _floats((3, 4))
         first = differ(_transformed(bench, name, [x], "add_first").items, [x + x[:, :1]])

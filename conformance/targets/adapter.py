@@ -37,7 +37,8 @@ OPTIONAL = {
         "dict",
         "transforms",
         '`"jit"`, `"compile"`: function to function; `"vmap"`: `(fn, in_axes, out_axes)` to function; '
-        '`"vjp"`: `(fn, inputs, cotangents)` to gradients',
+        '`"vjp"`: `(fn, inputs, cotangents)` to gradients, of which `vjp` is asked again; '
+        '`"jvp"`: `(fn, inputs, tangents)` to those of the outputs',
     ),
     "holding": Name("function", "holding(dtypes)", "a context in which the framework can hold these dtypes"),
     "many": Name(

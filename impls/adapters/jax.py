@@ -127,9 +127,18 @@ def vjp(fn: Callable[..., Any], inputs: Sequence[Any], cotangents: Sequence[Any]
     return list(jax.jit(pull)(tuple(inputs), outer))
 
 
+def jvp(fn: Callable[..., Any], inputs: Sequence[Any], tangents: Sequence[Any]) -> Any:
+    """Return the tangents of the outputs, given those of the inputs."""
+
+    def push(args: Sequence[Any], along: Sequence[Any]) -> Any:
+        return jax.jvp(fn, args, along)[1]
+
+    return jax.jit(push)(tuple(inputs), tuple(tangents))
+
+
 def vmap(fn: Callable[..., Any], in_axes: tuple[int | None, ...], out_axes: int) -> Callable[..., Any]:
     """Return the function mapped over an axis of every argument that has one, compiled."""
     return jax.jit(jax.vmap(fn, in_axes, out_axes))
 
 
-transforms: dict[str, Callable[..., Any]] = {"jit": jax.jit, "vmap": vmap, "vjp": vjp}
+transforms: dict[str, Callable[..., Any]] = {"jit": jax.jit, "vmap": vmap, "vjp": vjp, "jvp": jvp}

@@ -113,15 +113,22 @@ def compiled(fn: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def vjp(fn: Callable[..., Any], inputs: Sequence[Any], cotangents: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-    """Return the gradient of every input, given those of the outputs."""
-    leaves = [x.detach().requires_grad_() for x in inputs]
+    """Return the gradient of every input, given those of the outputs; inside of another call it is differentiable again."""
+    again = any(x.requires_grad for x in (*inputs, *cotangents))
+    leaves = [x if x.requires_grad else x.detach().requires_grad_() for x in inputs]
     outputs = fn(*leaves)
     flat = list(outputs) if isinstance(outputs, tuple | list) else [outputs]
     pairs = [(y, g) for y, g in zip(flat, cotangents, strict=True) if y.requires_grad]
     if not pairs:
         return [torch.zeros_like(x) for x in leaves]  # the gradient was cut on the way
-    grads = torch.autograd.grad([y for y, _ in pairs], leaves, [g for _, g in pairs], allow_unused=True)
+    outer = [g for _, g in pairs]
+    grads = torch.autograd.grad([y for y, _ in pairs], leaves, outer, create_graph=again, allow_unused=True)
     return [torch.zeros_like(x) if g is None else g for x, g in zip(leaves, grads, strict=True)]
 
 
-transforms: dict[str, Callable[..., Any]] = {"compile": compiled, "vmap": torch.func.vmap, "vjp": vjp}
+def jvp(fn: Callable[..., Any], inputs: Sequence[torch.Tensor], tangents: Sequence[torch.Tensor]) -> Any:
+    """Return the tangents of the outputs, given those of the inputs."""
+    return torch.func.jvp(fn, tuple(inputs), tuple(tangents))[1]
+
+
+transforms: dict[str, Callable[..., Any]] = {"compile": compiled, "vmap": torch.func.vmap, "vjp": vjp, "jvp": jvp}

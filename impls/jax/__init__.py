@@ -36,3 +36,31 @@ from einspec.impls.jax.sequences import *  # noqa: F403
 from einspec.impls.jax.slots import *  # noqa: F403
 from einspec.impls.jax.soft import *  # noqa: F403
 from einspec.impls.jax.windows import *  # noqa: F403
+
+unsupported = [
+    (
+        f"{name}/transform.jvp",
+        "*",
+        "*",
+        "its gradient is written by hand, with jax.custom_vjp, which has no forward mode",
+        "https://docs.jax.dev/en/latest/_autosummary/jax.custom_vjp.html",
+    )
+    for name in (
+        "combine",
+        "combine_by_mask",
+        "combine_mask",
+        "dispatch",
+        "dispatch_by_mask",
+        "expert_bias",
+        "expert_choice_layer",
+        "group_tokens",
+        "grouped_matmul",
+        "moe_dense",
+        "moe_layer",
+        "padded_to_ragged",
+        "permute",
+        "ragged_to_padded",
+        "unpermute",
+    )
+]
+"""What the backend does not offer, and why."""

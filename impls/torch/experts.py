@@ -115,12 +115,17 @@ class _Product(Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         ctx.save_for_backward(*inputs)
+        ctx.save_for_forward(*inputs)
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         x, w, ends = ctx.saved_tensors
         gx = apply(_Product, g, w.mT, ends) if ctx.needs_input_grad[0] else None
         return gx, apply(_Outer, x, g, ends) if ctx.needs_input_grad[1] else None, None
+
+    @staticmethod
+    def jvp(ctx: Any, *along: Tensor | None) -> Tensor:
+        return _bilinear(_Product, ctx.saved_tensors, along)
 
 
 @looped
@@ -135,12 +140,17 @@ class _Outer(Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         ctx.save_for_backward(*inputs)
+        ctx.save_for_forward(*inputs)
 
     @staticmethod
     def backward(ctx: Any, h: Tensor) -> tuple[Tensor | None, ...]:
         x, g, ends = ctx.saved_tensors
         gx = apply(_Product, g, h.mT, ends) if ctx.needs_input_grad[0] else None
         return gx, apply(_Product, x, h, ends) if ctx.needs_input_grad[1] else None, None
+
+    @staticmethod
+    def jvp(ctx: Any, *along: Tensor | None) -> Tensor:
+        return _bilinear(_Outer, ctx.saved_tensors, along)
 
 
 @looped
@@ -153,11 +163,28 @@ class _Shared(Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.rows = inputs[2]
         ctx.save_for_backward(inputs[1])
+        ctx.save_for_forward(inputs[1])
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         return apply(_Outer, g.new_ones(g.shape[0], 1), g, *ctx.saved_tensors)[:, 0], None, None
+
+    @staticmethod
+    def jvp(ctx: Any, along: Tensor, *_: None) -> Tensor:
+        return apply(_Shared, along, *ctx.saved_tensors, ctx.rows)
+
+
+def _bilinear(function: type[Function], inputs: tuple[Tensor, ...], along: tuple[Tensor | None, ...]) -> Tensor:
+    """Return the tangent of a function that is linear in each of its first two inputs, of which one has a tangent at least."""
+    one, other, ends = inputs
+    parts = []
+    if along[0] is not None:
+        parts.append(apply(function, along[0], other, ends))
+    if along[1] is not None:
+        parts.append(apply(function, one, along[1], ends))
+    return parts[0] + parts[1] if len(parts) > 1 else parts[0]
 
 
 @torch.library.custom_op("einspec::grouped_product", mutates_args=())

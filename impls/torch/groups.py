@@ -128,10 +128,15 @@ class Rows(Function):
         x, source = inputs
         ctx.size = x.shape[0]
         ctx.save_for_backward(source)
+        ctx.save_for_forward(source)
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         return apply(Sums, g, *ctx.saved_tensors, ctx.size), None
+
+    @staticmethod
+    def jvp(ctx: Any, along: Tensor, *_: None) -> Tensor:
+        return apply(Rows, along, *ctx.saved_tensors)
 
 
 @looped
@@ -148,8 +153,14 @@ class Sums(Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.size = inputs[2]
         ctx.save_for_backward(inputs[1])
+        ctx.save_for_forward(inputs[1])
 
     @staticmethod
     def backward(ctx: Any, h: Tensor) -> tuple[Tensor | None, ...]:
         return apply(Rows, h, *ctx.saved_tensors), None, None
+
+    @staticmethod
+    def jvp(ctx: Any, along: Tensor, *_: None) -> Tensor:
+        return apply(Sums, along, *ctx.saved_tensors, ctx.size)

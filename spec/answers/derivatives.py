@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from einspec.answers.expect import precision, widen
+from einspec.answers.expect import output_dtype, precision, widen
 from einspec.answers.rules import Expected
 from einspec.calls.space import Case
 from einspec.card import Form
 from einspec.dtypes import numpy_dtype
 from einspec.language.formula import Equation, Node
 from einspec.semantics.bounds import Quantity, Tensor, storing
-from einspec.semantics.gradient import differential, prefix, vjp
+from einspec.semantics.gradient import differential, jvp, prefix, vjp
 from einspec.semantics.rounding import Analysis
 from einspec.semantics.slopes import Choice
 
@@ -34,18 +34,9 @@ def gradient(case: Case, inputs: Mapping[str, Array], cotangents: Mapping[str, A
         cotangents: the gradients of the outputs, of those that hold values.
         wrt: the input whose gradient is asked for.
     """
-    form = vjp(case.form, (wrt,))
     start = prefix(case.form)
-    given = {k: widen(v) for k, v in inputs.items()}
-    outer = {differential(start, k): widen(v) for k, v in cotangents.items()}
-    used = {s.name for s in form.signature.inputs}
-    given |= {k: v for k, v in outer.items() if k in used}
-    run = _Slopes(case, form, given, *precision(case, inputs))
-    with np.errstate(all="ignore"):
-        for equation in form.equations:
-            run.define(equation)
-    found = run.tensors[differential(start, wrt)]
-    return replace(found, error=np.where(np.isfinite(found.array), found.error, np.inf))
+    outer = {differential(start, k): v for k, v in cotangents.items()}
+    return _evaluated(case, vjp(case.form, (wrt,)), inputs, outer)[differential(start, wrt)]
 
 
 def expected_gradient(case: Case, inputs: Mapping[str, Array], cotangents: Mapping[str, Array], wrt: str) -> Expected:
@@ -57,7 +48,69 @@ def expected_gradient(case: Case, inputs: Mapping[str, Array], cotangents: Mappi
         cotangents: the gradients of the outputs, of those that hold values.
         wrt: the input whose gradient is asked for, which it has the dtype of.
     """
-    found, dtype = gradient(case, inputs, cotangents, wrt), inputs[wrt].dtype
+    return _rounded(gradient(case, inputs, cotangents, wrt), inputs[wrt].dtype)
+
+
+def expected_tangents(case: Case, inputs: Mapping[str, Array], tangents: Mapping[str, Array]) -> dict[str, Expected]:
+    """Return what the tangent of every output must be that has a slope.
+
+    Args:
+        case: the call.
+        inputs: the inputs.
+        tangents: those of all inputs that hold values.
+    """
+    start, form = prefix(case.form), jvp(case.form)
+    found = _evaluated(case, form, inputs, {differential(start, k): v for k, v in tangents.items()})
+    outputs = {s.name: found.get(differential(start, s.name)) for s in case.form.signature.outputs}
+    return {k: _rounded(v, numpy_dtype(output_dtype(case, k, inputs))) for k, v in outputs.items() if v is not None}
+
+
+def expected_second(
+    case: Case, inputs: Mapping[str, Array], cotangents: Mapping[str, Array], outer: Mapping[str, Array]
+) -> dict[str, Expected]:
+    """Return what the gradients of the gradients of all inputs must be, by the inputs and by the cotangents of the outputs.
+
+    Args:
+        case: the call.
+        inputs: the inputs.
+        cotangents: the gradients of the outputs, of those that hold values.
+        outer: the gradients of the gradients of all inputs that hold values.
+    """
+    form = vjp(case.form)
+    first, second = prefix(case.form), prefix(form)
+    names = {differential(first, k): k for k in cotangents}
+    given = {differential(first, k): v for k, v in cotangents.items()}
+    given |= {differential(second, differential(first, k)): v for k, v in outer.items()}
+    found = _evaluated(case, vjp(form), inputs, given)
+    kinds = {**{k: inputs[k].dtype for k in case.form.data}, **{name: cotangents[k].dtype for name, k in names.items()}}
+    wants = {}
+    for name, dtype in kinds.items():
+        tensor = found.get(differential(second, name))
+        shape = (inputs if name in inputs else given)[name].shape
+        wants[names.get(name, name)] = Expected(np.zeros(shape, dtype), "values") if tensor is None else _rounded(tensor, dtype)
+    return wants
+
+
+def _evaluated(case: Case, form: Form, inputs: Mapping[str, Array], outer: Mapping[str, Array]) -> dict[str, Tensor]:
+    """Return the tensors of a derived definition with their errors.
+
+    Args:
+        case: the call.
+        form: the derived definition.
+        inputs: the inputs.
+        outer: what it takes besides, as far as anything depends on it.
+    """
+    used = {s.name for s in form.signature.inputs}
+    given = {k: widen(v) for k, v in inputs.items()} | {k: widen(v) for k, v in outer.items() if k in used}
+    run = _Slopes(case, form, given, *precision(case, inputs))
+    with np.errstate(all="ignore"):
+        for equation in form.equations:
+            run.define(equation)
+    return {k: replace(t, error=np.where(np.isfinite(t.array), t.error, np.inf)) for k, t in run.tensors.items()}
+
+
+def _rounded(found: Tensor, dtype: np.dtype[Any]) -> Expected:
+    """Return what a derivative must be in a dtype, exactly where nothing rounds."""
     bound = found.error + storing(found, numpy_dtype(dtype.name))
     if bound.any():
         return Expected(found.array, "bound", bound, dtype.name)

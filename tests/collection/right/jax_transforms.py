@@ -1,5 +1,6 @@
 """Right in JAX: functions with rules of their own for vmap."""
 
+import jax
 import jax.numpy as jnp
 from jax.custom_batching import custom_vmap
 
@@ -37,3 +38,33 @@ def copies_of_what_is_the_same_for_all(x, index, axis, outside="zero"):
     if outside != "zero" or axis % x.ndim != x.ndim - 1 or x.ndim < 2:
         raise NotImplementedError
     return _read(x, jnp.where((index < 0) | (index >= x.shape[-1]), x.shape[-1], index))
+
+
+@jax.custom_vjp
+def _transposed(x):
+    return jnp.swapaxes(x, -1, -2)
+
+
+_transposed.defvjp(lambda x: (_transposed(x), None), lambda _, g: (_transposed(g),))
+
+
+def gradient_by_itself(x):
+    """matrix_transpose: its gradient is the function itself."""
+    return _transposed(x)
+
+
+@jax.custom_jvp
+def _interleaved(x):
+    return jnp.swapaxes(x.reshape(*x.shape[:-1], 2, -1), -1, -2).reshape(x.shape)
+
+
+@_interleaved.defjvp
+def _interleaved_along(inputs, tangents):
+    return _interleaved(*inputs), _interleaved(*tangents)
+
+
+def tangent_moved_likewise(x):
+    """rope_half_to_interleaved: its rule for forward mode moves the tangent as the input."""
+    if x.shape[-1] % 2:
+        raise ValueError("odd")
+    return _interleaved(x)

@@ -93,3 +93,77 @@ _product = _function(_multiplied, _product_of_each)
 def weights_of_each(x, w):
     """expert_matmul: its rule is a product that repeats what is the same for all."""
     return _product(x, w)
+
+
+class _Half(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x):
+        return _interleaved(x)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        pass
+
+    @staticmethod
+    def backward(ctx, g):
+        return g.unflatten(-1, (-1, 2)).mT.flatten(-2)
+
+    @staticmethod
+    def jvp(ctx, along):
+        return _interleaved(along)
+
+
+def tangent_moved_likewise(x):
+    """rope_half_to_interleaved: its rule for forward mode moves the tangent as the input."""
+    if x.shape[-1] % 2:
+        raise ValueError("odd")
+    return _Half.apply(x)
+
+
+class _Matmul(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x, w):
+        return x @ w
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(*inputs)
+        ctx.save_for_forward(*inputs)
+
+    @staticmethod
+    def backward(ctx, g):
+        x, w = ctx.saved_tensors
+        return g @ w.mT, x.mT @ g
+
+    @staticmethod
+    def jvp(ctx, rows, weights):
+        x, w = ctx.saved_tensors
+        parts = [rows @ w] if rows is not None else []
+        return sum([*parts, x @ weights] if weights is not None else parts)
+
+
+def both_tangents(x, w):
+    """expert_matmul: its rule for forward mode knows the tangents of both."""
+    return _Matmul.apply(x, w)
+
+
+class _Unshuffled(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, r):
+        ctx.r = r
+        return torch.nn.functional.pixel_unshuffle(x, r)
+
+    @staticmethod
+    def backward(ctx, g):
+        return torch.nn.functional.pixel_shuffle(g, ctx.r), None
+
+
+def differentiable_twice(x, downscale_factor):
+    """pixel_unshuffle: a gradient that is written by hand, of functions that have gradients."""
+    if x.numel() == 0 or x.ndim < 3:
+        raise ValueError("empty")
+    return _Unshuffled.apply(x, downscale_factor)

@@ -1,5 +1,6 @@
 """Wrong in JAX where a function with a rule of its own is mapped otherwise than over all inputs."""
 
+import jax
 import jax.numpy as jnp
 from jax.custom_batching import custom_vmap
 
@@ -47,3 +48,39 @@ def batch_behind_what_is_the_same_for_all(x, index, axis, outside="zero"):
     if outside != "zero" or axis % x.ndim != x.ndim - 1 or x.ndim < 2:
         raise NotImplementedError
     return _read(x, jnp.where((index < 0) | (index >= x.shape[-1]), x.shape[-1], index))
+
+
+@jax.custom_vjp
+def _transposed(x):
+    return jnp.swapaxes(x, -1, -2)
+
+
+_transposed.defvjp(lambda x: (_transposed(x), None), lambda _, g: (jax.lax.stop_gradient(jnp.swapaxes(g, -1, -2)),))
+
+
+def gradient_without_a_gradient(x):
+    """matrix_transpose/transform.double_backward: the gradient itself is stopped.
+
+    Constructed.
+    """
+    return _transposed(x)
+
+
+@jax.custom_jvp
+def _interleaved(x):
+    return jnp.swapaxes(x.reshape(*x.shape[:-1], 2, -1), -1, -2).reshape(x.shape)
+
+
+@_interleaved.defjvp
+def _interleaved_along(inputs, tangents):
+    return _interleaved(*inputs), tangents[0]
+
+
+def tangent_in_the_old_order(x):
+    """rope_half_to_interleaved/transform.jvp: its rule for forward mode leaves the tangent in the order of its input.
+
+    Constructed.
+    """
+    if x.shape[-1] % 2:
+        raise ValueError("odd")
+    return _interleaved(x)

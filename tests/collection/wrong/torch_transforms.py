@@ -102,3 +102,98 @@ def weights_of_the_first_where_rows_are_shared(x, w):
     Constructed.
     """
     return _product(x, w)
+
+
+class _Half(torch.autograd.Function):
+    @staticmethod
+    def forward(x):
+        return _interleaved(x)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        pass
+
+    @staticmethod
+    def backward(ctx, g):
+        return g.unflatten(-1, (-1, 2)).mT.flatten(-2)
+
+    @staticmethod
+    def jvp(ctx, along):
+        return along.clone()
+
+
+def tangent_in_the_old_order(x):
+    """rope_half_to_interleaved/transform.jvp: its rule for forward mode leaves the tangent in the order of its input.
+
+    Constructed.
+    """
+    if x.shape[-1] % 2:
+        raise ValueError("odd")
+    return _Half.apply(x)
+
+
+class _Matmul(torch.autograd.Function):
+    @staticmethod
+    def forward(x, w):
+        return x @ w
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(*inputs)
+        ctx.save_for_forward(*inputs)
+
+    @staticmethod
+    def backward(ctx, g):
+        x, w = ctx.saved_tensors
+        return g @ w.mT, x.mT @ g
+
+    @staticmethod
+    def jvp(ctx, along, _):
+        return along @ ctx.saved_tensors[1]
+
+
+def tangent_of_weights_left_out(x, w):
+    """expert_matmul/transform.jvp: its rule for forward mode knows no tangent of the weights.
+
+    Constructed.
+    """
+    return _Matmul.apply(x, w)
+
+
+class _Unshuffled(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, r):
+        ctx.r = r
+        return torch.nn.functional.pixel_unshuffle(x, r)
+
+    @staticmethod
+    def backward(ctx, g):
+        return torch.nn.functional.pixel_shuffle(g.detach(), ctx.r), None
+
+
+def differentiable_once(x, downscale_factor):
+    """pixel_unshuffle/transform.double_backward: a gradient that depends on nothing, as it is made of detached memory.
+
+    Constructed.
+    """
+    return _Unshuffled.apply(x, downscale_factor)
+
+
+class _Kept(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, w):
+        ctx.save_for_backward(x, w)
+        return x @ w
+
+    @staticmethod
+    def backward(ctx, g):
+        x, w = ctx.saved_tensors
+        return g @ w.detach().mT, x.mT @ g
+
+
+def weights_constant_in_the_gradient(x, w):
+    """expert_matmul/transform.double_backward: the gradient by one input takes the other for a constant.
+
+    Constructed.
+    """
+    return _Kept.apply(x, w)
