@@ -18,7 +18,7 @@ from einspec.conformance.checks.scene import Asked, Generator, Scene
 from einspec.conformance.checks.special import split
 from einspec.conformance.checks.transforms import ask_transform
 from einspec.conformance.checks.typed import ask_dtype, ask_index
-from einspec.conformance.tiers import OPT_IN, TIERS
+from einspec.conformance.tiers import COMPILE, LARGE, TIERS
 
 GENERATORS: dict[str, Generator] = {
     "empty": ask_empty,
@@ -40,9 +40,11 @@ OF_DEFINITION = ("def", "values", "total")
 def tiers_of(clause: str) -> tuple[str, ...]:
     """Return the tiers in which a clause is judged."""
     if clause == "def":
-        return (*(t for t in TIERS if t != "transform"), *OPT_IN)
+        return (*(t for t in TIERS if t != "transform"), LARGE)
     if clause.startswith(("values.", "total.")):
         return tuple(t for t in TIERS if t != "transform")
+    if clause == "transform.compile":
+        return ("transform", COMPILE)
     late = clause.startswith(("grad.", "grad64.", "transform."))
     return ("transform",) if late else ("scope",)
 

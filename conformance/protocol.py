@@ -27,12 +27,12 @@ LENGTH = struct.Struct("<Q")
 """The length of a message, which goes before it."""
 MOST_BYTES = 1 << 34
 """How long a message may be: one call of the tiers that are judged by default is far smaller."""
-WayKind = Literal["plain", "eager", "jit", "compile", "vmap", "rows", "vjp", "jvp", "double_backward", "twice"]
+WayKind = Literal["plain", "eager", "jit", "compile", "codegen", "vmap", "rows", "vjp", "jvp", "double_backward", "twice"]
 """The ways in which an op is called: a closed list, of which only the runner knows how a framework
 does each.
 
 ``plain``: as a caller does; compiled where the framework compiles. ``eager``: never compiled.
-``jit``, ``compile``, ``vmap``: under the transform; for ``vmap`` arrays have one axis more for each
+``jit``, ``compile``, ``codegen``, ``vmap``: under the transform; for ``vmap`` arrays have one axis more for each
 of them that maps over one.
 ``rows``: independent calls along a new first axis, mapped where the function can be, else one by
 one. ``vjp``: the gradient of an input. ``jvp``: the tangents of outputs. ``double_backward``: the

@@ -181,3 +181,29 @@ def test_the_script_of_a_bounded_result_judges_as_the_judge_does(tmp_path: Path)
         (tmp_path / "mine.py").write_text(f"{source}    return {text}\n", encoding="utf-8")
         done = [subprocess.run([sys.executable, "-c", s], capture_output=True, text=True, check=False) for s in scripts]
         assert {d.returncode for d in done} == {status}, [d.stderr for d in done]
+
+
+def test_a_code_generator_is_asked_in_its_own_tier_alone(tmp_path: Path) -> None:
+    """What is wrong for a second shape or in other memory once it was generated is seen there, and in no tier by default."""
+    source = (
+        BACKEND
+        + """
+def remembered(function):
+    shapes, strides = [], []
+    def call(x):
+        shapes.append(x.shape), strides.append(x.strides)
+        y = function(x)
+        return np.zeros_like(y) if {kept}[0] != {kept}[-1] else y
+    return call
+
+transforms = {{"compile": lambda fn: fn, "codegen": remembered}}
+def matrix_transpose(x): return np.swapaxes(x, -1, -2).copy()
+"""
+    )
+    for kept, how in (("shapes", "then of another shape"), ("strides", "then transposed in memory")):
+        target = opened(tmp_path, source.format(kept=kept), f"{kept}.py")
+        clause = ["transform.compile"]
+        assert [r.verdict for r in results(target, "matrix_transpose", clause)] == ["holds"]
+        (result,) = results(target, "matrix_transpose", clause, tiers=("compile",))
+        assert result.verdict == "wrong"
+        assert how in (result.witness or {})["how"]

@@ -176,7 +176,7 @@ def block_of(op: str, trials: Sequence[Trial], reason: str = "", instances: int 
 
 def fact_of(trial: Trial) -> Fact:
     """Return what is known of a trial besides the call."""
-    again = trial.way.kind in ("plain", "eager", "jit", "compile") and trial.law is None
+    again = trial.way.kind in ("plain", "eager", "jit", "compile", "codegen") and trial.law is None
     again = again and trial.relation is None and not trial.extra
     return Fact(
         {name: answer(want, again) for name, want in trial.expected.items()},

@@ -16,22 +16,38 @@ from einspec.conformance.checks.derivatives import ask_derivative
 from einspec.conformance.checks.scene import Asked, Scene
 from einspec.conformance.checks.trials import EAGER, ordinary, plain_trial
 from einspec.conformance.protocol import Mapped, Way
+from einspec.conformance.tiers import COMPILE
 from einspec.conformance.trial import Trial
 
 PAST_BLOCK, MOST_SECOND = 33, 5000
 """The size that shows what a kernel does behind its first block of 32, and how many elements a second call has at most."""
 BATCH = 2
 """How many calls lie along an axis that is mapped over, where there are several or it is not the first."""
+STRIDES = ("transposed", "strided")
+"""The memory in which what is compiled already is called again."""
 SEEDS = 12
 """How many inputs that hold special values a compiled or mapped function is given, where that costs no compilation."""
 
 
-def ask_transform(scene: Scene, name: str, _: str) -> Asked:
+def ask_transform(scene: Scene, name: str, tier: str) -> Asked:
     """Ask for ``transform.<name>``: the transformed function gives what the plain one gives."""
     if f"transform.{name}" in DERIVATIVES:
         return ask_derivative(scene, name)
     few = [c for c in scene.bank if not c.options][:2] or sorted(scene.bank, key=_axes)[-2:]
+    if tier == COMPILE:
+        return Asked(list(_generated(few[0])))
     return Asked(list(_transformed(scene, name, few)))
+
+
+def _generated(case: Case) -> Iterator[Trial]:
+    """Yield calls of one function that a code generator compiles for any sizes: in other memory, and of another shape."""
+    how = "compiled with symbols for sizes"
+    yield plain_trial(case, ordinary(case), Way("codegen"), how)
+    for layout in STRIDES if case.shapes else ():
+        yield plain_trial(case, ordinary(case), Way("codegen", layout=layout), f"{how}, then {layout} in memory")
+    other = _second(case)
+    if other is not None:
+        yield plain_trial(other, ordinary(other), Way("codegen"), f"{how}, then of another shape")
 
 
 def _axes(case: Case) -> int:

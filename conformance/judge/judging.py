@@ -27,6 +27,7 @@ from einspec.conformance.judge.witness import witness, witness_of_invalid
 from einspec.conformance.judge.wrongness import is_habit, reason_of, wrongness
 from einspec.conformance.protocol import Outcome as Came
 from einspec.conformance.targets.process import LostError
+from einspec.conformance.tiers import COMPILE
 from einspec.conformance.trial import Outcome, Trial
 
 Array = np.ndarray[Any, Any]
@@ -78,6 +79,8 @@ def _judged(context: Context, clause: str, tier: str) -> Result:
     """Return the result of a clause by its kind."""
     kind, _, detail = clause.partition(".")
     away = unavailable(context, kind, detail)
+    if away is None and tier == COMPILE and "codegen" not in context.session.target.transforms:
+        away = Verdict.NOT_RUN, f"{context.session.target.framework} has no codegen"
     if away is not None:
         verdict, reason = away
         return context.result(clause, tier, verdict, 0, reason)

@@ -30,11 +30,10 @@ from einspec.conformance.judge.witness import witness
 from einspec.conformance.judge.wrongness import reason_of, wrongness
 from einspec.conformance.protocol import Raised
 from einspec.conformance.targets.session import Session
-from einspec.conformance.tiers import OPT_IN
+from einspec.conformance.tiers import LARGE as TIER
 from einspec.conformance.trial import WRONG_KIND
 from einspec.dtypes import GROUPS
 
-(TIER,) = OPT_IN
 LIMIT = 20 * 2**30
 """How many bytes of the host a call takes at most, however many are free: a machine of 24 GiB has
 room for what else runs on it."""

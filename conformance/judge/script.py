@@ -149,6 +149,8 @@ class Writer:
             return f"{self.mapped(wrapped)}({', '.join(names)})"
         if kind == "compile":
             return f'torch.compile({wrapped}, fullgraph=True, backend="aot_eager")({", ".join(names)})'
+        if kind == "codegen":
+            return f"torch.compile({wrapped}, fullgraph=True, dynamic=True)({', '.join(names)})"
         traced = self.session.compiles and self.op.name not in self.session.not_traceable
         if self.framework == "jax" and (kind == "jit" or (kind == "plain" and traced)):
             return f"jax.jit({wrapped})({', '.join(names)})"

@@ -21,7 +21,7 @@ from einspec.conformance.run.request import Request
 from einspec.conformance.run.worker import work
 from einspec.conformance.targets.names import is_file
 from einspec.conformance.targets.process import free_memory
-from einspec.conformance.tiers import OPT_IN
+from einspec.conformance.tiers import LARGE
 
 IMPORTING = 3.0
 """Seconds of work left from which on it pays to import a framework once more."""
@@ -111,7 +111,7 @@ def happenings(request: Request) -> Iterator[Event]:
     memory = request.memory or free_memory()
     queue = Queue(request)
     jobs = sum(map(len, queue.left.values()))
-    alone = bool(set(OPT_IN) & set(request.tiers))  # what fills the memory goes one at a time
+    alone = LARGE in request.tiers  # what fills the memory goes one at a time
     count = 1 if alone else max(1, min(os.cpu_count() or 1, jobs))
     preload(request)
     context = multiprocessing.get_context(start_method())

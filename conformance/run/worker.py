@@ -39,6 +39,7 @@ from einspec.conformance.targets.declared import DeclarationError, Known, read_k
 from einspec.conformance.targets.names import TargetError, is_of_einspec
 from einspec.conformance.targets.process import Limits, LostError, protect
 from einspec.conformance.targets.session import Host, Session
+from einspec.conformance.tiers import OPT_IN
 
 MOST_LOST, MOST_LATE = 20, 3
 """How many processes an op may cost on a device, and how many times the whole of --timeout, before the rest is left out."""
@@ -60,7 +61,7 @@ class Worker:
 
     def __init__(self, request: Request, memory: float, say: Say) -> None:
         self.request, self.say = request, say
-        slow = "large" in request.tiers
+        slow = bool(set(OPT_IN) & set(request.tiers))
         self.limits = Limits(request.timeout * (PATIENCE if slow else 1), memory)
         self.sheets = store()
         self.host: Host | None = None

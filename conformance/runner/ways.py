@@ -149,7 +149,7 @@ class Calls:
                 function = bound(self.candidate.call(op), parameters(call))
                 if way == "rows":
                     return self._told(number, lambda: self._rows(function, call, args))
-                if way in ("jit", "compile", "vmap"):
+                if way in ("jit", "compile", "codegen", "vmap"):
                     changed = self._transform(op, call, function)
                     return self._told(number, lambda: changed(*args))
                 if way == "plain" and self.compiles and op not in self.not_traceable:

@@ -36,7 +36,8 @@ OPTIONAL = {
     "transforms": Name(
         "dict",
         "transforms",
-        '`"jit"`, `"compile"`: function to function; `"vmap"`: `(fn, in_axes, out_axes)` to function; '
+        '`"jit"`, `"compile"`, for the tier *compile* `"codegen"`: function to function; '
+        '`"vmap"`: `(fn, in_axes, out_axes)` to function; '
         '`"vjp"`: `(fn, inputs, cotangents)` to gradients, of which `vjp` is asked again; '
         '`"jvp"`: `(fn, inputs, tangents)` to those of the outputs',
     ),

@@ -112,6 +112,12 @@ def compiled(fn: Callable[..., Any]) -> Callable[..., Any]:
     return torch.compile(fn, fullgraph=True, backend="aot_eager")
 
 
+def generated(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function compiled by Inductor, with symbols for sizes, in this process."""
+    torch._dynamo.reset()
+    return torch.compile(fn, fullgraph=True, dynamic=True, options={"compile_threads": 1})
+
+
 def vjp(fn: Callable[..., Any], inputs: Sequence[Any], cotangents: Sequence[torch.Tensor]) -> list[torch.Tensor]:
     """Return the gradient of every input, given those of the outputs; inside of another call it is differentiable again."""
     again = any(x.requires_grad for x in (*inputs, *cotangents))
@@ -131,4 +137,10 @@ def jvp(fn: Callable[..., Any], inputs: Sequence[torch.Tensor], tangents: Sequen
     return torch.func.jvp(fn, tuple(inputs), tuple(tangents))[1]
 
 
-transforms: dict[str, Callable[..., Any]] = {"compile": compiled, "vmap": torch.func.vmap, "vjp": vjp, "jvp": jvp}
+transforms: dict[str, Callable[..., Any]] = {
+    "compile": compiled,
+    "codegen": generated,
+    "vmap": torch.func.vmap,
+    "vjp": vjp,
+    "jvp": jvp,
+}
