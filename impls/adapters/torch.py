@@ -118,6 +118,22 @@ def generated(fn: Callable[..., Any]) -> Callable[..., Any]:
     return torch.compile(fn, fullgraph=True, dynamic=True, options={"compile_threads": 1})
 
 
+def vmap(fn: Callable[..., Any], in_dims: tuple[int | None, ...], out_dim: int) -> Callable[..., Any]:
+    """Return the function mapped over an axis of every argument that has one.
+
+    PyTorch itself puts an output that no mapped argument has a bearing on along the first axis, whatever ``out_dims`` says.
+    """
+    mapped = torch.func.vmap(fn, in_dims)
+
+    def moved(*args: Any) -> Any:
+        outputs = mapped(*args)
+        if isinstance(outputs, tuple | list):
+            return tuple(y.movedim(0, out_dim) for y in outputs)
+        return outputs.movedim(0, out_dim)
+
+    return moved
+
+
 def vjp(fn: Callable[..., Any], inputs: Sequence[Any], cotangents: Sequence[torch.Tensor]) -> list[torch.Tensor]:
     """Return the gradient of every input, given those of the outputs; inside of another call it is differentiable again."""
     again = any(x.requires_grad for x in (*inputs, *cotangents))
@@ -140,7 +156,7 @@ def jvp(fn: Callable[..., Any], inputs: Sequence[torch.Tensor], tangents: Sequen
 transforms: dict[str, Callable[..., Any]] = {
     "compile": compiled,
     "codegen": generated,
-    "vmap": torch.func.vmap,
+    "vmap": vmap,
     "vjp": vjp,
     "jvp": jvp,
 }
