@@ -214,6 +214,8 @@ class Outcome(msgspec.Struct, array_like=True, frozen=True):
     afterwards."""
     devices: tuple[str, ...] = ()
     """Where the arrays of the result are."""
+    outside: str = ""
+    """Why the call was not made, where an adapter promises nothing for it."""
 
 
 class Slot(msgspec.Struct, array_like=True, frozen=True):
@@ -298,6 +300,8 @@ class Load(msgspec.Struct, tag=True):
     """By op, the name of the function in the module that stands for it; by their own names if empty."""
     probed: bool = False
     """Import it to probe its adapter, however wrong that is; no op is called."""
+    data: str = ""
+    """The text of the file where it is one of adapters, as the judge has read it."""
 
 
 class Ask(msgspec.Struct, tag=True):

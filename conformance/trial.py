@@ -107,6 +107,8 @@ class Outcome:
     outputs: dict[str, Array] = field(default_factory=dict)
     error: Raised | None = None
     eager: bool = False
+    outside: str = ""
+    """Why the call was not made, where an adapter promises nothing for it."""
 
     def difference(self, trial: Trial) -> tuple[str, Difference] | None:
         """Return the first output that is not as a trial expects, and how."""

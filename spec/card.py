@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -47,6 +47,9 @@ from einspec.language.formula import (
 from einspec.language.linear import OpClass, classify
 from einspec.language.tables import KINDS, PROMISES, Card, Laws, Param, SameAs, Variant
 from einspec.solve import Signature, integer, parse_signature
+
+if TYPE_CHECKING:
+    from einspec.calls.domain import Domain
 
 OPS = Path(__file__).parent / "ops"
 Compute = Callable[[Mapping[str, int], Mapping[str, int | float]], Any]
@@ -134,6 +137,8 @@ class Op:
     card: Card
     forms: dict[str, Form]
     """By value of the string parameter; the one form of a card without has the key ``""``."""
+    domain: Domain | None = None
+    """Which of the calls are asked; None for all."""
 
     @property
     def choice(self) -> str:
@@ -141,8 +146,15 @@ class Op:
         return next(iter(self.card.when), "")
 
     def form(self, params: Mapping[str, Any]) -> Form:
-        """Return the form that bound parameters select."""
-        return self.forms[params[self.choice] if self.choice else ""]
+        """Return the form that bound parameters select.
+
+        Raises:
+            ParameterError: it is none of those that are asked.
+        """
+        value = params[self.choice] if self.choice else ""
+        if value not in self.forms:
+            raise ParameterError(f"{self.name}: {self.choice}={value!r} is none of the calls that are asked", "asked")
+        return self.forms[value]
 
     def bind(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Return all parameters, defaults filled in, in the order of the card.

@@ -36,7 +36,7 @@ def search(scene: Scene, look: Callable[[Example], object], count: int, seed: in
 
     Args:
         scene: what is drawn.
-        look: told each call.
+        look: told each call; where it gives False, the call does not count, and another is drawn.
         count: how many are drawn.
         seed: where they come from; the same calls every time when absent.
         shrink: whether smaller calls are tried where one was found.

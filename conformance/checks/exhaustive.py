@@ -173,7 +173,7 @@ def rankings(op: Op, subnormals: bool) -> list[Trial]:
             continue
         for assignment in itertools.product(*space.candidates):
             case = space.case(assignment)
-            if case is None or case.solution.sizes[axis] != 1:
+            if case is None or case.solution.sizes[axis] != 1 or list(space.fitted(assignment)) != list(assignment):
                 continue
             wide = [
                 len(values) ** case.solution.shape(spec)[1] if axis in names else v for names, v in _pairs(space, assignment)

@@ -147,7 +147,7 @@ def _outputs(session: Session, case: Case, arrays: Mapping[str, Array]) -> dict[
     stubs = {s.name: _stub(case.form.dtype[s.name]) for s in signature.outputs}
     given = {s.name: arrays[s.name] for s in signature.inputs}
     outcome = session.one(Trial(case, given, stubs))
-    if outcome.error is not None:
+    if outcome.error is not None or outcome.outside:
         raise RaisedError(outcome)
     return outcome.outputs
 

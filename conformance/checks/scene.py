@@ -51,6 +51,7 @@ class Scene:
     """An op that is judged, and how."""
 
     op: Op
+    """With the calls that are asked, where those are not all."""
     profile: Profile = Profile()
     taken: tuple[int, ...] | None = None
     """Which calls of the bank the target takes; all where this is absent."""

@@ -44,7 +44,8 @@ def search(scene: Scene, look: Callable[[Example], object], count: int, seed: in
     )
 
     def judge(example: Example) -> None:
-        look(example)
+        if look(example) is False:
+            hypothesis.reject()
 
     test = settings(hypothesis.given(_mapped(scene) if scene.compiles else calls(scene))(judge))
     if seed is not None:

@@ -31,7 +31,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "targets",
         nargs="*",
         metavar="BACKEND|MODULE|FILE",
-        help="an installed backend, a dotted module or a Python file; all installed backends when absent",
+        help="an installed backend, a dotted module, a Python file, or a TOML file of adapters; all installed backends if none",
     )
     parser.add_argument(
         "--op", action="append", default=[], metavar="OP", help="only this op, by name or alias; may be repeated"
@@ -174,12 +174,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _advice(found: Run) -> Iterator[str]:
     """Yield where to ask what the functions of a file are that are wrong by their definition."""
-    from einspec.conformance.targets.names import is_file
+    from einspec.conformance.targets.names import is_data, is_file
 
     bare = {name for name, backend in found.backends.items() if backend["bare"]}
     wrong = {r.backend.partition(" (")[0] for r in found.results if r.backend in bare and _is_wrong(r)}
     for name in filter(is_file, found.request.names):
-        if Path(name).name in wrong:
+        if Path(name).name in wrong and not is_data(name):
             yield f"einspec which {shlex.quote(name)} says whether a function is another op"
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from einspec.answers.expect import expected
 from einspec.answers.rules import Difference
 from einspec.clauses import CONDUCT
-from einspec.conformance.judge.context import Context, error_line
+from einspec.conformance.judge.context import Context, error_line, outside
 from einspec.conformance.judge.verdict import Result, Verdict
 from einspec.conformance.judge.witness import witness
 from einspec.conformance.judge.wrongness import wrongness
@@ -25,6 +25,8 @@ STALE = "a call with other values gave the result of an earlier call"
 
 def judge_conduct(context: Context, trial: Trial, came: Came) -> dict[str, Result]:
     """Return the results of ``pure``, ``repeat`` and ``device`` by clause."""
+    if came.outside:
+        return {clause: context.not_run(clause, "scope", outside(1, 0, came.outside)) for clause in CONDUCT}
     if came.error is not None:
         return {clause: _raised(context, clause, trial, came) for clause in CONDUCT}
     outcome = context.session.outcome(trial, came)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from einspec.calls import cases
+from einspec.calls.domain import domain_of, within
 from einspec.card import Op
 from einspec.conformance import protocol
 from einspec.conformance.checks.block import Block
@@ -19,6 +20,8 @@ from einspec.conformance.targets.session import Session
 from einspec.conformance.trial import Outcome, Trial
 from einspec.demands import demand
 
+WHERE = "where"
+"""Why a call was not made whose condition is simply not met."""
 BUGS = ("ZeroDivisionError", "IndexError", "AttributeError", "UnboundLocalError")
 """Exceptions that are no refusal of an ordinary call, which the function takes otherwise: it has a bug."""
 
@@ -59,6 +62,14 @@ class Context:
         """Whether the target is a file of functions that promises no more than to compute what the cards say."""
         return self.session.bare
 
+    @functools.cached_property
+    def asked(self) -> Op:
+        """The op with the calls for which the target promises anything."""
+        adapter = self.session.adapter(self.op.name)
+        if adapter is None or not (adapter.where or adapter.sizes or adapter.forms):
+            return self.op
+        return within(self.op, domain_of(self.op, adapter.where, adapter.sizes, adapter.forms), adapter.forms)
+
     @property
     def profile(self) -> Profile:
         """How the framework runs."""
@@ -70,17 +81,17 @@ class Context:
     @property
     def scene(self) -> Scene:
         """What calls depend on, where they do not depend on which of the bank are taken."""
-        return Scene(self.op, self.profile)
+        return Scene(self.asked, self.profile)
 
     @property
     def own_scene(self) -> Scene:
         """What calls depend on, with those of the bank that the target takes."""
-        return Scene(self.op, self.profile, self._taken)
+        return Scene(self.asked, self.profile, self._taken)
 
     @functools.cached_property
     def _taken(self) -> tuple[int, ...] | None:
         """Which calls of the bank a file takes; None if it is all, or none."""
-        taken = self.session.takes(cases.bank(self.op)) if self.bare else []
+        taken = self.session.takes(cases.bank(self.asked)) if self.bare else []
         return None if all(taken) or not any(taken) else tuple(i for i, t in enumerate(taken) if t)
 
     def stream(self, block: Block) -> Iterator[protocol.Outcome]:
@@ -151,6 +162,12 @@ class Context:
         for change in self.session.changes:
             self.changes.setdefault(change, where)
         self.session.changes.clear()
+
+
+def outside(count: int, met: int, why: str) -> str:
+    """Return how many calls are among those for which an adapter promises anything, in words."""
+    failed = f"; {why}" if why != WHERE else ""
+    return f"{met:,} of {count:,} calls meet where{failed}"[:300]
 
 
 def error_line(error: Raised) -> str:

@@ -15,7 +15,7 @@ class Fresh:
 
     def __init__(self, context: Context, clause: str) -> None:
         self.context, self.clause = context, clause
-        self.instances = self.refused = 0
+        self.instances = self.refused = self.drawn = self.outside = 0
         self.failure: tuple[Trial, Outcome] | None = None
         """The smallest call that was found wrong, and what came of it."""
 
@@ -24,8 +24,8 @@ class Fresh:
         count = self.context.policy.examples or drawn.examples(scene)
         drawn.search(scene, self.look, count, self.context.policy.seed, shrink)
 
-    def look(self, example: drawn.Example) -> None:
-        """Judge one drawn call.
+    def look(self, example: drawn.Example) -> bool:
+        """Judge one drawn call; false where nothing is promised for it, so that another is drawn.
 
         Raises:
             FoundError: it is wrong.
@@ -33,9 +33,13 @@ class Fresh:
         trial, count = example
         context, strict = self.context, self.context.policy.strict
         if not all(context.session.holds_dtype(context.op.name, d, strict) for d in trial.dtypes):
-            return
+            return True
         for part in split(context.op, Asked([trial]))[self.clause].trials:
             outcome = context.session.one(part)
+            self.drawn += 1
+            if outcome.outside:
+                self.outside += 1
+                return False
             features = frozenset(part.case.features)
             error = outcome.error
             if error is not None and context.refuses(features, bool(part.unusual), error):
@@ -45,3 +49,4 @@ class Fresh:
             if wrongness(context, part, outcome) is not None:
                 self.failure = part, outcome
                 raise drawn.FoundError
+        return True

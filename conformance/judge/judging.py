@@ -17,7 +17,7 @@ from einspec.conformance.checks.invalid import near_call, optional_for_files, vi
 from einspec.conformance.checks.transforms import impossible
 from einspec.conformance.clauses import units, uses_bank
 from einspec.conformance.judge.conduct import judge_conduct
-from einspec.conformance.judge.context import Context, error_line
+from einspec.conformance.judge.context import WHERE, Context, error_line, outside
 from einspec.conformance.judge.fresh import Fresh
 from einspec.conformance.judge.known import holding_back
 from einspec.conformance.judge.large import check_large
@@ -31,6 +31,8 @@ from einspec.conformance.tiers import COMPILE
 from einspec.conformance.trial import Outcome, Trial
 
 Array = np.ndarray[Any, Any]
+LEAST_MET = 30
+"""Calls that must meet the condition of an adapter for a clause to hold; half of them where that is fewer."""
 STOPS = ("def", "values.signed_zero", "values.infinity", "values.nan")
 """Clauses after which the rest of an op is no news where they are wrong."""
 NEEDED = {"jvp": "jvp", "double_backward": "vjp"}
@@ -183,10 +185,14 @@ def judge_block(context: Context, clause: str, tier: str, block: Block, refusabl
         return context.not_run(clause, tier, block.not_run or "no call can show it")
     facts = block.facts
     refused: list[tuple[int, Came]] = []
+    away: list[str] = []
     opening: tuple[int, Came] | None = None
     failed: tuple[int, Came] | None = None
     for number, came in enumerate(context.stream(block)):
         if failed is not None:
+            continue
+        if came.outside:
+            away.append(came.outside)
             continue
         fact = facts[number]
         features = frozenset(fact.features)
@@ -205,12 +211,16 @@ def judge_block(context: Context, clause: str, tier: str, block: Block, refusabl
         failed = next((r for r in refused if not _founded(context, facts[r[0]], r[1])), None)
     if failed is not None:
         return _wrong(context, clause, tier, block, *failed)
+    met = block.count - len(away)
+    left = outside(block.count, met, next((why for why in away if why != WHERE), WHERE)) if away else ""
+    if met < min(LEAST_MET, block.count / 2):
+        return context.not_run(clause, tier, left)
     # a call that is drawn, or in other memory, in a dtype that is refused is news of the clause of that dtype alone
     beside = tier == "property" or (clause.startswith("layout.") and all(facts[number].unusual for number, _ in refused))
-    if refused and (not beside or len(refused) == block.count):
+    if refused and (not beside or len(refused) == met):
         return _refused(context, clause, tier, block, refused)
-    instances = block.instances - len(refused)
-    return context.result(clause, tier, Verdict.HOLDS, instances, block.reason)
+    instances = max(block.instances - len(refused) - len(away), met - len(refused))
+    return context.result(clause, tier, Verdict.HOLDS, instances, "; ".join(filter(None, (block.reason, left))))
 
 
 def _founded(context: Context, fact: Fact, came: Came) -> bool:
@@ -251,8 +261,11 @@ def _drawn_afresh(context: Context, clause: str) -> Result:
     fresh.search(context.own_scene if context.session.compiles else context.scene, context.shrinks)
     if fresh.failure is not None:
         return wrong(context, clause, "property", fresh.instances, narrowed(context, fresh.failure))
+    left = outside(fresh.drawn, fresh.drawn - fresh.outside, WHERE) if fresh.outside else ""
+    if fresh.outside and fresh.drawn - fresh.outside < min(LEAST_MET, fresh.drawn / 2):
+        return context.not_run(clause, "property", left)
     if fresh.instances:
-        return context.result(clause, "property", Verdict.HOLDS, fresh.instances)
+        return context.result(clause, "property", Verdict.HOLDS, fresh.instances, left)
     if fresh.refused:
         return context.result(clause, "property", Verdict.REFUSED, 0, "every drawn call was refused")
     return context.not_run(clause, "property", "no drawn call holds such values")
@@ -328,13 +341,19 @@ def _invalid(context: Context, clause: str, constraint: str) -> Result:
         if near is not None and not all(context.session.takes([near])):
             what = ", ".join(sorted(near.options)) or "the call that it is made from"
             return context.not_run(clause, "scope", f"the function refuses {what}")
-    for number, came in enumerate(list(context.stream(block))):
+    outcomes = list(context.stream(block))
+    for number, came in enumerate(outcomes):
+        if came.outside:
+            continue
         if came.error is None and _is_demanded(context, constraint, number, optional):
             problem, data = witness_of_invalid(context, constraint, number, came)
             return context.result(clause, "scope", Verdict.WRONG, number + 1, problem, data)
         if number == 0 and came.error is not None and came.error.name == "LackingError":
             return context.not_run(clause, "scope", came.error.text)
-    return context.result(clause, "scope", Verdict.HOLDS, block.count)
+    away = [came.outside for came in outcomes if came.outside]
+    if len(away) == len(outcomes):
+        return context.not_run(clause, "scope", outside(len(outcomes), 0, away[0]))
+    return context.result(clause, "scope", Verdict.HOLDS, len(outcomes) - len(away))
 
 
 def _is_demanded(context: Context, constraint: str, number: int, optional: bool) -> bool:
@@ -357,8 +376,12 @@ def _law(context: Context, clause: str, law: str) -> Result:
         return context.not_run(clause, "scope", block.not_run or "no call can show it")
     if all(f.law is None for f in block.facts):
         return _told_of_law(context, judge_block(context, clause, "scope", block, refusable=context.bare), others)
+    away = 0
     for number, trial in enumerate(block.trials()):
         trial, outcome = laws.evaluate(context.session, trial)
+        if outcome.outside:
+            away += 1
+            continue
         error, features = outcome.error, frozenset(trial.case.features)
         if error is not None and context.may_refuse(features, bool(trial.unusual), error, optional=context.bare):
             reason = f"a call of the law is refused: {error_line(error)}, for {trial.case}"
@@ -366,7 +389,10 @@ def _law(context: Context, clause: str, law: str) -> Result:
         found = wrongness(context, trial, outcome)
         if found is not None:
             return _told_of_law(context, wrong(context, clause, "scope", number + 1, (trial, outcome)), others)
-    return context.result(clause, "scope", Verdict.HOLDS, block.instances, block.reason)
+    left = outside(block.count, block.count - away, WHERE) if away else ""
+    if block.count - away < min(LEAST_MET, block.count / 2):
+        return context.not_run(clause, "scope", left)
+    return context.result(clause, "scope", Verdict.HOLDS, block.instances - away, "; ".join(filter(None, (block.reason, left))))
 
 
 def _told_of_law(context: Context, result: Result, others: set[str]) -> Result:

@@ -24,7 +24,7 @@ from einspec.conformance.checks.large.question import (
 )
 from einspec.conformance.checks.large.sized import Plan, made
 from einspec.conformance.checks.trials import plain_trial
-from einspec.conformance.judge.context import Context, error_line
+from einspec.conformance.judge.context import Context, error_line, outside
 from einspec.conformance.judge.verdict import Result, Verdict
 from einspec.conformance.judge.witness import witness
 from einspec.conformance.judge.wrongness import reason_of, wrongness
@@ -121,6 +121,8 @@ def _verdict(context: Context, plan: Plan, question: Question) -> Result:
     case, trial = plan.case, question.trial
     calls = protocol.encode([question.large.call()])
     (came,) = context.session.stream(context.op.name, calls)
+    if came.outside:
+        return context.not_run("def", TIER, f"{case}: {outside(1, 0, came.outside)}")
     if came.error is not None and came.error.memory:
         needed = f"though {gib(plan.need)} were estimated"
         text = f"{case} did not fit, {needed}: {error_line(came.error)}"

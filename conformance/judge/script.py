@@ -12,6 +12,7 @@ from einspec.card import Op, load
 from einspec.conformance.judge.context import Context
 from einspec.conformance.judge.literals import NARROW, can_be_written, literal
 from einspec.conformance.protocol import Call, parameters
+from einspec.conformance.targets.library import as_python
 from einspec.conformance.targets.session import Session
 from einspec.conformance.targets.spelling import arguments, in_order
 from einspec.conformance.trial import Trial
@@ -106,6 +107,9 @@ class Writer:
         used = self.used(arrays)
         lines = ["import numpy as np", *(["import ml_dtypes"] if used & set(NARROW) else [])]
         lines += [*IMPORTS[self.framework], *self.session.target.load.splitlines()]
+        adapter = self.session.adapter(self.op.name)
+        if adapter is not None:
+            lines += as_python(adapter, self.op, trial.case.solution)
         given = {a.dtype.name for a in trial.arrays.values()}
         if self.framework == "jax" and given & set(WIDE):
             lines.append('jax.config.update("jax_enable_x64", True)')
@@ -332,6 +336,9 @@ def script_of_invalid(session: Session, op: str, call: Call) -> str:
     narrow = {t.dtype for t in parts} & set(NARROW)
     lines = ["import numpy as np", *(["import ml_dtypes"] if narrow else [])]
     lines += [*IMPORTS[framework], *session.target.load.splitlines()]
+    adapter = session.adapter(op)
+    if adapter is not None:
+        lines += as_python(adapter, load(op), None, parameters(call))
     names = []
     for given in call.inputs:
         made = [MAKE[framework].format(literal(t.array()).partition("  #")[0]) for t in given.parts]

@@ -128,7 +128,8 @@ def unpack(data: bytes, key: str) -> Block | None:
 def key_of(scene: Scene, clause: str, tier: str) -> str:
     """Return what tells the calls of a clause from those of others of the same op."""
     taken = "" if scene.taken is None else ",".join(map(str, scene.taken))
-    return f"{clause} {tier} {scene.profile.key} {taken}".rstrip()
+    domain = "" if scene.op.domain is None else f" {scene.op.domain.text}"
+    return f"{clause} {tier} {scene.profile.key} {taken}{domain}".rstrip()
 
 
 def folder_of(folder: Path, op: str) -> Path:

@@ -35,6 +35,7 @@ from einspec.conformance.protocol import (
     parameters,
 )
 from einspec.conformance.runner.independence import Watch
+from einspec.conformance.runner.library import DataModule
 from einspec.conformance.runner.loading import Candidate, Module, adapter_of, works_on
 from einspec.conformance.runner.probing import Prober, opened
 from einspec.conformance.runner.state import changes, process_state, restore
@@ -54,7 +55,7 @@ class Runner:
 
     def __init__(self, requests: BinaryIO, replies: BinaryIO) -> None:
         self.requests, self.replies = requests, replies
-        self.module: Module | None = None
+        self.module: Module | DataModule | None = None
         self.candidates: dict[str, Candidate] = {}
         self.calls: dict[tuple[str, str], Calls] = {}
         self.watch = Watch()
@@ -98,7 +99,7 @@ class Runner:
         if self.module is None:
             self.prepare(request)
         try:
-            self.module = self.module or Module(request.name)
+            self.module = self.module or opened_module(request)
             self.module.choose(request.functions)
             unsettled = {op: self.module.frameworks(op) for op in self.module.functions}
             found = self.module.candidates(request.frameworks)
@@ -188,6 +189,15 @@ class Runner:
             self.say(Came(request.ticket, tuple(held)))
         positional = request.op in candidate.positional
         self.say(Settled(request.ticket, changed, positional, self.watch.used()))
+
+
+def opened_module(request: Load) -> Module | DataModule:
+    """Return what a name stands for: what it imports, or a file of adapters.
+
+    Raises:
+        TargetError: nothing of that name can be judged.
+    """
+    return DataModule(request.name, request.data) if request.data else Module(request.name)
 
 
 def _bytes(outcome: protocol.Outcome) -> int:

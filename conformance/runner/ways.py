@@ -5,17 +5,17 @@ from __future__ import annotations
 import contextlib
 import functools
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from einspec.calls.hashed import Hashed
+from einspec.conformance.mapping import levels_of, rows_of
 from einspec.conformance.protocol import (
     Call,
     Input,
     Item,
-    Mapped,
     Outcome,
     Raised,
     Tensor,
@@ -91,10 +91,14 @@ class Calls:
         """
         number = 0
         while number < len(calls):
-            together = self._together(op, calls, number)
             if not begin(number):
                 return
-            if together > 1:
+            outside = self.outside(op, calls[number])
+            together = 1 if outside else self._together(op, calls, number)
+            if outside:
+                yield Outcome(number, outside=outside)
+                number += 1
+            elif together > 1:
                 part = calls[number : number + together]
                 yield from self._compiled(op, part, number, begin)
                 number += together
@@ -109,10 +113,20 @@ class Calls:
         wide = bool(WIDE & calls[start].dtypes)
         count = 0
         for call in calls[start : start + CHUNK]:
-            if call.way.kind != "plain" or call.way.at or bool(WIDE & call.dtypes) != wide:
+            if call.way.kind != "plain" or call.way.at or bool(WIDE & call.dtypes) != wide or self.outside(op, call):
                 break
             count += 1
         return count
+
+    def outside(self, op: str, call: Call) -> str:
+        """Return why a call, or another that is made with it, is none for which the candidate promises anything."""
+        domain = self.candidate.domains.get(op)
+        if domain is None:
+            return ""
+        every = list(_calls_in(call)) if call.way.kind in ("rows", "vmap") else [_arrays(call.inputs)]
+        every += [_arrays(call.extra)] if call.way.kind == "twice" else []
+        reasons = (domain(each, parameters(call)) for each in every)
+        return next(filter(None, reasons), "")
 
     def _compiled(self, op: str, calls: Sequence[Call], first: int, begin: Callable[[int], bool]) -> Iterator[Outcome]:
         """Yield the outcomes of a few calls compiled together; one by one where that fails."""
@@ -180,7 +194,7 @@ class Calls:
 
     def _mapped(self, function: Function, call: Call) -> Function:
         """Return a function mapped over axes, by one ``vmap`` around another where several are asked for."""
-        for each in reversed(call.way.maps or (Mapped((0,) * len(call.inputs)),)):
+        for each in reversed(levels_of(call.way, len(call.inputs))):
             function = self.adapter.transforms["vmap"](function, each.axes, each.out)
         return function
 
@@ -408,6 +422,19 @@ class Differentiable:
             return tuple(result) if isinstance(result, tuple | list) else result
         picked = tuple(result[i] for i in way.places)
         return picked if len(picked) > 1 else picked[0]
+
+
+def _arrays(given: Sequence[Input]) -> dict[str, Any]:
+    """Return inputs as NumPy arrays by name, a listed one as a list."""
+    return {g.name: [whole(t) for t in g.parts] if g.listed else whole(g.parts[0]) for g in given}
+
+
+def _calls_in(call: Call) -> Iterator[dict[str, Any]]:
+    """Yield the inputs of every call that is mapped."""
+    given = call.inputs
+    arrays = [np.stack([whole(t) for t in g.parts]) if g.listed else whole(g.parts[0]) for g in given]
+    for row in rows_of(arrays, levels_of(call.way, len(given)), [g.listed for g in given]):
+        yield {g.name: list(array) if g.listed else array for g, array in zip(given, row, strict=True)}
 
 
 def _itself(result: Any) -> Any:

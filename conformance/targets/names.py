@@ -11,6 +11,8 @@ GROUP = "einspec.backends"
 """The entry point group of backends."""
 FRAMEWORKS = ("torch", "jax", "numpy")
 """The frameworks of which einspec has an adapter."""
+DATA = ".toml"
+"""How the name of a file ends that says which calls of a library compute ops."""
 
 
 class TargetError(Exception):
@@ -50,6 +52,11 @@ def default_names() -> list[str]:
     return usable
 
 
+def is_data(name: str) -> bool:
+    """Whether a name is the path of a file that says which calls of a library compute ops."""
+    return name.endswith(DATA)
+
+
 def is_file(name: str) -> bool:
     """Whether a name is the path of a file."""
-    return name.endswith(".py") or Path(name).is_file()
+    return name.endswith((".py", DATA)) or Path(name).is_file()

@@ -105,8 +105,8 @@ class LostError(Exception):
 class RunnerProcess:
     """A process that runs a candidate."""
 
-    def __init__(self, name: str, limits: Limits, cache: str = "") -> None:
-        self.name, self.limits, self.cache = name, limits, cache
+    def __init__(self, name: str, limits: Limits, cache: str = "", data: str = "") -> None:
+        self.name, self.limits, self.cache, self.data = name, limits, cache, data
         self.folder = tempfile.TemporaryDirectory(prefix="einspec-", ignore_cleanup_errors=True)
         self.prints = Path(self.folder.name)
         (self.prints / "progress").write_bytes(bytes(16))
@@ -165,7 +165,7 @@ class RunnerProcess:
     def _load(self, **options: Any) -> Load:
         """Return the request that begins all."""
         path = tuple(p or str(Path.cwd()) for p in sys.path)
-        return Load(self.name, str(self.prints), path=path, **options)
+        return Load(self.name, str(self.prints), path=path, data=self.data, **options)
 
     def probe(self, probe: Probe) -> Found:
         """Return what comes of a probe of the adapter that is held.

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from einspec.calls.cases import bank
@@ -15,7 +16,8 @@ from einspec.card import Op, load
 from einspec.conformance import protocol
 from einspec.conformance.protocol import Call, Input, Raised, Settled, Target, Try, tensor
 from einspec.conformance.targets.declared import Known, Unsupported, read_known, read_unsupported
-from einspec.conformance.targets.names import TargetError
+from einspec.conformance.targets.library import Adapter, Library, read_library
+from einspec.conformance.targets.names import TargetError, is_data
 from einspec.conformance.targets.process import Limits, LostError, RunnerProcess
 from einspec.conformance.trial import Outcome, Trial, WrongKindError, unpacked
 from einspec.dtypes import FLOAT8, USUAL
@@ -35,6 +37,9 @@ class Host:
         self.frameworks: dict[str, str] = {}
         self.running: RunnerProcess | None = None
         self.targets: tuple[Target, ...] = ()
+        self.library: Library | None = None
+        """What the name says where it is that of a file of adapters."""
+        self.data = ""
 
     @property
     def process(self) -> RunnerProcess:
@@ -45,7 +50,9 @@ class Host:
             TargetError: nothing can be judged.
         """
         if self.running is None:
-            self.running = RunnerProcess(self.name, self.limits, self.cache)
+            if is_data(self.name) and self.library is None:
+                self.library, self.data = read_library(Path(self.name))
+            self.running = RunnerProcess(self.name, self.limits, self.cache, self.data)
             loaded = self._load()
             if loaded.problem:
                 self.close()
@@ -160,6 +167,11 @@ class Session:
         """Whether it is a file of functions."""
         return self.target.bare
 
+    def adapter(self, op: str) -> Adapter | None:
+        """Return what a file of adapters says of an op; None where the target is none."""
+        library = self.host.library if self.host is not None else None
+        return library.adapter(op) if library is not None and op in library.op else None
+
     @property
     def compiles(self) -> bool:
         """Whether every new shape costs the framework a compilation."""
@@ -192,6 +204,8 @@ class Session:
         process = self.host.process
         came = process.outcomes(process.ask(self.target.name, self.device, op, calls, careful))
         settled = False
+        adapter = self.adapter(op)
+        conditional = adapter is not None and bool(adapter.where)  # who has said nothing leaves out nothing
         try:
             for outcome in came:
                 if isinstance(outcome, Settled):
@@ -200,7 +214,7 @@ class Session:
                     return
                 if outcome.eager:
                     self.not_traceable.add(op)
-                yield outcome
+                yield outcome if conditional else msgspec.structs.replace(outcome, outside="")
         except LostError:
             settled = True
             self.host.close()
@@ -261,11 +275,13 @@ class Session:
         if not calls:
             return []
         came = self.stream(found[0].op.name, protocol.encode(calls))
-        return [outcome.error is None for outcome in came]
+        return [outcome.error is None and not outcome.outside for outcome in came]
 
 
 def told(came: protocol.Outcome, wants: Any, specs: Any, target: Target) -> Outcome:
     """Return what came over the wall, as the outputs that were expected or an error."""
+    if came.outside:
+        return Outcome(outside=came.outside)
     if came.error is not None or came.result is None:
         return Outcome(error=came.error or Raised("Error", "nothing came"), eager=came.eager)
     names = [n for n in wants if not n.startswith("cotangent of ")]

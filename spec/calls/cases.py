@@ -219,7 +219,8 @@ def _greatest(candidates: Sequence[Any]) -> Any:
 
 def _richest(op: Op) -> list[Space]:
     """Return the default form with one axis for every rest."""
-    default = next(iter(op.forms.values())) if not op.choice else op.form(op.bind(_dummy(op)))
+    usual = op.bind(_dummy(op))[op.choice] if op.choice else ""
+    default = op.forms[usual] if usual in op.forms else next(iter(op.forms.values()))
     return [s for s in spaces(op) if s.form is default and all(r == 1 for r in s.ranks.values())]
 
 

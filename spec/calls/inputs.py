@@ -11,12 +11,14 @@ import numpy as np
 
 from einspec.calls.assumptions import lines_of
 from einspec.calls.space import Case
-from einspec.calls.values import fill, made_up, ramp
+from einspec.calls.values import fill, kept, made_up, positive, ramp
 from einspec.dtypes import GROUPS, INTEGERS, USUAL, numpy_dtype
 from einspec.language.linear import EXACT, OpClass
 from einspec.semantics.traits import moves, traits_of
 
 Array = np.ndarray[Any, Any]
+KEPT = 0.8
+"""How often an input whose values decide whether a call is asked holds nothing strange; the others may be in the domain too."""
 ONCE = 0.7
 """How often callers keep to positions of which none comes twice, where that is a promise."""
 INDEX = USUAL["index"]
@@ -63,6 +65,8 @@ def filled(
         own = own_dtype(case, name, "float32" if mixed and _own(case, name) else dtype)
         if isinstance(array, tuple):
             found[name] = fill(array, own, stratum, rng, subnormals)
+            if _is_kept(case, name, rng):
+                found[name] = positive(found[name])
         else:
             found[name] = array.astype(numpy_dtype(own or array.dtype.name))
     if stratum == "bits" and not moves(case.solution, found):
@@ -99,13 +103,15 @@ def _shaped(
         elif spec.name in case.form.values:
             kind, term = case.form.values[spec.name]
             bound = term.value(case.solution.sizes, case.solution.values)
-            found[spec.name] = made_up(kind, bound, shape, rng, found.get("index"), distinct)
+            make = kept if _is_kept(case, spec.name, rng) else made_up
+            found[spec.name] = make(kind, bound, shape, rng, found.get("index"), distinct)
             if ("distinct_places", (spec.name,)) in case.form.assume.values() and rng.random() < ONCE:
                 found[spec.name] = _once(case, spec.name, found[spec.name], bound, rng)
         elif group == "bool":
             found[spec.name] = made_up("flag", 0, shape, rng)
         elif group == "index":
-            found[spec.name] = rng.integers(-2, 5, shape).astype(np.int32)
+            least = 0 if _is_kept(case, spec.name, rng) else -2
+            found[spec.name] = rng.integers(least, 5, shape).astype(np.int32)
         else:
             found[spec.name] = tuple(shape)
         if group == "index":
@@ -113,6 +119,11 @@ def _shaped(
             given = np.maximum(found[spec.name], 0) if counts and index.startswith("u") else found[spec.name]
             found[spec.name] = fitted(given, index)
     return found
+
+
+def _is_kept(case: Case, name: str, rng: np.random.Generator) -> bool:
+    """Whether an input is to hold what its card names and nothing else, as its values decide whether the call is asked."""
+    return case.op.domain is not None and name in case.op.domain.reads and rng.random() < KEPT
 
 
 def _once(case: Case, name: str, array: Array, bound: int, rng: np.random.Generator) -> Array:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from einspec.calls.domain import Fit
 from einspec.card import Form, Op, sized_axes
 from einspec.errors import ParameterError, ShapeError
 from einspec.language.formula import Axis, Group, Rest, axes_of, base
@@ -120,6 +121,8 @@ class Space:
     """Axes that have one size, or ``=name`` for a number that formulas read."""
     least: tuple[int, ...]
     candidates: tuple[tuple[Any, ...], ...]
+    fits: tuple[Fit | None, ...] = ()
+    """Which sizes each variable may have, where not all; empty where all may have any."""
 
     @property
     def count(self) -> int:
@@ -148,10 +151,16 @@ class Space:
         """
         return make_case(self.op, *self.call(values, variant))
 
+    def fitted(self, values: Sequence[Any]) -> Sequence[Any]:
+        """Return the assignment that is asked where one is wanted: sizes that the domain of the op has."""
+        if not self.fits:
+            return values
+        return [v if fit is None else fit(v) for v, fit in zip(values, self.fits, strict=True)]
+
     def call(self, values: Sequence[Any], variant: int = 0) -> tuple[dict[str, Any], tuple[tuple[int, ...], ...]]:
         """Return the parameters and shapes of an assignment, legal or not."""
         sizes: dict[str, Any] = {}
-        for names, value in zip(self.variables, values, strict=True):
+        for names, value in zip(self.variables, self.fitted(values), strict=True):
             exact = isinstance(value, Fraction)
             each = (value.numerator, value.denominator) if exact else (value,) * len(names)
             sizes.update(zip(names, each, strict=True))
@@ -167,11 +176,12 @@ class Space:
 
 
 def make_case(op: Op, params: Mapping[str, Any], shapes: Sequence[tuple[int, ...]]) -> Case | None:
-    """Return the case of a call, None where it does not fit the card."""
+    """Return the case of a call, None where it does not fit the card, or is none of those that are asked."""
     try:
-        return Case(op, dict(params), tuple(shapes), solve(op, shapes, params))
+        case = Case(op, dict(params), tuple(shapes), solve(op, shapes, params))
     except (ShapeError, ParameterError):
         return None
+    return case if op.domain is None or op.domain.allows(case) else None
 
 
 def _parameters(op: Op, draft: Solution, variant: int) -> dict[str, Any]:
@@ -267,7 +277,24 @@ def _space(op: Op, form: Form, ranks: dict[str, int], sizes: tuple[int, ...]) ->
                 numbers.append((tuple(f"={t}" for t in param.targets(name)), exact))
             else:
                 numbers += [((f"={t}",), param.values or (low, low + 1)) for t in param.targets(name)]
+    for one, other in op.domain.equal if op.domain is not None else ():
+        if one in tied and other in tied and tied[one] != tied[other]:
+            joined = (*tied[one], *tied[other])
+            tied |= dict.fromkeys(joined, joined)
     groups = list(dict.fromkeys(tied.values()))
     floors = tuple(max(least[a] for a in g) for g in groups) + tuple(0 for _ in numbers)
     choices = tuple(tuple(n for n in sizes if n >= low) for low in floors[: len(groups)])
-    return Space(op, form, ranks, (*groups, *(n for n, _ in numbers)), floors, (*choices, *(v for _, v in numbers)))
+    variables, candidates = (*groups, *(n for n, _ in numbers)), (*choices, *(v for _, v in numbers))
+    if op.domain is None:
+        return Space(op, form, ranks, variables, floors, candidates)
+    fits = tuple(op.domain.fit(names) for names in variables)
+    some = len(groups)
+    candidates = (*candidates[:some], *map(_fitting, candidates[some:], fits[some:]))
+    return Space(op, form, ranks, variables, floors, candidates, (*fits[:some], *(None for _ in fits[some:])))
+
+
+def _fitting(numbers: tuple[Any, ...], fit: Fit | None) -> tuple[Any, ...]:
+    """Return the numbers among those to be tried that fit, or the least that does."""
+    if fit is None:
+        return numbers
+    return tuple(n for n in numbers if fit.fits(n)) or (fit(1),)

@@ -155,6 +155,47 @@ def made_up(
     raise AssertionError(kind)
 
 
+def kept(
+    kind: str,
+    bound: int,
+    shape: tuple[int, ...],
+    rng: np.random.Generator,
+    index: Array | None = None,
+    distinct: bool = False,
+) -> Array:
+    """Return what :func:`made_up` does with nothing strange in it: ids that there are, counts that add up."""
+    count = math.prod(shape)
+    match kind:
+        case "id" | "place" if bound:
+            return rng.integers(0, bound, shape).astype(np.int32)
+        case "slot" if index is not None and index.shape == shape:
+            return queue(index)
+        case "slot" if bound:
+            return rng.permutation(max(bound, count))[:count].reshape(shape).astype(np.int32)
+        case "count" if count:
+            cuts = np.sort(rng.integers(0, bound + 1, count - 1))
+            return np.diff(cuts, prepend=0, append=bound).reshape(shape).astype(np.int32)
+        case "route" | "row" if bound >= count:
+            return rng.permutation(bound)[:count].reshape(shape).astype(np.int32)
+        case "rank":
+            return made_up(kind, bound, shape, rng, index, distinct=True)
+        case "uniform":
+            return 1 - rng.random(shape)
+        case "weight":
+            return rng.integers(1, 9, shape) / 4
+    return made_up(kind, bound, shape, rng, index, distinct)
+
+
+def positive(array: Array) -> Array:
+    """Return numbers without signs, 1 for those that are not finite."""
+    if array.dtype.kind in "ub":
+        return array
+    with np.errstate(all="ignore"):
+        finite = np.isfinite(array)
+        found = np.abs(np.where(finite, array, np.ones_like(array))).astype(array.dtype)
+    return np.maximum(found, 0) if array.dtype.kind == "i" else found
+
+
 def _ids(bound: int, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
     """Return numbers below the bound, at times mostly the same one, and here and there another integer."""
     found = rng.integers(0, max(bound, 1), shape)
