@@ -174,9 +174,9 @@ class Call(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Item(msgspec.Struct, array_like=True, frozen=True):
-    """What a function returned: an array, a list, a Python integer, or something else by its name."""
+    """What a function returned: an array, a list, a Python integer, another Python number, or something else by its name."""
 
-    kind: Literal["array", "list", "int", "other"]
+    kind: Literal["array", "list", "int", "number", "other"]
     tensor: Tensor | None = None
     parts: tuple[Item, ...] = ()
     value: int = 0

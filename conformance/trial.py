@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from einspec.answers.rules import Difference, Expected, difference
+from einspec.answers.rules import Difference, Expected, difference, in_dtype
 from einspec.calls.hashed import Hashed
 from einspec.calls.space import Case
 from einspec.conformance.protocol import PLAIN, Call, Input, Item, Raised, Tensor, Way, given_tensor
@@ -107,6 +107,8 @@ class Outcome:
     outputs: dict[str, Array] = field(default_factory=dict)
     error: Raised | None = None
     eager: bool = False
+    scalars: bool = False
+    """Whether a Python number and an array without axes were taken for each other."""
     outside: str = ""
     """Why the call was not made, where an adapter promises nothing for it."""
 
@@ -149,11 +151,31 @@ def unpacked(result: Item, wants: Mapping[str, Expected], specs: Mapping[str, Te
     return outputs
 
 
+def without_scalars(result: Item, wants: Mapping[str, Expected]) -> Item:
+    """Return what came with single numbers as the card names them: a Python integer, or an array without axes."""
+    parts = [result] if len(wants) == 1 else list(result.parts)
+    if len(parts) != len(wants):
+        return result
+    changed = tuple(_as_named(part, want) for part, want in zip(parts, wants.values(), strict=True))
+    return changed[0] if len(wants) == 1 else Item("list", parts=changed)
+
+
+def _as_named(part: Item, want: Expected) -> Item:
+    if want.dtype_name == "int" and part.tensor is not None and part.tensor.is_whole and part.tensor.shape == ():
+        value = part.tensor.array()
+        whole = value.dtype.kind in "iuf" and bool(np.isfinite(value)) and float(value).is_integer()
+        return Item("int", value=int(value)) if whole else part
+    if want.dtype_name != "int" and want.array.shape == () and part.kind in ("int", "number"):
+        value = np.asarray(part.value) if part.tensor is None else part.tensor.array()
+        return Item("array", _tensor(in_dtype(value.astype(value.dtype), want.dtype_name)))
+    return part
+
+
 def _kind(item: Item) -> str:
     """Return what was returned, in a word."""
     if item.kind == "array" and item.tensor is not None:
         return f"array of {item.tensor.dtype}"
-    return item.text if item.kind == "other" else item.kind
+    return item.text if item.kind in ("other", "number") else item.kind
 
 
 def _stacked(name: str, parts: Sequence[Item], want: Expected, target: Any) -> Array:
@@ -171,7 +193,7 @@ def _array(name: str, part: Item, target: Any) -> Array:
     """Return one result as a NumPy array."""
     if part.kind == "int" and "is_array" not in target.offers:
         return np.asarray(part.value)
-    if part.tensor is None:
+    if part.tensor is None or part.kind == "number":
         raise WrongKindError(f"returned {_kind(part)} for {name}, not an array of {target.framework}")
     if part.tensor.dtype not in ALL:
         raise WrongKindError(f"returned an array of dtype {part.tensor.dtype} for {name}")

@@ -15,8 +15,8 @@ from einspec.calls.assumptions import broken
 from einspec.calls.inputs import filled, ramps
 from einspec.calls.space import Case
 from einspec.calls.values import fill
-from einspec.conformance.mapping import place
 from einspec.conformance.checks.trials import plain_trial
+from einspec.conformance.mapping import place
 from einspec.conformance.protocol import Mapped, Way, WayKind
 from einspec.conformance.trial import Trial
 from einspec.language.linear import EXACT

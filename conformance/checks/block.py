@@ -15,9 +15,9 @@ from einspec.answers.rules import Expected, difference
 from einspec.calls.space import Case
 from einspec.card import load
 from einspec.conformance import protocol
-from einspec.conformance.mapping import levels_of, own_shape
 from einspec.conformance.checks.special import broken_promise
 from einspec.conformance.checks.trials import plain_trial
+from einspec.conformance.mapping import levels_of, own_shape
 from einspec.conformance.protocol import LONG, Call, Item, parameters
 from einspec.conformance.trial import Law, RelationKind, Trial, arrays_of
 from einspec.dtypes import numpy_dtype

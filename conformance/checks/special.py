@@ -14,8 +14,8 @@ from einspec.calls.cases import batch_axis
 from einspec.calls.space import make_case
 from einspec.card import Op
 from einspec.clauses import VALUES, totals_of
-from einspec.conformance.mapping import levels_of, rows_of
 from einspec.conformance.checks.scene import Asked
+from einspec.conformance.mapping import levels_of, rows_of
 from einspec.conformance.trial import Trial
 
 Array = np.ndarray[Any, Any]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from einspec.answers.choice import Choice, free_ties, loosened
+from einspec.answers.choice import Choice, free_ties, freed, loosened
 from einspec.answers.expect import analysed, bounded, breaks_ties, expected, rounds
 from einspec.calls.inputs import ramps
 from einspec.calls.space import Case
@@ -54,7 +54,7 @@ def _shuffled(case: Case, seed: int) -> dict[str, Array]:
 
 def plain_trial(case: Case, arrays: Mapping[str, Array], way: Way = PLAIN, how: str = "") -> Trial:
     """Return the plain call of a case with what it must give."""
-    if case.form.selects and (free_ties.get() or rounds(case, arrays)):
+    if case.form.selects and (freed() or rounds(case, arrays)):
         return _selection(case, arrays, way, how)
     if free_ties.get() and breaks_ties(case.form):
         return Trial(case, arrays, bounded(case, arrays, analysed(case, arrays, free_ties=True)), way, how)

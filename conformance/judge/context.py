@@ -48,6 +48,8 @@ class Context:
     dtypes: dict[str, tuple[Trial, Outcome, str]] = field(default_factory=dict)
     """Outputs that came in another dtype than the card's, each with the first call that shows it."""
     conduct: dict[str, Result] = field(default_factory=dict)
+    admitted: dict[str, None] = field(default_factory=dict)
+    """The conventions of the library that the clause at hand has met."""
     sample: dict[str, Any] | None = None
     """The outputs on one fixed input, by which backends are compared with each other."""
     careful: bool = False
@@ -69,6 +71,12 @@ class Context:
         if adapter is None or not (adapter.where or adapter.sizes or adapter.forms):
             return self.op
         return within(self.op, domain_of(self.op, adapter.where, adapter.sizes, adapter.forms), adapter.forms)
+
+    @functools.cached_property
+    def admit(self) -> tuple[str, ...]:
+        """The conventions in which the target may differ from the card."""
+        adapter = self.session.adapter(self.op.name)
+        return adapter.admit if adapter is not None else ()
 
     @property
     def profile(self) -> Profile:

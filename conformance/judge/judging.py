@@ -16,6 +16,7 @@ from einspec.conformance.checks.block import Block, Fact
 from einspec.conformance.checks.invalid import near_call, optional_for_files, violating
 from einspec.conformance.checks.transforms import impossible
 from einspec.conformance.clauses import units, uses_bank
+from einspec.conformance.judge.admitted import dtype_admitted, without_remainder
 from einspec.conformance.judge.conduct import judge_conduct
 from einspec.conformance.judge.context import WHERE, Context, error_line, outside
 from einspec.conformance.judge.fresh import Fresh
@@ -24,7 +25,7 @@ from einspec.conformance.judge.large import check_large
 from einspec.conformance.judge.narrow import narrowed, shrunk
 from einspec.conformance.judge.verdict import Result, Verdict
 from einspec.conformance.judge.witness import witness, witness_of_invalid
-from einspec.conformance.judge.wrongness import is_habit, reason_of, wrongness
+from einspec.conformance.judge.wrongness import is_habit, reason_of, wrong_output, wrongness
 from einspec.conformance.protocol import Outcome as Came
 from einspec.conformance.targets.process import LostError
 from einspec.conformance.tiers import COMPILE
@@ -33,6 +34,8 @@ from einspec.conformance.trial import Outcome, Trial
 Array = np.ndarray[Any, Any]
 LEAST_MET = 30
 """Calls that must meet the condition of an adapter for a clause to hold; half of them where that is fewer."""
+CUT = "remainder_dropped"
+"""The convention that is looked at where calls that must raise are judged."""
 STOPS = ("def", "values.signed_zero", "values.infinity", "values.nan")
 """Clauses after which the rest of an op is no news where they are wrong."""
 NEEDED = {"jvp": "jvp", "double_backward": "vjp"}
@@ -57,8 +60,13 @@ def judge_unit(context: Context, clause: str, tier: str) -> Result:
     excuse = context.session.excuse(context.op.name, clause)
     if excuse:
         return context.result(clause, tier, Verdict.UNSUPPORTED, 0, excuse)
+    context.admitted = {}
     with context.profile.assumed():
         result = holding_back(context, clause, tier, lambda: _guarded(context, clause, tier))
+    if result.verdict is Verdict.HOLDS:
+        result.admitted = tuple(context.admitted)
+        admitted = f"admitted: {', '.join(result.admitted)}" if result.admitted else ""
+        result.reason = "; ".join(filter(None, (result.reason, admitted)))
     context.note_changes(f"{clause} ({tier})")
     result.seconds = round(time.perf_counter() - started, 4)
     return result
@@ -304,7 +312,12 @@ def _result_dtype(context: Context) -> Result:
         _conduct(context)
     if not context.dtypes:
         return context.result("result.dtype", "scope", Verdict.HOLDS, 1)
-    found = sorted(context.dtypes.items(), key=lambda item: is_habit(*item[1]))
+    conventions = {key: dtype_admitted(context.admit, *item) for key, item in context.dtypes.items()}
+    context.admitted |= dict.fromkeys(filter(None, conventions.values()))
+    left = {key: item for key, item in context.dtypes.items() if not conventions[key]}
+    if not left:
+        return context.result("result.dtype", "scope", Verdict.HOLDS, 1)
+    found = sorted(left.items(), key=lambda item: is_habit(*item[1]))
     text, (trial, outcome, name) = found[0]
     if context.bare and not context.policy.strict and is_habit(trial, outcome, name):
         reason = f"{text}: a framework's habit that a file may have; the values are judged whatever integer holds them"
@@ -326,7 +339,7 @@ def _conduct(context: Context) -> dict[str, Result]:
 def _invalid(context: Context, clause: str, constraint: str) -> Result:
     """Judge ``err.<constraint>``: a call that violates it raises, whatever the class of the exception."""
     optional = context.bare and not context.policy.strict and optional_for_files(context.op, constraint)
-    if optional and not any(call.demanded for call in violating(context.op, constraint)):
+    if optional and not any(call.demanded for call in violating(context.asked, constraint)):
         reason = "a file of functions may accept more than the card; --strict asks for this too"
         return context.not_run(clause, "scope", reason)
     block = context.sheets.block(context.scene, clause, "scope")
@@ -345,11 +358,15 @@ def _invalid(context: Context, clause: str, constraint: str) -> Result:
     for number, came in enumerate(outcomes):
         if came.outside:
             continue
-        if came.error is None and _is_demanded(context, constraint, number, optional):
-            problem, data = witness_of_invalid(context, constraint, number, came)
-            return context.result(clause, "scope", Verdict.WRONG, number + 1, problem, data)
         if number == 0 and came.error is not None and came.error.name == "LackingError":
             return context.not_run(clause, "scope", came.error.text)
+        if came.error is not None or not _is_demanded(context, constraint, number, optional):
+            continue
+        if CUT in context.admit and _cut_off(context, constraint, number, came):
+            context.admitted[CUT] = None
+            continue
+        problem, data = witness_of_invalid(context, constraint, number, came)
+        return context.result(clause, "scope", Verdict.WRONG, number + 1, problem, data)
     away = [came.outside for came in outcomes if came.outside]
     if len(away) == len(outcomes):
         return context.not_run(clause, "scope", outside(len(outcomes), 0, away[0]))
@@ -360,9 +377,18 @@ def _is_demanded(context: Context, constraint: str, number: int, optional: bool)
     """Whether a target must raise for an invalid call: a file must where it takes the legal call beside it."""
     if not context.bare:
         return True
-    call = violating(context.op, constraint)[number]
+    call = violating(context.asked, constraint)[number]
     offered = not call.near.options or all(context.session.takes([call.near]))
     return offered and (call.demanded or not optional)
+
+
+def _cut_off(context: Context, constraint: str, number: int, came: Came) -> bool:
+    """Whether a call that does not divide gave what the rest gives once the remainder is cut off."""
+    call = violating(context.asked, constraint)[number]
+    block = context.sheets.block(context.scene, f"err.{constraint}", "scope")
+    arrays = {given.name: given.parts[0].array() for given in block.decoded[number].inputs if not given.listed}
+    trial = without_remainder(call, constraint, arrays)
+    return trial is not None and wrong_output(trial, context.session.outcome(trial, came)) is None
 
 
 def _law(context: Context, clause: str, law: str) -> Result:

@@ -44,6 +44,8 @@ class Result:
     backend: str = ""
     device: str = ""
     seconds: float = 0.0
+    admitted: tuple[str, ...] = ()
+    """The conventions without which it would not hold, of those that an adapter names."""
     stale: str = ""
     """Where this clause is declared to fail, although it holds."""
 
@@ -54,4 +56,4 @@ class Result:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the result as a line of a report, empty fields left out."""
-        return {k: v for k, v in asdict(self).items() if v not in ("", None)}
+        return {k: v for k, v in asdict(self).items() if v not in ("", None, ())}

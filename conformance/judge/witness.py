@@ -196,7 +196,7 @@ def error_text(error: Raised) -> str:
 
 def witness_of_invalid(context: Context, constraint: str, number: int, came: Came) -> tuple[str, dict[str, Any]]:
     """Return what is wrong where a call, of a number, was accepted that must be rejected, and everything to act on it."""
-    call = violating(context.op, constraint)[number]
+    call = violating(context.asked, constraint)[number]
     got = ", ".join(sorted(_shapes(came.result))) or "nothing"
     problem = f"accepted a call that does not fit ({call.problem}), and returned shape {got}"
     block = context.sheets.block(context.scene, f"err.{constraint}", "scope")

@@ -5,9 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from einspec.answers.rules import Difference, difference
+from einspec.conformance.judge.admitted import admitted
 from einspec.conformance.judge.context import Context, error_line
 from einspec.conformance.judge.relations import unrelated
 from einspec.conformance.trial import Outcome, Trial
+
+SCALARS = "python_scalars"
+"""The convention that is looked at where results are read."""
 
 
 def wrongness(context: Context, trial: Trial, outcome: Outcome) -> tuple[str, Difference] | None:
@@ -24,7 +28,14 @@ def wrongness(context: Context, trial: Trial, outcome: Outcome) -> tuple[str, Di
             if got != want.dtype_name != "int":
                 key = f"{name}: {got} instead of {want.dtype_name}"
                 context.dtypes.setdefault(key, (trial, outcome, name))
-    return wrong_output(trial, outcome)
+    found = wrong_output(trial, outcome)
+    if outcome.scalars:
+        context.admitted[SCALARS] = None
+    if found is None or not context.admit:
+        return found
+    used = admitted(context.admit, trial, outcome, wrong_output)
+    context.admitted |= dict.fromkeys(used)
+    return None if used else found
 
 
 def wrong_output(trial: Trial, outcome: Outcome) -> tuple[str, Difference] | None:

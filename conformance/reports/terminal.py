@@ -16,6 +16,7 @@ from einspec.card import paths
 from einspec.conformance.judge.known import NOT_REPLAYED
 from einspec.conformance.judge.verdict import Result, Verdict
 from einspec.conformance.judge.witness import rows
+from einspec.conformance.reports.conventions import conventions
 from einspec.conformance.run.events import Began, Described, Event, Finished, Judged
 from einspec.conformance.run.request import Request
 from einspec.conformance.run.run import Run, total_ops
@@ -118,6 +119,9 @@ def cell(results: list[Result]) -> str:
     worst = next(v for v in map(Verdict, WORST) if count[v])
     mark, style = MARKS[worst]
     number = count[worst]
+    with_conventions = sum(bool(r.admitted) for r in results)
+    if worst is Verdict.HOLDS and with_conventions:
+        return f"[green]{number} ✓[/] [cyan]{with_conventions} admitted[/]"
     if worst in ("known", "refused"):
         return f"[green]{count[Verdict.HOLDS]} ✓[/] [{style}]{number} {mark}[/]"
     return f"[{style}]{number} {mark}[/]"
@@ -137,6 +141,8 @@ def remarks(run: Run) -> list[str]:
         refused = sorted({r.clause for r in run.results if r.backend == backend["name"] and r.verdict == "refused"})
         if refused:
             lines.append(f"  refused (fails under --strict): {escape(summed(refused))}")
+        own = [r for r in run.results if r.backend == backend["name"]]
+        lines += [f"  admitted: {escape(text)}" for text in conventions(own)]
         declared = {r.reason for r in run.results if r.backend == backend["name"] and r.verdict == "unsupported"}
         lines += [f"  unsupported: {escape(reason)}" for reason in sorted(declared)]
     known = {f"{r.clause}: {r.reason}" for r in run.results if r.verdict == "known"}

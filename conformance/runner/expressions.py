@@ -144,5 +144,4 @@ def prepared(framework: str, setup: str, where: str = "setup") -> dict[str, Any]
     names: dict[str, Any] = {}
     exec(compile(SETUP[framework], "<imports>", "exec"), names)
     exec(compile(setup, f"<setup of {where}>", "exec"), names)
-    names.pop("__builtins__", None)
-    return names
+    return {name: value for name, value in names.items() if name != "__builtins__"}

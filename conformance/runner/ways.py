@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -329,6 +329,8 @@ class Calls:
             small = abs(value) < 1 << 62
             return Item("int", value=value) if small else Item("other", text="int")
         if is_array is not None and not is_array(value):
+            if type(value) in (float, bool):
+                return Item("number", packed(np.asarray(value)).tensor, text=type(value).__name__)
             return Item("other", text=type(value).__name__)
         array = np.asarray(self.adapter.to_numpy(value))
         return packed(array)

@@ -347,14 +347,19 @@ def _bound(tree: ast.Module) -> tuple[set[str], bool]:
     """Return the names that statements bind, and whether one of them binds what cannot be seen."""
     names: set[str] = set()
     star = False
-    for node in ast.walk(tree):
+    pending: list[ast.AST] = [*tree.body]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+            continue  # what is bound in it stays in it
         if isinstance(node, ast.Import | ast.ImportFrom):
             star |= any(a.name == "*" for a in node.names)
             names |= {a.asname or a.name.partition(".")[0] for a in node.names}
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            names.add(node.name)
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             names.add(node.id)
+        if not isinstance(node, ast.Lambda | ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
+            pending += ast.iter_child_nodes(node)
     return names, star
 
 

@@ -16,6 +16,12 @@ from einspec.semantics.bounds import Tensor
 Array = np.ndarray[Any, Any]
 free_ties: ContextVar[bool] = ContextVar("free_ties", default=False)
 """Whether what is judged promises any valid choice among equal values, not the first."""
+free_nan: ContextVar[bool] = ContextVar("free_nan", default=False)
+"""Whether NaN may stand anywhere in an order."""
+free_zeros: ContextVar[bool] = ContextVar("free_zeros", default=False)
+"""Whether zeros of both signs may be ordered among themselves."""
+SMALLEST = float(np.finfo(np.float64).smallest_subnormal)
+"""By how much zeros of both signs may differ in an order."""
 
 
 class Choice:
@@ -33,7 +39,7 @@ class Choice:
     @property
     def open(self) -> bool:
         """Whether more than one selection may be right."""
-        return self.free_ties or any(self.tensors[name].doubt.any() for name in self.selects)
+        return self.free_ties or freed() or any(self.tensors[name].doubt.any() for name in self.selects)
 
     def check(self, outputs: Mapping[str, Array]) -> Difference | None:
         """Return what is wrong with a selection, None if it is a right one."""
@@ -43,9 +49,20 @@ class Choice:
                 return problem
         given = {name: outputs[name].astype(np.int64) for name in self.selects}
         for name, want in bounded(self.case, self.inputs, analysed(self.case, self.inputs, given)).items():
+            chosen = self.chosen(name, given) if freed() else None
+            want = want if chosen is None else chosen
             found = None if name in self.selects else difference(outputs[name], want)
             if found is not None:
                 return Difference(f"{name}, given the selection that came: {found.problem}", None)
+        return None
+
+    def chosen(self, name: str, given: Mapping[str, Array]) -> Expected | None:
+        """Return the values at the positions that came, where an output holds those of an input; None where it does not."""
+        specs = {s.name: s for s in self.case.form.signature.outputs}
+        for index, (source, _) in self.selects.items():
+            same = specs[name].axes(self.case.solution.ranks) == specs[index].axes(self.case.solution.ranks)
+            if same and source in self.inputs and self.case.form.dtype[name] == f"same as {source}":
+                return Expected(np.take_along_axis(self.inputs[source], given[index], -1), "values")
         return None
 
     def selection(self, name: str, got: Array) -> Difference | None:
@@ -56,16 +73,31 @@ class Choice:
         for row in np.ndindex(got.shape[:-1]):
             if np.array_equal(got[row], exact.array[row]) and not exact.doubt[row].any():
                 continue
-            if not (self.free_ties or exact.doubt[row].any()):
+            errors = _freed(source.array[row], source.error[row])
+            if not (self.free_ties or exact.doubt[row].any() or (errors > source.error[row]).any()):
                 text = f"{got[row].tolist()} instead of {exact.array[row].astype(int).tolist()}"
                 return Difference(f"row {list(row)} is {text}", (*row, 0))
             allowed = mask.array[row] != 0 if mask is not None else np.ones(len(source.array[row]), bool)
             if mask is not None and mask.doubt[row].any():
                 allowed = None
-            problem = descends(got[row], source.array[row], source.error[row], allowed, self.free_ties)
+            problem = descends(got[row], source.array[row], errors, allowed, self.free_ties)
             if problem:
                 return Difference(f"row {list(row)} is {got[row].tolist()}: {problem}", (*row, 0))
         return None
+
+
+def freed() -> bool:
+    """Whether more than one order may be right, whatever rounding does."""
+    return free_ties.get() or free_nan.get() or free_zeros.get()
+
+
+def _freed(values: Array, errors: Array) -> Array:
+    """Return how far values may be off in an order, where NaN or the sign of zero has no place in it."""
+    if free_nan.get():
+        errors = np.where(np.isnan(values), np.inf, errors)
+    if free_zeros.get():
+        errors = np.where(values == 0, np.maximum(errors, SMALLEST), errors)
+    return errors
 
 
 def descends(chosen: Array, values: Array, errors: Array, allowed: Array | None, free_ties: bool) -> str:

@@ -27,6 +27,10 @@ KEPT, MOST_KEPT = 128, 4096
 loses_nan: ContextVar[bool] = ContextVar("loses_nan", default=False)
 """Whether the maxima of a framework may lose NaN, so that a function that takes a plain maximum may give anything there."""
 
+half_inside: ContextVar[bool] = ContextVar("half_inside", default=False)
+"""Whether what is given in 16 bits may be computed in them."""
+HALVES = ("float16", "bfloat16")
+
 
 @dataclass(frozen=True)
 class Map:
@@ -108,6 +112,9 @@ def _expected(case: Case, inputs: Mapping[str, Array], maps: Mapping[str, Map] |
 def rounds(case: Case, inputs: Mapping[str, Array]) -> bool:
     """Whether an implementation may round on these inputs, so that there is a bound and not one right result."""
     kinds = {s.name: output_dtype(case, s.name, inputs) for s in case.form.signature.outputs}
+    working = precision(case, inputs)[0]
+    if working in HALVES:
+        kinds = {name: working if dtype == "float32" else dtype for name, dtype in kinds.items()}
     return case.form.kind not in (*EXACT, OpClass.SELECTION) and not is_exact(case, inputs, kinds)
 
 
@@ -146,7 +153,7 @@ def analysed(
     if given is not None or case.elements > MOST_KEPT:
         return _analysed(case, inputs, given, last, free_ties)
     values = tuple((k, v.dtype, v.shape, v.strides, v.tobytes()) for k, v in inputs.items())
-    key = (case, values, last, free_ties)
+    key = (case, values, last, free_ties, half_inside.get())
     if key not in _kept:
         while len(_kept) >= KEPT:
             _kept.pop(next(iter(_kept)))
@@ -167,6 +174,8 @@ def _analysed(
 def precision(case: Case, inputs: Mapping[str, Array]) -> tuple[str, str]:
     """Return the dtype in which an op computes these inputs at least, and that of tensors on the way, ``""`` for the same."""
     lead = inputs[case.form.lead].dtype.name if case.form.lead else "float32"
+    if lead in HALVES and half_inside.get():
+        return lead, lead if case.op.card.stores else ""
     double, complex_ = lead in ("float64", "complex128"), lead in COMPLEX
     working = ("complex128" if double else "complex64") if complex_ else "float64" if double else "float32"
     return working, lead if case.op.card.stores else ""

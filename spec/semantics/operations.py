@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from einspec.dtypes import finfo, numpy_dtype
 from einspec.semantics.bounds import Quantity, all_whole
 from einspec.semantics.oracle import Labelled, Machine
 from einspec.solve import Solution
@@ -22,10 +23,11 @@ class Operations:
     def __init__(self, solution: Solution, working: str) -> None:
         self.solution = solution
         self.machine = Machine(solution, {}, np, None, False)
-        limits = np.finfo(working)
+        limits = finfo(numpy_dtype(working))
         self.eps, self.least, self.most = float(limits.eps), float(limits.smallest_normal), float(limits.max)
         self.digits = limits.nmant
-        self.short = np.dtype("complex64" if working.startswith("complex") else "float32")
+        narrow = working if limits.bits < np.finfo(np.float32).bits else "float32"
+        self.short = numpy_dtype("complex64" if working.startswith("complex") else narrow)
 
     def exact(self, value: Labelled) -> Quantity:
         """Return a value that nothing has rounded."""
