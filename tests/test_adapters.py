@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from einspec.conformance.cli import main
 from einspec.conformance.judge.verdict import Result
 from einspec.conformance.run.request import Request
 from einspec.conformance.run.run import Run, check
@@ -308,3 +309,32 @@ def test_an_expression_that_computes_with_einspec_is_not_independent(tmp_path: P
     )
     assert not found.passed
     assert "is not independent" in " ".join(found.problems)
+
+
+def test_a_first_adapter_is_found_by_trying(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which op, which call and which conventions: what is written holds in the small scope, and nothing is overwritten."""
+    pytest.importorskip("torch", reason="needs PyTorch")
+    monkeypatch.chdir(tmp_path)
+    assert main(["new", "adapter", "torch.topk"]) == 0
+    text = (tmp_path / "topk.toml").read_text(encoding="utf-8")
+    library = parsed(text, "topk.toml")
+    assert (library.framework, library.packages) == ("torch", ("torch",))
+    assert library.op["top_k"].call == "torch.topk(x, k)"
+    assert set(library.op["top_k"].admit) == {"index_dtype", "ties"}
+    assert main(["new", "adapter", "torch.topk"]) == 2
+    assert (tmp_path / "topk.toml").read_text(encoding="utf-8") == text
+
+
+def test_what_no_op_computes_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A function that is no op, one that is not there, and a name without a module: each says what to do."""
+    monkeypatch.chdir(tmp_path)
+    for name, words in {
+        "numpy.gcd": "no op was found that it computes",
+        "numpy.no_such_function": "numpy cannot be imported: ImportError: cannot import name 'no_such_function'",
+        "topk": "name a function of a module",
+    }.items():
+        assert main(["new", "adapter", name, "--op", "roll"]) == 2
+        assert words in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

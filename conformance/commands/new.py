@@ -1,4 +1,4 @@
-"""Write the beginning of a backend, an op or an exercise.
+"""Write the beginning of a backend, an adapter, an op or an exercise.
 
 Nothing that is there is overwritten.
 """
@@ -6,9 +6,13 @@ Nothing that is there is overwritten.
 from __future__ import annotations
 
 import argparse
+import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from shlex import quote
+
+from einspec.conformance.commands import seconds
+from einspec.conformance.errors import UsageError
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +27,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FRAMEWORK",
         help="whose arrays its functions take: numpy (the default), torch, jax, or the import name of a namespace that follows"
         " the array API standard",
+    )
+    adapter = kinds.add_parser("adapter", help="a file that says which op a function of a library computes, and by which call")
+    adapter.add_argument("function", metavar="MODULE.FUNCTION", help="such as torch.topk or torch.nn.functional.pixel_shuffle")
+    adapter.add_argument("file", nargs="?", type=Path, metavar="FILE.toml", help="the file; FUNCTION.toml when absent")
+    adapter.add_argument("--framework", default="", choices=("numpy", "torch", "jax"), help="whose arrays it takes")
+    adapter.add_argument("--op", default="", metavar="OP", help="the op, by name or alias, where it is known")
+    adapter.add_argument(
+        "--timeout", type=seconds, default=10.0, metavar="SECONDS", help="how long a call may compute (default 10)"
     )
     op = kinds.add_parser("op", help="in a checkout of einspec, a card and a function to be written in each backend")
     op.add_argument("name", metavar="NAME", help="the op")
@@ -54,6 +66,9 @@ def run(arguments: argparse.Namespace) -> int:
             f"einspec smoke {arguments.name}": "is the adapter sound?",
             f"einspec check {arguments.name}": "are the ops what their cards say?",
         }
+    elif arguments.what == "adapter":
+        paths, remarks = _adapter(arguments)
+        follow = {f"einspec check {quote(str(paths[0]))}": "judges it in all tiers"}
     elif arguments.what == "op":
         from einspec.conformance.scaffold.op import new_op, todo
 
@@ -68,6 +83,29 @@ def run(arguments: argparse.Namespace) -> int:
         follow = {f"einspec check {quote(str(paths[0]))}": "judges it; it fails until the function is written"}
     _tell({"wrote": paths, "changed": changed}, remarks, follow)
     return 0
+
+
+def _adapter(arguments: argparse.Namespace) -> tuple[list[Path], list[str]]:
+    """Write an adapter of what a function is found to compute."""
+    from einspec.card import resolve
+    from einspec.conformance.identify import identify
+    from einspec.conformance.scaffold.adapter import new_adapter
+    from einspec.conformance.targets.names import TargetError
+
+    module, _, name = arguments.function.rpartition(".")
+    if not module:
+        raise UsageError(f"{arguments.function}: name a function of a module, such as torch.topk")
+    ops = (resolve(arguments.op),) if arguments.op else ()
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "imported.py"  # a file, as the name of a module may be that of a backend
+        file.write_text(f"import {module}\nfrom {module} import {name}\n", encoding="utf-8")
+        try:
+            guesses = [g for g in identify(str(file), name, arguments.timeout, ops) if g.agrees]
+        except TargetError as error:
+            raise UsageError(f"{arguments.function}: {str(error).replace(str(file), module)}") from error
+    found = [(g.op, dict(g.fixed)) for g in guesses]
+    path, remarks = new_adapter(arguments.function, found, arguments.file, arguments.framework)
+    return [path], remarks
 
 
 def _tell(done: Mapping[str, list[Path]], remarks: Iterable[str], follow: Mapping[str, str]) -> None:
