@@ -138,3 +138,12 @@ def test_dispatch_by_einsum(tmp_path: Path) -> None:
     assert "with NaN in token 1, expert 0 gets NaN from einsum: True" in lines
     assert "with NaN in token 1, expert 0 gets NaN from the op: False" in lines
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_adapters_of_torch(tmp_path: Path) -> None:
+    """What PyTorch ships holds as it is, within what the adapters say: calls outside are counted, conventions told."""
+    status, found = judged("torch_adapters.toml", tmp_path)
+    assert status == 0
+    assert all("def" in found[op]["holds"] for op in found)
+    assert "calls meet where" in found["take_along"]["holds"]["def"]
+    assert "admitted: ties" in found["top_k"]["holds"]["def"]

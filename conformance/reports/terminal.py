@@ -119,11 +119,12 @@ def cell(results: list[Result]) -> str:
     worst = next(v for v in map(Verdict, WORST) if count[v])
     mark, style = MARKS[worst]
     number = count[worst]
-    with_conventions = sum(bool(r.admitted) for r in results)
-    if worst is Verdict.HOLDS and with_conventions:
-        return f"[green]{number} ✓[/] [cyan]{with_conventions} admitted[/]"
+    conventional = sum(bool(r.admitted) for r in results)
+    admitted = f" [cyan]{conventional} admitted[/]" if conventional else ""
     if worst in ("known", "refused"):
-        return f"[green]{count[Verdict.HOLDS]} ✓[/] [{style}]{number} {mark}[/]"
+        return f"[green]{count[Verdict.HOLDS]} ✓[/]{admitted} [{style}]{number} {mark}[/]"
+    if worst is Verdict.HOLDS:
+        return f"[{style}]{number} {mark}[/]{admitted}"
     return f"[{style}]{number} {mark}[/]"
 
 
