@@ -302,6 +302,16 @@ def test_a_python_file_cannot_say_that_a_call_is_outside(tmp_path: Path) -> None
     assert {r.verdict for r in found.results if r.clause == "matrix_transpose/def"} == {"wrong"}
 
 
+def test_conventions_and_domains_are_no_disagreement_of_backends(tmp_path: Path) -> None:
+    """Backends are compared on one input; a library with conventions of its own, or asked other calls, is not among them."""
+    path = tmp_path / "library.toml"
+    text = '[op.top_k]\nadmit = ["ties"]\nlet.o = "np.argsort(x, 1)[:, ::-1][:, :k]"\n'
+    text += 'call = "(np.take_along_axis(x, o, 1), o.astype(np.int32))"\n'
+    path.write_text(f'framework = "numpy"\n{text}', encoding="utf-8")
+    found = check(Request((str(path), "numpy"), ("top_k",), tiers=("scope",)))
+    assert not [r for r in found.results if "agree" in r.clause]
+
+
 def test_an_expression_that_computes_with_einspec_is_not_independent(tmp_path: Path) -> None:
     """As of a Python file: the answers are not there, and who fetches them is told."""
     found = run(

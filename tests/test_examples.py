@@ -145,5 +145,5 @@ def test_adapters_of_torch(tmp_path: Path) -> None:
     status, found = judged("torch_adapters.toml", tmp_path)
     assert status == 0
     assert all("def" in found[op]["holds"] for op in found)
-    assert "calls meet where" in found["take_along"]["holds"]["def"]
+    assert "calls meet where" in found["expert_counts"]["holds"]["def"]
     assert "admitted: ties" in found["top_k"]["holds"]["def"]

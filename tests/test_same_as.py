@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,12 +16,17 @@ from einspec.calls import cases
 from einspec.calls.inputs import ramps
 from einspec.calls.space import Case
 from einspec.card import Form, load
+from einspec.conformance.judge.context import WHERE
+from einspec.conformance.runner.expressions import Expressions, prepared
+from einspec.conformance.targets.library import Adapter
 from einspec.language.tables import SameAs
 from einspec.semantics import oracle
 
 Array = np.ndarray[Any, Any]
 RUNNABLE = {"numpy": "numpy", "torch": "torch", "jax": "jax", "einops": "numpy"}
 """The packages whose lines are run, and whose arrays they take."""
+SETUP = {"numpy": "from numpy.lib.stride_tricks import sliding_window_view", "einops": "import einops"}
+"""What their lines may name beside what every adapter of a framework may."""
 SCOPE, JAX_SCOPE = 30, 2
 """On how many small calls a line is run; JAX compiles each shape."""
 
@@ -49,34 +55,31 @@ def lines() -> Iterator[Line]:
 def calls(line: Line) -> Iterator[Case]:
     """Yield calls of the forms that state a line, where its condition holds: small ones, empty ones, distinct sizes."""
     op = load(line.op)
-    small = [c for c in cases.scope(op, cases.SCOPE_LIMIT)[0] if c.form in line.forms and holds(line.entry.when, c)]
+    small = [c for c in cases.scope(op, cases.SCOPE_LIMIT)[0] if c.form in line.forms and holds(line, c)]
     step = max(1, len(small) // (JAX_SCOPE if line.entry.package == "jax" else SCOPE))
     yield from small[::-step]
-    bank = [c for c in cases.bank(op) if c.form in line.forms and holds(line.entry.when, c)]
+    bank = [c for c in cases.bank(op) if c.form in line.forms and holds(line, c)]
     yield from bank[: 1 if line.entry.package == "jax" else None]
 
 
-def holds(when: str, case: Case) -> bool:
+def holds(line: Line, case: Case) -> bool:
     """Whether a call meets the condition of a line."""
-    return bool(eval(when or "True", {**numbers(case), **ramps(case)}))
+    why = expressions(line).outside(given(ramps(case), case), case.params)
+    assert why in ("", WHERE), f"{line.op}: {line.entry.when}: {why}"
+    return not why
 
 
-def numbers(case: Case) -> dict[str, Any]:
-    """Return what a line may name besides tensors: parameters, the numbers that formulas read, sizes in upper case."""
-    sizes = {axis.upper(): n for axis, n in case.solution.sizes.items()}
-    return {**case.solution.values, **case.op.bind(case.params), **sizes}
+@functools.cache
+def expressions(line: Line) -> Expressions:
+    """Return a line as an adapter of its package, which is compiled as that of a file is."""
+    package = line.entry.package
+    names = prepared(RUNNABLE[package], SETUP.get(package, ""))
+    return Expressions(load(line.op), Adapter(call=line.entry.call, where=line.entry.when), names)
 
 
-def package_names(package: str) -> dict[str, Any]:
-    """Return the modules that a line of a package may name, under the names that everyone gives them."""
-    names: dict[str, Any] = {"np": np, "sliding_window_view": np.lib.stride_tricks.sliding_window_view}
-    if package == "torch":
-        names |= {"torch": importlib.import_module("torch"), "F": importlib.import_module("torch.nn.functional")}
-    if package == "jax":
-        names |= {"jax": importlib.import_module("jax"), "jnp": importlib.import_module("jax.numpy")}
-    if package == "einops":
-        names |= {"einops": importlib.import_module("einops")}
-    return names
+def given(arrays: Mapping[str, Array], case: Case) -> dict[str, Any]:
+    """Return the inputs of a call by name, listed ones as lists."""
+    return {s.name: list(arrays[s.name]) if s.listed else arrays[s.name] for s in case.form.signature.inputs}
 
 
 def tensor(array: Array, package: str) -> Any:
@@ -90,14 +93,12 @@ def tensor(array: Array, package: str) -> Any:
 
 def run(line: Line, case: Case) -> dict[str, Array]:
     """Return the outputs that a line gives, by name, listed ones stacked."""
-    arrays = ramps(case)
     signature, package = case.form.signature, line.entry.package
-    given = {
-        s.name: [tensor(a, package) for a in arrays[s.name]] if s.listed else tensor(arrays[s.name], package)
-        for s in signature.inputs
-    }
-    code = compile(f"({line.entry.call.strip()})", f"same_as of {line.op}", "eval")
-    result = eval(code, {**package_names(package), **numbers(case), **given})
+    inputs = [
+        [tensor(part, package) for part in value] if isinstance(value, list) else tensor(value, package)
+        for value in given(ramps(case), case).values()
+    ]
+    result = expressions(line).call(*inputs, **case.params)
     results = [result] if len(signature.outputs) == 1 else list(result)
     assert len(results) == len(signature.outputs)
     outputs = {}
@@ -143,4 +144,4 @@ def test_every_op_says_who_computes_the_same() -> None:
 def test_conditions_are_about_sizes_and_parameters() -> None:
     """A condition is an expression that a call decides."""
     for line in lines():
-        assert isinstance(holds(line.entry.when, cases.bank(load(line.op))[0]), bool)
+        assert isinstance(holds(line, cases.bank(load(line.op))[0]), bool)

@@ -161,7 +161,8 @@ def _order_rule(context: Context, trial: Trial, name: str, position: tuple[int, 
         return ""
     one, other = row[chosen[0]], row[chosen[1]]
     if one == other:
-        accept = "" if context.policy.ties == "any" else "; --ties any accepts either"
+        either = "--ties any" if context.session.adapter(context.op.name) is None else 'admit = ["ties"]'
+        accept = "" if context.policy.ties == "any" else f"; {either} accepts either"
         return f"an equal value: where values are equal the lower position comes first{accept}"
     if bool(is_nan(row).any()):
         return "NaN is above every number, and every NaN equals every other"

@@ -19,6 +19,8 @@ def sample(context: Context) -> Sample | None:
         return None
     if context.policy.ties == "any" and any(f.selects for f in context.op.forms.values()):
         return None
+    if context.admit or context.asked is not context.op:
+        return None
     wants, outputs = context.sample["expected"].values(), context.sample["outputs"]
     none = np.zeros(0)
     return Sample(

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from types import CodeType
 from typing import Any
 
+from einspec.calls.domain import numbers_of
 from einspec.card import Form, Op
 from einspec.conformance.runner.calling import LackingError
 from einspec.conformance.runner.state import process_state, restore
-from einspec.conformance.targets.library import MODULE, RESULT, SETUP, Adapter, expression, names_in, numbers_of, size_names
+from einspec.conformance.targets.library import MODULE, RESULT, SETUP, Adapter, expression, names_in, size_names
 from einspec.errors import CallError
 from einspec.solve import Solution, solve
 

@@ -20,7 +20,7 @@ from einspec.conformance.protocol import Function, Target
 from einspec.conformance.runner import calling
 from einspec.conformance.targets.adapter import ADAPTER, FUNCTIONS
 from einspec.conformance.targets.declared import DeclarationError, read_unsupported
-from einspec.conformance.targets.names import FRAMEWORKS, TargetError, is_file, known_backends
+from einspec.conformance.targets.names import FRAMEWORKS, TargetError, is_data, is_file, known_backends
 from einspec.dtypes import ALL
 
 VERSIONS = ("numpy", "torch", "jax", "jaxlib", "einops", "ml_dtypes")
@@ -108,6 +108,8 @@ class Module:
         """
         self.name = name
         self.imported: frozenset[str] = frozenset()
+        if is_data(name):
+            raise TargetError(f"{name} is a file of adapters, which has no functions of its own: einspec check judges it")
         if is_file(name):
             self.name, self.load = Path(name).name, _script(Path(name))
             self.module = self._from_file(Path(name))

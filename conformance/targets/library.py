@@ -403,12 +403,6 @@ def size_names(op: Op) -> list[str]:
     return [axis.upper() for axis in found]
 
 
-def numbers_of(op: Op, solution: Solution, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what an expression may name besides tensors: parameters, the numbers that formulas read, sizes in upper case."""
-    sizes = {axis.upper(): n for axis, n in solution.sizes.items()}
-    return {**solution.values, **op.bind(params), **sizes}
-
-
 def names_in(text: str) -> frozenset[str]:
     """Return the names in an expression that was looked at."""
     tree = expression(text or "None")

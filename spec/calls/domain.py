@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from einspec.calls.space import Case
     from einspec.card import Op
+    from einspec.solve import Solution
 
 RULE = re.compile(r"(multiple of|<=|>=|==|<|>)\s*(-?\d+)")
 """One rule of a size."""
@@ -94,7 +95,7 @@ class Domain:
 
     def allows(self, case: Case) -> bool:
         """Whether sizes and parameters of a call are as they have to be."""
-        names = names_of(case)
+        names = numbers_of(case.op, case.solution, case.params)
         if any(name in names and not fit.fits(names[name]) for name, fit in self._named):
             return False
         try:
@@ -109,13 +110,10 @@ class Domain:
             yield (name, fit)
 
 
-NO_DOMAIN = Domain()
-
-
-def names_of(case: Case) -> dict[str, Any]:
-    """Return what conditions may name: parameters, the numbers that formulas read, sizes in upper case."""
-    sizes = {axis.upper(): n for axis, n in case.solution.sizes.items()}
-    return {**case.solution.values, **case.op.bind(case.params), **sizes}
+def numbers_of(op: Op, solution: Solution, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an expression may name besides tensors: parameters, the numbers that formulas read, sizes in upper case."""
+    sizes = {axis.upper(): n for axis, n in solution.sizes.items()}
+    return {**solution.values, **op.bind(params), **sizes}
 
 
 def domain_of(op: Op, where: str, sizes: Mapping[str, str], forms: Sequence[str]) -> Domain:
