@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from einspec.calls import cases
+from einspec.calls.domain import domain_of, numbers_of, within
+from einspec.card import load
 from einspec.conformance.cli import main
 from einspec.conformance.judge.verdict import Result
 from einspec.conformance.run.request import Request
@@ -240,6 +245,39 @@ def test_sizes_and_parameters_are_solved(tmp_path: Path) -> None:
     assert "difference" in found["def"].witness
 
 
+DOMAINS = [
+    ("top_k", "E == 256 and K == 8", {}, lambda n: (n["E"], n["K"]) == (256, 8)),
+    ("top_k", "", {"E": "multiple of 64", "k": "<= 8"}, lambda n: n["E"] % 64 == 0 and n["K"] <= 8),
+    ("moe_dense", "D == H and H == F and E > 1", {}, lambda n: n["D"] == n["H"] == n["F"] and n["E"] > 1),
+    ("moe_dense", "D * 2 == H or D == H", {}, lambda n: n["H"] in (n["D"], 2 * n["D"])),
+    ("grouped_matmul", "D % F == 0", {"D": "multiple of 16"}, lambda n: n["D"] % 16 == 0 and n["D"] % n["F"] == 0),
+    ("space_to_depth", "layout == 'nhwc' and block_size == 2", {}, lambda n: (n["layout"], n["block_size"]) == ("nhwc", 2)),
+    ("pixel_shuffle", "upscale_factor in (2, 4)", {}, lambda n: n["upscale_factor"] in (2, 4)),
+    ("unfold", "", {"stride": "== 1", "dilation": "< 2"}, lambda n: (n["sh"], n["sw"], n["dh"], n["dw"]) == (1, 1, 1, 1)),
+]
+
+
+@pytest.mark.parametrize(("op", "where", "sizes", "kept"), DOMAINS, ids=lambda value: str(value)[:30])
+def test_calls_of_a_domain_are_found_by_solving(
+    op: str, where: str, sizes: dict[str, str], kept: Callable[[dict[str, Any]], bool]
+) -> None:
+    """Small, distinct and long calls all keep what is said of sizes and parameters, and there are enough of them."""
+    card = load(op)
+    asked = within(card, domain_of(card, where, sizes, ()))
+    found = [*cases.bank(asked), *cases.scope(asked, 256)[0], *cases.big(asked), *cases.broad(asked)]
+    assert cases.bank(asked)
+    assert len(found) > 30
+    for case in found:
+        assert kept(numbers_of(case.op, case.solution, case.params)), str(case)
+
+
+def test_what_no_call_can_meet_is_not_run(tmp_path: Path) -> None:
+    """A contradiction is no crash of the judge and no pass."""
+    found = run(tmp_path, '[op.top_k]\nwhere = "K > 3 and K < 2"\ncall = "x"\n')
+    assert {r.verdict for r in found.results} == {"not run"}
+    assert not found.passed
+
+
 def test_the_forms_that_a_library_has_are_judged_and_no_others(tmp_path: Path) -> None:
     """By `forms`, or by a condition that says the same; what the card promises of the form is asked in full."""
     call = 'let.b = "block_size"\ncall = "np.concatenate([x[:, i::b, j::b] for i in range(b) for j in range(b)], 3)"\n'
@@ -273,6 +311,7 @@ HOSTILE = {
     "a condition leaves": "(_ for _ in ()).throw(SystemExit(0))",
     "a condition takes what is right alone": "False",
     "a condition is no truth value": "x.reshape(-1)",
+    "depth": "+".join("1" * 900) + " > 0",
     "powers": "9 ** 9 ** 9 > 0 if x.size < 0 else False",
 }
 
