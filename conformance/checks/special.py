@@ -114,7 +114,7 @@ def ranks(array: Array) -> Array:
     """Return how special each number is: 0 finite, 1 a negative zero, 2 infinite, 3 NaN."""
     if array.dtype.kind in "iub":
         return np.zeros(array.shape, np.int8)
-    parts = array.view(array.real.dtype).reshape(*array.shape, 2) if array.dtype.kind == "c" else array[..., None]
+    parts = np.stack([array.real, array.imag], -1) if array.dtype.kind == "c" else array[..., None]
     with np.errstate(invalid="ignore"):  # a NaN that signals
         wide = parts.astype(np.float64)
     zero = (wide == 0) & np.signbit(wide)

@@ -30,7 +30,11 @@ COMPILED_BATCH = BATCH // 16
 
 
 def search(scene: Scene, look: Callable[[Example], object], count: int, seed: int | None, shrink: bool) -> None:
-    """Draw calls and have each looked at, as :func:`einspec.conformance.checks.drawn.search` does."""
+    """Draw calls and have each looked at, as :func:`einspec.conformance.checks.drawn.search` does.
+
+    Without a seed Hypothesis takes one from the text of ``judge``: it is to stay as it is, so that the calls do.
+    """
+    look = _counted(look)
     phases = [hypothesis.Phase.generate, *([hypothesis.Phase.shrink] if shrink else [])]
     settings = hypothesis.settings(
         max_examples=count,
@@ -44,14 +48,23 @@ def search(scene: Scene, look: Callable[[Example], object], count: int, seed: in
     )
 
     def judge(example: Example) -> None:
-        if look(example) is False:
-            hypothesis.reject()
+        look(example)
 
     test = settings(hypothesis.given(_mapped(scene) if scene.compiles else calls(scene))(judge))
     if seed is not None:
         test = hypothesis.seed(seed)(test)
     with _own_numbers(), contextlib.suppress(FoundError):
         test()
+
+
+def _counted(look: Callable[[Example], object]) -> Callable[[Example], object]:
+    """Return what is told each call, where one that it gives False for does not count."""
+
+    def told(example: Example) -> None:
+        if look(example) is False:
+            hypothesis.reject()
+
+    return told
 
 
 @contextlib.contextmanager
