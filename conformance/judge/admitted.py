@@ -279,6 +279,8 @@ def dtype_admitted(names: Sequence[str], trial: Trial, outcome: Outcome, output:
         return "no_64_bits"
     if "float32_inside" in names and FLOATS.get(want) == got:
         return "float32_inside"
+    if "half_accumulation" in names and want == "float32" and got in HALVES and got in trial.dtypes:
+        return "half_accumulation"
     return ""
 
 

@@ -26,7 +26,7 @@ CONVENTIONS: dict[str, Convention] = {
     "float32_inside": Convention(
         "dtype", "what is computed of float64 may be computed in float32: the call is judged on inputs cast to it"
     ),
-    "half_accumulation": Convention("dtype", "float16 and bfloat16 may be added up in that dtype, not in float32"),
+    "half_accumulation": Convention("dtype", "what is given in float16 or bfloat16 may be computed and returned in that dtype"),
     "ties": Convention("def", "equal values may be chosen in any order"),
     "route_order": Convention("def", "the routes of a token may come in any order, each with its weight"),
     "dropped_weights": Convention("def", "the weight of a route whose index is none may be any number"),
