@@ -8,7 +8,7 @@ from einspec.card import Op
 from einspec.clauses import VALUES, totals_of
 from einspec.clauses import clause_ids as clauses
 from einspec.conformance.checks.block import Block, block_of
-from einspec.conformance.checks.conduct import ask_conduct, ask_layout
+from einspec.conformance.checks.conduct import ask_conduct, ask_layout, ask_memory
 from einspec.conformance.checks.definition import ask_definition, ask_empty
 from einspec.conformance.checks.gradients import ask_gradient, ask_wide_gradient
 from einspec.conformance.checks.invalid import invalid_block
@@ -26,6 +26,7 @@ GENERATORS: dict[str, Generator] = {
     "index": ask_index,
     "nan": ask_nan,
     "conduct": ask_conduct,
+    "memory": ask_memory,
     "layout": ask_layout,
     "law": ask_law,
     "grad": ask_gradient,

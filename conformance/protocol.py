@@ -27,7 +27,9 @@ LENGTH = struct.Struct("<Q")
 """The length of a message, which goes before it."""
 MOST_BYTES = 1 << 34
 """How long a message may be: one call of the tiers that are judged by default is far smaller."""
-WayKind = Literal["plain", "eager", "jit", "compile", "codegen", "vmap", "rows", "vjp", "jvp", "double_backward", "twice"]
+WayKind = Literal[
+    "plain", "eager", "jit", "compile", "codegen", "vmap", "rows", "vjp", "jvp", "double_backward", "twice", "write"
+]
 """The ways in which an op is called: a closed list, of which only the runner knows how a framework
 does each.
 
@@ -37,6 +39,7 @@ of them that maps over one.
 ``rows``: independent calls along a new first axis, mapped where the function can be, else one by
 one. ``vjp``: the gradient of an input. ``jvp``: the tangents of outputs. ``double_backward``: the
 gradients of the gradients. ``twice``: again, with another call between.
+``write``: the result is written to.
 """
 ProbeKind = Literal[
     "look",
@@ -209,9 +212,9 @@ class Outcome(msgspec.Struct, array_like=True, frozen=True):
     eager: bool = False
     """The framework compiles, and the function could not be compiled."""
     runs: dict[str, Item] = {}
-    """``twice``: ``first`` and ``kept``, the result when it came and after the other calls; ``other``, what the first of those
-    gave; ``again 0`` and so on, repetitions; ``input <name>``, the inputs afterwards. ``vjp``: by output, its cotangent
-    afterwards."""
+    """``write``: ``written`` and ``read``, what the result was given and held then, and ``input <name>``. ``twice``: ``first``
+    and ``kept``, the result when it came and after the other calls; ``other``, what the first of those gave; ``again 0`` and
+    so on, repetitions; ``input <name>``, the inputs afterwards. ``vjp``: by output, its cotangent afterwards."""
     devices: tuple[str, ...] = ()
     """Where the arrays of the result are."""
     outside: str = ""

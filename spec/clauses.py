@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from einspec.card import Form, Op, load
 from einspec.dtypes import ALL, COMPLEX, FLOAT8, FLOATS, GROUPS, INTEGERS, USUAL, WIDE
+from einspec.language.formula import Node, Read, Reduce
 from einspec.language.linear import OpClass
 
 KINDS = {
@@ -24,6 +25,7 @@ KINDS = {
     "pure": "A call leaves its inputs as they are.",
     "repeat": "The same call gives the same bits whatever was called between, and leaves earlier results alone.",
     "device": "Results are on the device of the inputs.",
+    "memory": "A result has memory of its own, where the definition does more than name places anew, each element for itself.",
     "layout": "The results do not depend on the memory in which the same values come.",
     "err": "A call that violates this constraint raises.",
     "law": "The law holds for the functions themselves.",
@@ -41,6 +43,8 @@ VALUES = {
 """The clauses about calls that hold special values, the least special first."""
 CONDUCT = ("pure", "repeat", "device")
 """What is seen by calling twice and looking at the inputs afterwards."""
+MEMORY = ("own", "apart")
+"""What is seen by writing to a result: that no input changes, that no other element does."""
 LAYOUTS = {
     "transposed": "with all axes in reverse order in memory",
     "permuted": "with the first axis innermost in memory",
@@ -94,6 +98,7 @@ def clause_ids(op: Op) -> tuple[str, ...]:
         *dtype_clauses(op),
         "nan",
         *CONDUCT,
+        *(f"memory.{name}" for name in memory_of(op)),
         *(f"layout.{layout}" for layout in LAYOUTS),
         *(f"err.{constraint}" for constraint in constraints(op)),
         *(f"law.{law}" for law in laws_of(op)),
@@ -103,6 +108,23 @@ def clause_ids(op: Op) -> tuple[str, ...]:
         *(DERIVATIVES if gradients_of(op) else ()),
         "state",
     )
+
+
+def memory_of(op: Op) -> tuple[str, ...]:
+    """Return what is promised of the memory of results: nothing of numbers, nor of inputs where places are named anew alone."""
+    if any("int" in (f.dtype[s.name] for s in f.signature.outputs) for f in op.forms.values()):
+        return ()
+    return MEMORY if any(f.signature.inputs and not renames(f) for f in op.forms.values()) else MEMORY[1:]
+
+
+def renames(form: Form) -> bool:
+    """Whether a definition only gives places other coordinates, or takes axes of one place away: a result may be a view."""
+    return all(isinstance(e.body, Read) or _takes_away(form, e.body) for e in form.equations)
+
+
+def _takes_away(form: Form, body: Node) -> bool:
+    """Whether a term is a sum over axes whose size is 1 in every call."""
+    return isinstance(body, Reduce) and all(a in form.sizes and form.sizes[a].text == "1" for a in body.axes)
 
 
 def totals_of(op: Op) -> list[str]:

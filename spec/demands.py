@@ -149,6 +149,11 @@ def _conduct(op: Op, kind: str, detail: str) -> str:
             return f"{same}, and leaves earlier results alone"
         case "device":
             return f"{outputs} {be} on the device of {inputs or f'the inputs, of which {op.name} has none'}"
+        case "memory" if detail == "own":
+            kept = f"leaves {inputs} as {'it is' if len(taken) == 1 else 'they are'}"
+            return f"Where a definition of {op.name} does more than name places anew, writing to {outputs} {kept}"
+        case "memory":
+            return f"{outputs} may be written to, and writing to one element of {outputs} changes no other"
         case "layout" if taken:
             come = "comes" if len(taken) == 1 else "come"
             return f"{outputs} {be} the same where {inputs} {come} {LAYOUTS[detail]}"

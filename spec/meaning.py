@@ -39,6 +39,7 @@ RESTS_ON = {
     "pure": TENSORS,
     "repeat": TENSORS,
     "device": TENSORS,
+    "memory": WHOLE,
     "layout": WHOLE,
     "err": CALL,
     "law": CALL,

@@ -14,6 +14,7 @@ from einspec.calls.inputs import filled
 from einspec.calls.space import Case
 from einspec.clauses import dtypes_of
 from einspec.conformance.checks.scene import Asked, Scene
+from einspec.conformance.checks.scope import spread
 from einspec.conformance.checks.trials import ordinary, plain_trial
 from einspec.conformance.protocol import Way
 from einspec.conformance.trial import Trial
@@ -24,6 +25,8 @@ IMAGES = (4, 5)
 """How many axes an image and a volume have, of which frameworks know the memory with channels last."""
 
 Array = np.ndarray[Any, Any]
+WRITTEN = 12
+"""The results of how many of the smallest calls are written to, and of how many that are spread over the scope."""
 SEEDS = 64
 """How many inputs of a call are looked at for two that keep what callers promise."""
 
@@ -44,6 +47,17 @@ def _kept(scene: Scene) -> tuple[Case, dict[str, Array], dict[str, Array]]:
         if len(kept) == 2:
             return case, kept[0], kept[1]
     raise AssertionError("no call keeps what its card promises")
+
+
+def ask_memory(scene: Scene, _: str, tier: str) -> Asked:
+    """Ask for ``memory.own`` and ``memory.apart``: results that are written to, of plain calls and of the smallest ones.
+
+    A function that copies as a rule may give its input back where there is nothing to do: where all axes have one place, for a
+    shift by nothing.
+    """
+    small = [c for c in scope(scene.op, SCOPE_LIMIT)[0] if not c.empty]
+    chosen = list({str(c): c for c in (*scene.bank[:2], *small[:WRITTEN], *spread(small, WRITTEN))}.values())
+    return Asked([plain_trial(c, ordinary(c), Way("write"), "the result is written to") for c in chosen])
 
 
 def ask_layout(scene: Scene, layout: str, _: str) -> Asked:

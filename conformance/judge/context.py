@@ -50,6 +50,7 @@ class Context:
     conduct: dict[str, Result] = field(default_factory=dict)
     admitted: dict[str, None] = field(default_factory=dict)
     """The conventions of the library that the clause at hand has met."""
+    memory: dict[str, Result] = field(default_factory=dict)
     sample: dict[str, Any] | None = None
     """The outputs on one fixed input, by which backends are compared with each other."""
     careful: bool = False

@@ -23,6 +23,7 @@ from einspec.conformance.judge.context import WHERE, Context, error_line, outsid
 from einspec.conformance.judge.fresh import Fresh
 from einspec.conformance.judge.known import holding_back
 from einspec.conformance.judge.large import check_large
+from einspec.conformance.judge.memory import judge_memory
 from einspec.conformance.judge.narrow import narrowed, shrunk
 from einspec.conformance.judge.verdict import Result, Verdict
 from einspec.conformance.judge.witness import witness, witness_of_invalid
@@ -104,6 +105,8 @@ def _judged(context: Context, clause: str, tier: str) -> Result:
             return _result_dtype(context)
         case "pure" | "repeat" | "device":
             return _conduct(context)[clause]
+        case "memory":
+            return _memory(context)[clause]
         case "err":
             return _invalid(context, clause, detail)
         case "law":
@@ -146,6 +149,8 @@ def unavailable(context: Context, kind: str, detail: str) -> tuple[Verdict, str]
             return Verdict.NOT_RUN, f"{lacks} float64"
         case "device" if "device_of" not in target.offers:
             return Verdict.NOT_RUN, f"{target.framework} does not tell where arrays are"
+        case "memory" if "layouts" not in target.offers:
+            return Verdict.NOT_RUN, f"arrays of {target.framework} have no memory that is seen"
         case "layout" if "layouts" not in target.offers:
             return Verdict.NOT_RUN, f"arrays of {target.framework} have no memory layout"
         case "layout" if not session.lays_out(detail):
@@ -337,6 +342,13 @@ def _conduct(context: Context) -> dict[str, Result]:
         (came,) = context.stream(block)
         context.conduct = judge_conduct(context, trial, came)
     return context.conduct
+
+
+def _memory(context: Context) -> dict[str, Result]:
+    """Return the results of ``memory.own`` and ``memory.apart`` by clause, judged together and once."""
+    if not context.memory:
+        context.memory = judge_memory(context, block_for(context, "memory", "scope"))
+    return context.memory
 
 
 def _invalid(context: Context, clause: str, constraint: str) -> Result:

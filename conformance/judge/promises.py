@@ -33,6 +33,11 @@ PROMISES = (
     Promise("sizes that do not divide or fit, `require`, tensors of a list that differ", "raise", "raise"),
     Promise("two tensors that do not fit each other", "nothing: it may broadcast", "raise"),
     Promise("other ranks, parameters out of range or of another type, other dtypes", "nothing", "raise"),
+    Promise(
+        "memory of a result: an input's, though the definition is more than a renaming; one for two elements",
+        "is told",
+        "has its own",
+    ),
     Promise("its inputs, the state of the framework", "leave them alone", "the same"),
 )
 """Bugs are ZeroDivisionError, IndexError, AttributeError and UnboundLocalError on a call of which everything is taken

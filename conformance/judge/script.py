@@ -75,6 +75,8 @@ class Writer:
             lines += self.conduct(clause)
         elif way.kind in DERIVATIVES:
             lines += DERIVATIVES[way.kind](self)
+        elif way.kind == "write":
+            lines += self.written(clause)
         elif way.kind == "twice":
             return ""
         else:
@@ -263,6 +265,19 @@ class Writer:
         lines.append(f"got = torch.autograd.grad([g for g, _ in pairs], [{by}], [c for _, c in pairs], allow_unused=True)")
         lines.append(f"got = [torch.zeros_like(x) if g is None else g for g, x in zip(got, [{by}])]")
         return lines + self.assertions(self.trial.expected)
+
+    def written(self, clause: str) -> list[str]:
+        """Return the lines that write to the result, and look at the inputs or at the result again."""
+        plain = f"{self.op.name}({', '.join([*self.names(), *self.parameters()])})"
+        back, several = BACK[self.framework], len(self.trial.expected) > 1 or bool(self.listed)
+        inputs = [s.name for s in self.trial.case.form.signature.inputs if s.name not in self.listed]
+        lines = [f"{n}_before = np.array({back.format(n)})" for n in inputs]
+        lines += [f"got = {plain}", f"for y in {'got' if several else '[got]'}:"]
+        if clause == "memory.own":
+            lines.append("    y[...] = 0")
+            return lines + [f"assert {back.format(n)}.tobytes() == {n}_before.tobytes()" for n in inputs]
+        new = MAKE[self.framework].format(f"np.arange({back.format('y')}.size).reshape({back.format('y')}.shape)")
+        return [*lines, f"    y[...] = {new}", f"    assert (y == {new}).all()"]
 
     def conduct(self, clause: str) -> list[str]:
         """Return the lines that call twice, and look at inputs and at earlier results."""

@@ -155,6 +155,8 @@ class Calls:
             with self.holding(call.dtypes):
                 if way == "twice":
                     return self._twice(op, call, number)
+                if way == "write":
+                    return self._written(op, call, number)
                 if way in DERIVATIVES:
                     return DERIVATIVES[way](self, op, call, number)
                 if call.way.at:
@@ -230,6 +232,28 @@ class Calls:
         for given, array in zip(call.inputs, args, strict=True):
             runs[f"input {given.name}"] = self.item(array)
         return Outcome(number, runs["first"], runs=runs, devices=self.devices(result))
+
+    def _written(self, op: str, call: Call, number: int) -> Outcome:
+        """Return what a result and the inputs held once the result was written to; nothing where no array may be."""
+        function, args = bound(self.candidate.call(op), parameters(call)), self.arguments(call)
+        result = function(*args)
+        came = self.item(result)
+        parts = list(_leaves(result))
+        new = [_other(np.asarray(self.adapter.to_numpy(part))) for part in parts]
+        try:
+            for values in new:
+                self.adapter.asarray(values.copy(), self.device)[...] = self.adapter.asarray(values.copy(), self.device)
+        except Caught:
+            return Outcome(number, came)
+        for part, values in zip(parts, new, strict=True):
+            try:
+                part[...] = self.adapter.asarray(values.copy(), self.device)
+            except Caught as error:
+                return Outcome(number, came, runs={"read": Item("other", text=raised(error).text)})
+        runs = {"written": Item("list", parts=tuple(map(packed, new))), "read": self.item(parts)}
+        for given, array in zip(call.inputs, args, strict=True):
+            runs[f"input {given.name}"] = self.item(array)
+        return Outcome(number, came, runs=runs)
 
     def _jitted(self, function: Function, call: Call) -> Function:
         """Return the compiled function, or the function itself where it cannot be compiled."""
@@ -437,6 +461,23 @@ def _calls_in(call: Call) -> Iterator[dict[str, Any]]:
     arrays = [np.stack([whole(t) for t in g.parts]) if g.listed else whole(g.parts[0]) for g in given]
     for row in rows_of(arrays, levels_of(call.way, len(given)), [g.listed for g in given]):
         yield {g.name: list(array) if g.listed else array for g, array in zip(given, row, strict=True)}
+
+
+def _leaves(result: Any) -> Iterator[Any]:
+    """Yield the arrays of a result."""
+    if isinstance(result, tuple | list):
+        for part in result:
+            yield from _leaves(part)
+    else:
+        yield result
+
+
+def _other(array: Array) -> Array:
+    """Return numbers of which each is another one, and none what an input of a few elements holds."""
+    if array.dtype == bool:
+        return ~array
+    with np.errstate(all="ignore"):
+        return (-1 - np.arange(array.size)).reshape(array.shape).astype(array.dtype)
 
 
 def _itself(result: Any) -> Any:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from einspec.impls.checked import op
+from einspec.impls.numpy.memory import own
 
 __all__ = [
     "merge_heads",
@@ -68,7 +69,7 @@ def split_qkv_grouped(x: Array, *, num_kv_heads: int, num_queries_per_kv: int) -
     g, r = num_kv_heads, num_queries_per_kv
     d = features // (g * (r + 2))
     y = x.reshape(b, n, g, r + 2, d).transpose(0, 2, 3, 1, 4)  # b g s n d
-    return y[:, :, :r].reshape(b, g * r, n, d), y[:, :, r], y[:, :, r + 1]
+    return own(y[:, :, :r].reshape(b, g * r, n, d), x), y[:, :, r].copy(), y[:, :, r + 1].copy()
 
 
 @op

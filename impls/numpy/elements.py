@@ -19,7 +19,7 @@ Mode = Literal["constant", "reflect", "symmetric", "edge", "wrap"]
 @op
 def flip(x: Array, *, axis: int) -> Array:
     """Compute flip (see its card)."""
-    return np.flip(x, axis)
+    return np.flip(x, axis).copy()
 
 
 @op
@@ -33,7 +33,7 @@ def roll(x: Array, *, shift: int, axis: int) -> Array:
 @op
 def rot90(x: Array, *, times: int = 1, axis: int = 0) -> Array:
     """Compute rot90 (see its card)."""
-    return np.rot90(x, times, (axis, axis + 1))
+    return np.rot90(x, times, (axis, axis + 1)).copy()
 
 
 @op

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from einspec.impls.checked import op
+from einspec.impls.numpy.memory import own
 from einspec.impls.presets import NORMS, SCORES, SMALLEST
 
 __all__ = [
@@ -152,7 +153,7 @@ def score(logits: Array, *, fn: str = "softmax") -> Array:
             return _softmax(x, 1)
         if fn == "sigmoid":
             return np.asarray(1 / (1 + np.exp(-x)))
-        return _sqrt_softplus(x) if fn == "sqrt_softplus" else x
+        return _sqrt_softplus(x) if fn == "sqrt_softplus" else own(x, logits)
 
 
 def _softmax(x: Array, axis: int) -> Array:

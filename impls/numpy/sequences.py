@@ -37,7 +37,7 @@ def sliding_window(x: Array, *, left: int, right: int) -> Array:
     padded = _pad(x, left, right + 1, 0)  # one more, so that an empty sequence has a window to drop
     bits = padded.view(np.uint8) if x.itemsize == 1 else padded  # sliding_window_view does not know float8
     windows = sliding_window_view(bits, left + 1 + right, axis=1)[:, :-1]  # b n d j
-    return windows.view(x.dtype).swapaxes(2, 3)
+    return windows.view(x.dtype).swapaxes(2, 3).copy()
 
 
 @op

@@ -12,6 +12,7 @@ from einspec.impls.checked_torch import op
 from einspec.impls.numpy.routing import largest as largest_in_numpy
 from einspec.impls.presets import NORMS, SCORES, SMALLEST
 from einspec.impls.torch.bits import moved
+from einspec.impls.torch.memory import own
 from einspec.impls.torch.modes import in_numpy
 
 __all__ = [
@@ -110,7 +111,7 @@ def score(logits: Tensor, *, fn: str = "softmax") -> Tensor:
         return x.softmax(1)
     if fn == "sigmoid":
         return x.sigmoid()
-    return _sqrt_softplus(x) if fn == "sqrt_softplus" else x
+    return _sqrt_softplus(x) if fn == "sqrt_softplus" else own(x, logits)
 
 
 def _softplus(x: Tensor) -> Tensor:
@@ -140,7 +141,7 @@ def group_mask(choice: Tensor, *, groups: int, keep: int, top: int = 1) -> Tenso
     best = members.amax(1) if top == 1 else _take(members, largest(members, min(top, size))).sum(1)
     kept = largest(best.reshape(t, groups), keep).to(torch.int64)
     mask = torch.zeros_like(best, dtype=torch.bool).reshape(t, groups).scatter(1, kept, True)
-    return mask[:, :, None].expand(t, groups, size).reshape(t, e)
+    return own(mask[:, :, None].expand(t, groups, size).reshape(t, e), mask)
 
 
 @op

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from einspec.impls.checked_torch import op
+from einspec.impls.torch.memory import own
 
 __all__ = ["chunk_overlap", "look_around", "pad_to_multiple", "skew", "sliding_window", "sliding_window_mask", "unskew"]
 
@@ -19,7 +20,7 @@ def chunk_overlap(x: Tensor, *, window_size: int) -> Tensor:
     b, n, d = x.shape
     if n < 2 * window_size:
         return x[:, :0].reshape(b, 0, 2 * window_size, d)
-    return x.unfold(1, 2 * window_size, window_size).transpose(2, 3)  # b chunk 2*window d
+    return own(x.unfold(1, 2 * window_size, window_size).transpose(2, 3), x)  # b chunk 2*window d
 
 
 @op
@@ -34,7 +35,7 @@ def sliding_window(x: Tensor, *, left: int, right: int) -> Tensor:
     """Compute sliding_window (see its card)."""
     padded = _pad(x, left, right + 1, 0)  # one more, so that an empty sequence has a window to drop
     windows = padded.unfold(1, left + 1 + right, 1)[:, :-1]  # b n d j
-    return windows.transpose(2, 3)
+    return windows.transpose(2, 3).contiguous()
 
 
 @op
