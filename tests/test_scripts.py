@@ -24,7 +24,18 @@ ENTRIES = {
     "pure": ["torch_moves-clears_its_input"],
     "repeat": ["numpy_conduct-caches_by_shape", "numpy_conduct-alternates"],
     "grad": ["torch_moves-cotangent_by_its_pointer", "jax_functions-wrong_backwards"],
-    "transform": ["jax_functions-wrong_when_traced", "torch_moves-wrong_when_mapped", "torch_moves-wrong_when_compiled"],
+    "memory": ["numpy_memory-input_where_nothing_moves", "numpy_memory-copies_are_one"],
+    "transform": [
+        "jax_functions-wrong_when_traced",
+        "torch_moves-wrong_when_mapped",
+        "torch_moves-wrong_when_compiled",
+        "torch_transforms-no_input_is_the_same_for_all",
+        "jax_transforms-weights_of_the_first_where_rows_are_shared",
+        "torch_transforms-tangent_of_weights_left_out",
+        "jax_transforms-tangent_in_the_old_order",
+        "torch_transforms-weights_constant_in_the_gradient",
+        "jax_transforms-gradient_without_a_gradient",
+    ],
 }
 """Functions of the collection of which the witness has a script, by the kind of the clause."""
 NAMES = [(kind, name) for kind, names in ENTRIES.items() for name in names]
