@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from einspec.impls.checked import op
-from einspec.impls.numpy.memory import own
+from einspec.impls.numpy.views import own
 
 __all__ = [
     "merge_heads",

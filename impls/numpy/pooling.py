@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from einspec.impls.checked import op
-from einspec.impls.numpy.memory import own
+from einspec.impls.numpy.views import own
 from einspec.impls.params import Pair, each
 
 __all__ = ["avg_pool_blocks", "channel_max_pool", "global_avg_pool", "global_max_pool", "max_pool_blocks", "maxout"]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from einspec.impls.checked import op
-from einspec.impls.numpy.memory import own
+from einspec.impls.numpy.views import own
 from einspec.impls.presets import NORMS, SCORES, SMALLEST
 
 __all__ = [

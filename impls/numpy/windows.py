@@ -11,7 +11,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from einspec.impls.checked import op
-from einspec.impls.numpy.memory import own
+from einspec.impls.numpy.views import own
 from einspec.impls.params import Pair, each
 
 __all__ = [

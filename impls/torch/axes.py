@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from einspec.impls.checked_torch import op
-from einspec.impls.torch.memory import own
+from einspec.impls.torch.views import own
 
 __all__ = [
     "channels_first",

@@ -12,8 +12,8 @@ from einspec.impls.checked_torch import op
 from einspec.impls.numpy.routing import largest as largest_in_numpy
 from einspec.impls.presets import NORMS, SCORES, SMALLEST
 from einspec.impls.torch.bits import moved
-from einspec.impls.torch.memory import own
 from einspec.impls.torch.modes import in_numpy
+from einspec.impls.torch.views import own
 
 __all__ = [
     "expert_choice",

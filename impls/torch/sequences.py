@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from einspec.impls.checked_torch import op
-from einspec.impls.torch.memory import own
+from einspec.impls.torch.views import own
 
 __all__ = ["chunk_overlap", "look_around", "pad_to_multiple", "skew", "sliding_window", "sliding_window_mask", "unskew"]
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from einspec.impls.checked_torch import op
 from einspec.impls.params import Pair, each
 from einspec.impls.torch.bits import signed
-from einspec.impls.torch.memory import own
+from einspec.impls.torch.views import own
 
 __all__ = [
     "cyclic_shift",
