@@ -12,11 +12,9 @@ import numpy as np
 from einspec.answers.expect import Map, output_dtype, widen
 from einspec.calls.space import Case
 from einspec.card import Form, Op, load, paths
-from einspec.conformance import protocol
 from einspec.conformance.protocol import Function, Outcome, Target
+from einspec.conformance.run.inside import InsideSession
 from einspec.conformance.runner.loading import Candidate
-from einspec.conformance.runner.ways import Calls
-from einspec.conformance.targets.session import Session
 from einspec.dtypes import ALL, numpy_dtype
 from einspec.impls.adapters import numpy as adapter
 from einspec.impls.checked import op as checked
@@ -30,8 +28,8 @@ Computes = Callable[..., Any]
 """NumPy arrays in and out, parameters by name."""
 
 
-class FormulaSession(Session):
-    """The ops as their cards define them, some of them changed: a backend of NumPy, called as the runner calls one.
+class FormulaSession(InsideSession):
+    """The ops as their cards define them, some of them changed: a backend of NumPy.
 
     It offers no layouts and no transforms, so that the judge asks for none.
     """
@@ -40,21 +38,13 @@ class FormulaSession(Session):
         """Take the functions that stand for ops, instead of the definitions of these."""
         functions = tuple(Function(op, op) for op in paths())
         target = Target(name=name, framework="numpy", functions=functions, dtypes=ALL, offers=("is_array",))
-        super().__init__(None, target, "cpu")
-        self.candidate = Candidate(name, adapter, "", functions=dict(changed))
-        self.stopped = False
-
-    def stop(self) -> None:
-        """Say that what is still to come of the calls at hand is not wanted."""
-        self.stopped = True
+        super().__init__(Candidate(name, adapter, "", functions=dict(changed)), target)
 
     def stream(self, op: str, calls: bytes, careful: bool = False) -> Iterator[Outcome]:
         """Yield what comes of calls of an op, in order."""
-        self.stopped = False
         if op not in self.candidate.functions:
             self.candidate.functions[op] = definition(op)
-        made = Calls(self.candidate, self.device)
-        yield from made.make(op, protocol.calls.decode(calls), lambda _: not self.stopped)
+        return super().stream(op, calls, careful)
 
 
 # What a formula computes

@@ -18,9 +18,10 @@ from einspec.conformance.judge.judging import judge_unit
 from einspec.conformance.judge.policy import Policy
 from einspec.conformance.judge.verdict import Result, Verdict
 from einspec.conformance.reports.terminal import print_witness
+from einspec.conformance.run.inside import InsideSession
 from einspec.conformance.run.sheets import store
 from einspec.conformance.targets.names import FRAMEWORKS
-from einspec.conformance.testing.inside import InsideSession, name_of
+from einspec.conformance.testing.inside import name_of, session_of
 from einspec.conformance.tiers import OPT_IN, TIERS
 
 WIDTH = 100
@@ -98,7 +99,7 @@ def check(
     policy = Policy(strict, ties, False, examples, seed, chosen)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what is said of the judge's inputs is no news
-        session = InsideSession(function, found, framework or "")
+        session = session_of(function, found, framework or "")
         results, failure = _judged(Context(session, found, store(), policy), wanted)
     if failure is not None:
         raise AssertionError(_message(failure, name_of(function), session))

@@ -1,4 +1,4 @@
-"""A function judged in the process that holds it: no wall stands between it and its judge."""
+"""A function as a target in the process that holds it."""
 
 from __future__ import annotations
 
@@ -6,65 +6,32 @@ import functools
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from einspec.card import Op
-from einspec.conformance import protocol
 from einspec.conformance.protocol import parameters
+from einspec.conformance.run.inside import InsideSession
 from einspec.conformance.runner.loading import Candidate, adapter_of, likely_frameworks, works_on
-from einspec.conformance.runner.state import changes, process_state, restore
-from einspec.conformance.runner.ways import Calls
 from einspec.conformance.targets.names import FRAMEWORKS
-from einspec.conformance.targets.session import Session, probe_call
+from einspec.conformance.targets.session import probe_call
 
 Function = Callable[..., Any]
 
 
-class InsideSession(Session):
-    """A function on the processor, called directly."""
+def session_of(function: Function, op: Op, framework: str = "") -> InsideSession:
+    """Return a function as a target.
 
-    def __init__(self, function: Function, op: Op, framework: str = "") -> None:
-        """Take a function.
-
-        Raises:
-            TargetError: the framework cannot be imported.
-        """
-        adapter = adapter_of(framework or framework_of(function, op))
-        name, load = name_of(function), import_of(function, op)
-        candidate = Candidate(name, adapter, load, bare=True)
-        candidate.functions[op.name], candidate.labels[op.name] = function, name
-        super().__init__(None, candidate.describe(), "cpu")
-        self.candidate = candidate
-        self.calls = Calls(candidate, self.device)
-        self.wanted = True
-
-    def stream(self, op: str, calls: bytes, careful: bool = False) -> Iterator[protocol.Outcome]:
-        """Yield what comes of calls of an op, in order; what they have changed is noted in the end."""
-        self.wanted = True
-        before = process_state(self.candidate.adapter)
-        try:
-            for outcome in self.calls.make(op, protocol.calls.decode(calls), lambda _: self.wanted):
-                if outcome.eager:
-                    self.not_traceable.add(op)
-                yield outcome
-        finally:
-            self._note_changes(before)
-            self.positional |= self.candidate.positional
-
-    def _note_changes(self, before: Mapping[str, Any]) -> None:
-        """Note what calls have changed around them, and put it back."""
-        adapter = self.candidate.adapter
-        changed = list(changes(before, process_state(adapter)))
-        if changed:
-            restore(adapter, before)
-        self.changes += changed
-
-    def stop(self) -> None:
-        """Say that what is still to come of the calls at hand is not wanted."""
-        self.wanted = False
+    Raises:
+        TargetError: the framework cannot be imported.
+    """
+    adapter = adapter_of(framework or framework_of(function, op))
+    name, load = name_of(function), import_of(function, op)
+    candidate = Candidate(name, adapter, load, bare=True)
+    candidate.functions[op.name], candidate.labels[op.name] = function, name
+    return InsideSession(candidate, candidate.describe())
 
 
 def framework_of(function: Function, op: Op) -> str:
