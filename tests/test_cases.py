@@ -13,8 +13,13 @@ from einspec.calls.assumptions import broken
 from einspec.calls.blocks import EDGES, blocks
 from einspec.calls.covering import MODELS, covering
 from einspec.calls.inputs import filled
-from einspec.calls.routes import NO_ROUTE, PATTERNS, ids, slots
+from einspec.calls.routes import NO_ROUTE, PATTERNS, ids, routes, slots
 from einspec.calls.space import make_case
+from einspec.clauses import dtypes_of
+from einspec.conformance.checks.conduct import ask_conduct, ask_layout
+from einspec.conformance.checks.definition import many
+from einspec.conformance.checks.long_axes import past_15_bits, past_16_bits
+from einspec.conformance.checks.scene import Scene
 from einspec.conformance.checks.trials import ordinary, plain_trial
 
 
@@ -105,12 +110,66 @@ def test_calls_that_meet_pairs_are_legal_and_few(name: str) -> None:
     assert [str(c) for c in covering(load(name))] == [str(c) for c in found]
 
 
-@pytest.mark.parametrize(("name", "axis"), [("combine", "t"), ("matrix_transpose", "m"), ("moe_dense", "e"), ("z_loss", "e")])
+@pytest.mark.parametrize(
+    ("name", "axis"), [("combine", "t"), ("matrix_transpose", "m"), ("moe_dense", "e"), ("z_loss", "e"), ("top_k", "k")]
+)
 def test_each_axis_is_at_the_edges_of_blocks(name: str, axis: str) -> None:
-    """Just below, at and just above each power of two from 8 to 1,024; two axes at once are full blocks too."""
+    """Just below, at and just above each power of two from 8 to 1,024, and 2,048; two axes at once are full blocks too."""
     found = blocks(load(name))
     assert {c.solution.sizes[axis] for c in found} >= set(EDGES)
     assert any(sorted(c.solution.sizes.values())[-2:] == [64, 64] for c in found)
+
+
+def test_merged_axes_and_whole_tensors_are_at_the_edges_of_blocks() -> None:
+    """A dimension that two axes make up has these lengths too, and so has the number of elements of an output."""
+    found = blocks(load("pixel_shuffle"))
+    assert {c.solution.sizes["w"] * c.solution.sizes["j"] for c in found} >= set(EDGES)
+    assert {c.made for c in found} >= set(EDGES)
+    assert {c.made for c in blocks(load("swap_hw"))} >= set(EDGES)
+
+
+def test_no_block_of_even_routes_is_the_one_before() -> None:
+    """As many tokens go to each expert, but not in turn: the second 128 routes are not the first again."""
+    case = make_case(load("dispatch"), {"experts": 2, "capacity": 128}, ((256, 1), (256, 1), (256, 1)))
+    assert case is not None
+    index = routes(case, "balanced")["index"].reshape(-1)
+    assert np.bincount(index).tolist() == [128, 128]
+    assert index[:128].tolist() != index[128:].tolist()
+    two = make_case(load("dispatch"), {"experts": 5, "capacity": 9}, ((40, 1), (40, 2), (40, 2)))
+    assert two is not None
+    both = routes(two, "balanced")["index"]
+    assert (both[:, 0] != both[:, 1]).all()
+
+
+def test_many_elements_hold_what_16_bits_do_not() -> None:
+    """Of the calls of a sum at the edges of blocks, some are exact in any order, the others no half holds."""
+    made = [many(c)["x"] for c in blocks(load("dispatch")) if c.elements > 100]
+    exact = [np.array_equal(x, x.astype(np.float16)) for x in made]
+    assert 0.2 < np.mean(exact) < 0.8
+
+
+def test_every_dtype_comes_expanded() -> None:
+    """One slice that stands for all is tried in each dtype, as any other memory is."""
+    asked = ask_layout(Scene(load("flip")), "expanded", "scope").trials
+    assert {d for t in asked for d in t.dtypes} == set(dtypes_of(load("flip")))
+    assert all(t.way.expand >= 0 for t in asked)
+
+
+def test_a_call_is_made_twice_where_there_is_a_tail() -> None:
+    """What is stale may be nothing but the tail behind full blocks."""
+    (trial,) = ask_conduct(Scene(load("swap_hw")), "", "scope").trials
+    assert trial.case.made % 8
+
+
+def test_long_rows_are_looked_at_behind_16_bits_and_at_the_end() -> None:
+    """Each has something to tell: two candidates, not one; the last element of what is far is always among the points."""
+    (trial,) = past_15_bits(load("top_k"))
+    assert trial.case.solution.sizes == {"t": 2**16 + 1, "e": 2, "k": 2}
+    assert {2**15, 2**16} <= set(np.asarray(trial.expected["index"].at)[:, 0].tolist())
+    for trial in past_16_bits(load("dispatch")):
+        for want in trial.expected.values():
+            assert want.at is not None
+            assert (np.array(want.shape) - 1).tolist() in want.at.tolist()
 
 
 def test_patterns_of_routes_are_what_they_are_called() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,8 @@ IMAGES = (4, 5)
 Array = np.ndarray[Any, Any]
 WRITTEN = 12
 """The results of how many of the smallest calls are written to, and of how many that are spread over the scope."""
+TAIL = 8
+"""The least block of a kernel, behind which what is left of an output is a tail."""
 SEEDS = 64
 """How many inputs of a call are looked at for two that keep what callers promise."""
 
@@ -39,9 +41,14 @@ def ask_conduct(scene: Scene, _: str, tier: str) -> Asked:
 
 
 def _kept(scene: Scene) -> tuple[Case, dict[str, Array], dict[str, Array]]:
-    """Return a call on two inputs that keep what callers promise: of distinct sizes, or the largest of the small scope."""
-    small = (case for case in reversed(scope(scene.op, SCOPE_LIMIT)[0]) if not case.empty)
-    for case in itertools.chain(scene.bank, small):
+    """Return a call on two inputs that keep what callers promise: of distinct sizes, or the largest of the small scope.
+
+    One whose outputs leave a tail behind full blocks tells more: what is stale may be the tail alone.
+    """
+    small = [case for case in reversed(scope(scene.op, SCOPE_LIMIT)[0]) if not case.empty]
+    plain = (case for case in small if not case.options)
+    tailed = (case for case in itertools.chain(scene.bank, plain) if case.made % TAIL)
+    for case in itertools.chain(tailed, scene.bank, small):
         made = (filled(case, "float32", "gauss", seed) for seed in range(7, 7 + SEEDS))
         kept = list(itertools.islice((arrays for arrays in made if not broken(case, arrays)), 2))
         if len(kept) == 2:
@@ -67,6 +74,9 @@ def ask_layout(scene: Scene, layout: str, _: str) -> Asked:
         return Asked([], not_run="the op takes no tensors")
     if layout == "expanded":
         trials = [t for c in few for t in _expanded(c)]
+        for i, dtype in enumerate(d for d in dtypes_of(scene.op) if d != "float32"):
+            case = max(few, key=lambda c: max(_ranks(c)))
+            trials += list(_expanded(case, filled(case, dtype, _kind(case, dtype), i, scene.subnormals)))[-1:]
         return Asked(trials, not_run="" if trials else "no call can show it")
     way = Way(layout=layout)
     found = [plain_trial(c, ordinary(c), way, f"{layout} input") for c in few]
@@ -95,12 +105,12 @@ def _ranks(case: Case) -> list[int]:
     return [len(shape) - spec.listed for spec, shape in pairs]
 
 
-def _expanded(case: Case) -> Iterator[Trial]:
+def _expanded(case: Case, given: Mapping[str, Array] | None = None) -> Iterator[Trial]:
     """Yield calls whose input is one slice repeated with stride 0 along an axis."""
     if any(s.listed for s in case.form.signature.inputs):
         return
     for axis in sorted({0, len(case.shapes[0]) - 1}):
-        arrays = ordinary(case)
+        arrays = dict(ordinary(case) if given is None else given)
         for name, array in arrays.items():
             along = min(axis, array.ndim - 1)
             first = np.take(array, [0], axis=along)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import replace
@@ -27,10 +28,12 @@ from einspec.semantics.traits import traits_of
 Array = np.ndarray[Any, Any]
 SIZES = (70_000, 40_000)
 """Above 2**16 and above 2**15."""
-LONG_ROWS, ROW_EDGES = 2**15 + 1, (256, 1024, 4096, 2**15)
+LONG_ROWS, ROW_EDGES = (2**16 + 1, 2**15 + 1), (256, 1024, 4096, 2**15, 2**16)
 """How many rows a call has whose results round, and around which of them it is compared."""
 POINTS = 48
 MOST_ELEMENTS, MOST_ROWS = 600_000, 16
+MOST_LONG = 400_000
+"""How many elements of work a call with so many rows is: looping over them is slow."""
 MOST_PAIRS = 3.2e7
 """Up to how many pairs of candidates, times terms, a selection is evaluated as it is defined."""
 TERMS = 3e7
@@ -59,19 +62,30 @@ def past_16_bits(op: Op, compiled: bool = False) -> list[Trial]:
 
 
 def past_15_bits(op: Op) -> list[Trial]:
-    """Return calls of forms that round with one row more than 2**15, compared at rows: each is as if it were alone."""
+    """Return calls of forms that round with more rows than 2**15, or 2**16, compared at rows: each is as if it were alone."""
     found: list[Trial] = []
     for space in spaces(op, most_rank=1, sizes=(1, 2)):
         axis = batch_axis(space.form, space.ranks, everywhere=False)
         long = any(isinstance(n, Bracket) for e in space.form.equations for n in walk(e))  # others are long in any case
         if axis is None or space.form.kind is not OpClass.NONLINEAR or not long or 0 in space.ranks.values():
             continue
-        values = [c[0] if not n[0].startswith("=") else c[-1] for n, c in zip(space.variables, space.candidates, strict=True)]
-        values = [LONG_ROWS if n == (axis,) else v for n, v in zip(space.variables, values, strict=True)]
-        case = space.case(values)
-        if case is not None and case.work <= MOST_ELEMENTS:
+        case = _with_rows(space, axis)
+        if case is not None:
             found += at_rows(case, filled(case, "float32", "gauss", 3), axis)
     return found
+
+
+def _with_rows(space: Space, axis: str) -> Case | None:
+    """Return a call with so many rows, the other axes 2 where that is little enough, else 1."""
+    for which, rows in itertools.product((-1, 0), LONG_ROWS):
+        values = [
+            c[which] if not n[0].startswith("=") else c[-1] for n, c in zip(space.variables, space.candidates, strict=True)
+        ]
+        values = [rows if n == (axis,) else v for n, v in zip(space.variables, values, strict=True)]
+        case = space.case(values)
+        if case is not None and case.work <= MOST_LONG:
+            return case
+    return None
 
 
 def at_rows(case: Case, arrays: Mapping[str, Array], axis: str) -> Iterator[Trial]:
@@ -184,6 +198,7 @@ def _coordinates(shape: tuple[int, ...], arrays: Mapping[str, Array], rng: np.ra
     """Return coordinates of an output: anywhere, at its far end, where indices point to, and would in fewer bits."""
     points = np.stack([rng.integers(0, n, POINTS) for n in shape], axis=1)
     points[:8] = np.array(shape) - 1 - np.minimum(rng.integers(0, 3, (8, len(shape))), np.array(shape) - 1)
+    points[0] = np.array(shape) - 1
     pointed = [v[(v >= 0) & (v < shape[0])] for v in arrays.values() if v.dtype.kind in "iu"]
     known = np.concatenate(pointed) if pointed else np.zeros(0, int)
     if known.size:

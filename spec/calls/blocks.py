@@ -15,14 +15,18 @@ from einspec.semantics.traits import traits_of
 
 BLOCKS = (8, 16, 32, 64, 128, 256, 512, 1024)
 """How many elements along an axis kernels take together."""
-EDGES = tuple(block + step for block in BLOCKS for step in (-1, 0, 1))
-"""Where a block begins, ends, or is left out."""
+EDGES = (*(block + step for block in BLOCKS for step in (-1, 0, 1)), 2 * BLOCKS[-1])
+"""Where a block begins, ends, or is left out; and two of the largest."""
 BESIDE = ((2, 3, 1, 2), (1, 1, 2, 1), (3, 2, 2, 3), (1, 1, 1, 1))
 """How long the other axes are, in turn; nothing but 1 where that is too much work."""
+ALONE = ((1,) * 4,)
+"""The others where all elements together are to be as many as one axis is long, and axes that are merged too."""
 SQUARES = (8, 16, 32, 33, 64)
 """What two axes have at once: full blocks, and one with a rest."""
 MOST_WORK, MOST_TERMS = 20_000, 400_000
 """How many elements a call has at most, and how many combinations of coordinates."""
+BOUNDED_TERMS = 5_000_000
+"""And how many where one axis bounds another, so that both are long: few calls are so."""
 FEW = 4
 """How many of the sizes a form gets at least that is not the first, or whose definition is long, for each axis."""
 
@@ -41,12 +45,16 @@ def blocks(op: Op) -> tuple[Case, ...]:
 def _edges(space: Space, number: int | None) -> Iterator[Case]:
     """Yield a call for each axis and size; only some of them, and others than of other forms, for a form of a number."""
     step = 1 if number is None else len(EDGES) // FEW
+    merged = {*space.axes[:1], *_merged(space)}
     for place, axis in enumerate(space.axes):
         start = 0 if number is None else (number + place) % step
         for turn, size in enumerate(EDGES[start::step]):
-            case = _first_legal(space, {axis: size}, turn)
+            case = _first_legal(space, {axis: size}, turn) or _bounded(space, axis, size)
             if case is not None:
                 yield case
+            alone = _first_legal(space, {axis: size}, 0, ALONE) if number is None and axis in merged else None
+            if alone is not None:
+                yield alone
 
 
 def _squares(space: Space) -> Iterator[Case]:
@@ -61,12 +69,32 @@ def _squares(space: Space) -> Iterator[Case]:
         yield case
 
 
-def _first_legal(space: Space, fixed: dict[int, int], turn: int) -> Case | None:
+def _merged(space: Space) -> Iterator[int]:
+    """Yield the axes that are part of a dimension with others."""
+    tensors = (*space.form.signature.inputs, *space.form.signature.outputs)
+    parts = {a for spec in tensors for names in spec.axes(space.ranks) if len(names) > 1 for a in names}
+    yield from (i for i in space.axes if parts & set(space.variables[i]))
+
+
+def _bounded(space: Space, axis: int, size: int) -> Case | None:
+    """Return a call in which another axis, which bounds one, is as long as this one is to be."""
+    others = (i for i in space.axes if i != axis)
+    found = (_first_legal(space, {axis: size, i: size}, 0, ALONE, BOUNDED_TERMS) for i in others)
+    return next((case for case in found if case is not None), None)
+
+
+def _first_legal(
+    space: Space,
+    fixed: dict[int, int],
+    turn: int,
+    others: Sequence[tuple[int, ...]] = BESIDE,
+    most: int = MOST_TERMS,
+) -> Case | None:
     """Return a call with these sizes, the others short; None where the card allows none, or it is too much work."""
-    for beside in (*BESIDE[turn % 3 :], *BESIDE[: turn % 3]):
+    for beside in (*others[turn % 3 :], *others[: turn % 3]):
         for numbers in _numbers(space):
             values = [fixed.get(i, max(beside[i % 4], space.least[i])) if i in space.axes else n for i, n in enumerate(numbers)]
-            if any(values[i] < space.least[i] for i in fixed) or math.prod(values[i] for i in space.axes) > MOST_TERMS:
+            if any(values[i] < space.least[i] for i in fixed) or math.prod(values[i] for i in space.axes) > most:
                 continue
             case = space.case(values, 0)
             if case is not None and not case.empty and case.work <= MOST_WORK:

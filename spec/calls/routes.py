@@ -14,7 +14,7 @@ from einspec.calls.space import Case
 
 Array = np.ndarray[Any, Any]
 Pattern = Literal["balanced", "first", "last", "most", "falling", "single"]
-"""To each expert in turn; all to the first, or the last; all but a few to one in the middle; half to the
+"""As many to each expert; all to the first, or the last; all but a few to one in the middle; half to the
 first, a quarter to the second and so on; one to each and none besides, or few experts that have one."""
 PATTERNS: tuple[Pattern, ...] = get_args(Pattern)
 SPARSE = 64
@@ -40,7 +40,7 @@ def routes(case: Case, pattern: Pattern, seed: int = 0) -> dict[str, Array]:
         bound, count = term.value(case.solution.sizes, case.solution.values), math.prod(shape)
         match kind:
             case "id":
-                own = _choices(pattern, count, shape[-1] if len(shape) > 1 else 1, bound)
+                own = _choices(pattern, count, shape[-1] if len(shape) > 1 else 1, bound, rng)
             case "count":
                 own = np.bincount(1 + ids(pattern, bound, count), minlength=1 + count)[1:]
             case "slot" if "index" in found and found["index"].shape == tuple(shape):
@@ -62,10 +62,13 @@ def routes(case: Case, pattern: Pattern, seed: int = 0) -> dict[str, Array]:
     return found
 
 
-def _choices(pattern: Pattern, count: int, choices: int, experts: int) -> Array:
-    """Return so many ids, those of a token next to each other and distinct as far as there are experts."""
+def _choices(pattern: Pattern, count: int, choices: int, experts: int, rng: np.random.Generator) -> Array:
+    """Return so many ids, those of a token next to each other and distinct as far as there are experts.
+
+    Where routes are even, tokens come in any order: experts in turn would be the same in every block.
+    """
     rows = ids(pattern, count // max(choices, 1), experts)[:, None]
-    rows = rows * choices if pattern == "balanced" else rows
+    rows = rng.permutation(rows) * choices if pattern == "balanced" else rows
     return np.where(rows < 0, rows, (rows + np.arange(choices)) % max(experts, 1))
 
 
