@@ -129,7 +129,7 @@ def test_a_clause_that_accuses_the_definition_spoils_the_score(monkeypatch: pyte
     found = score.score("swap_hw", ("nchw",))
     assert found.accused == ["scope def"]
     assert not found.good
-    assert "accuses the definition itself: swap_hw scope def" in score.table([found])
+    assert "accuses what is right: swap_hw scope def" in score.table([found])
 
 
 def test_the_command_prints_the_score(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

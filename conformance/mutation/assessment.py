@@ -43,14 +43,17 @@ class Assessment:
 
     id: str
     operator: str
-    formula: str
+    what: str
+    """The equation that holds the mistake; when a fault makes a difference."""
     status: Status
     by: str = ""
     """The tier and the kind of clause that killed it, such as ``scope def``."""
     calls: int = 0
-    """On how many calls an equivalent one gives what the definition gives."""
+    """On how many calls an equivalent one gives what the definition gives, or the function that it was made of."""
+    reached: int = 0
+    """In how many of them what a fault is applied to was there: none says that its condition never holds."""
     differs: str = ""
-    """A call on which one that survived differs from the definition."""
+    """A call on which one that survived differs."""
 
 
 class Assessor:
@@ -77,7 +80,7 @@ class Assessor:
             by = self.killer(session)
         status: Status = "killed" if by else "survived" if differs else "equivalent"
         shown = "" if by else differs
-        return Assessment(mutant.id, mutant.operator, mutant.formula, status, by, count, shown)
+        return Assessment(mutant.id, mutant.operator, mutant.formula, status, by, count, differs=shown)
 
     def killer(self, session: Session) -> str:
         """Return the tier and the kind of clause that finds a function wrong, or nothing."""

@@ -27,7 +27,7 @@ class Score:
     candidates: int = 0
     """How many mutants there would be without a limit."""
     accused: list[str] = field(default_factory=list)
-    """Clauses that accuse the definition itself, run in the same way: what they kill proves nothing."""
+    """Clauses that accuse what the mutants were made of, run in the same way: what they kill proves nothing."""
 
     def count(self, status: Status) -> int:
         """Return how many mutants are of a status."""
@@ -41,7 +41,7 @@ class Score:
 
     @property
     def good(self) -> bool:
-        """Whether every mutant that is not equivalent was killed, by clauses that do not accuse the definition."""
+        """Whether every mutant that is not equivalent was killed, by clauses that accuse nothing right."""
         return bool(self.assessments) and not self.count("survived") and not self.accused
 
 
@@ -63,7 +63,11 @@ def score(op: Op | str, only: Sequence[str] | None = None, golden: Golden | None
     return found
 
 
-def table(found: Sequence[Score]) -> str:
+LIMITS = f"at most {MOST} an operator and form, {MOST_INLINED} in what other cards bring"
+"""How many mutants of formulas there are, in words."""
+
+
+def table(found: Sequence[Score], limits: str = LIMITS) -> str:
     """Return the scores as text: a line an op, then what survived and what was accused, then the sum."""
     width = max(len(s.op) for s in found)
     lines = [f"{'op':<{width}}  mutants  equivalent  killed  survived  killed first by"]
@@ -75,14 +79,14 @@ def table(found: Sequence[Score]) -> str:
     for s in found:
         for one in s.assessments:
             if one.status == "survived":
-                shown = (f"  formula  {one.formula}", f"  differs  {one.differs}")
+                shown = (f"  what     {one.what}", f"  differs  {one.differs}")
                 lines += ["", f"survived: {one.id}", *shown]
-        lines += [f"accuses the definition itself: {s.op} {clause}" for clause in s.accused]
+        lines += [f"accuses what is right: {s.op} {clause}" for clause in s.accused]
     made = sum(len(s.assessments) for s in found)
     killed = sum(s.count("killed") for s in found)
     equal = sum(s.count("equivalent") for s in found)
     without = sum(s.candidates for s in found)
-    rule = f"at most {MOST} an operator and form, {MOST_INLINED} in what other cards bring, of {without:,} there could be"
+    rule = f"{limits}, of {without:,} there could be"
     share = killed / (made - equal) if made > equal else 1.0
     lines += ["", f"{made:,} mutants of {len(found)} ops ({rule}): {equal:,} equivalent, {killed:,} of {made - equal:,} killed"]
     return "\n".join([*lines, f"score: {share:.2%}"])
