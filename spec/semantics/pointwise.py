@@ -46,20 +46,23 @@ def evaluate(solution: Solution, inputs: Mapping[str, Any], output: str, coordin
         output: the name of the output.
         coordinate: the position of the element.
     """
-    return _Point(solution, inputs).element(output, tuple(coordinate))
+    return Point(solution, inputs).element(output, tuple(coordinate))
 
 
 def number(solution: Solution, node: Node) -> Value:
     """Return the value of a term that reads no tensor and no coordinate."""
-    return _Point(solution, {}).term(node, {})
+    return Point(solution, {}).term(node, {})
 
 
-class _Point:
+class Point:
+    """What evaluates one element after another of a call; elements of the tensors that it defines are computed once."""
+
     def __init__(self, solution: Solution, inputs: Mapping[str, Any]) -> None:
         self.solution, self.inputs = solution, inputs
         self.cache: dict[tuple[str, tuple[int, ...]], Value] = {}
 
     def element(self, tensor: str, coordinate: tuple[int, ...]) -> Value:
+        """Return one element of a tensor of the call."""
         if tensor in self.inputs:
             value = self.inputs[tensor][coordinate]
             return value.item() if hasattr(value, "item") else value
@@ -78,6 +81,7 @@ class _Point:
         return env
 
     def term(self, node: Node, env: Mapping[str, int]) -> Value:
+        """Return the value of a term at the coordinates of its axes."""
         match node:
             case Number(value):
                 return value
@@ -106,9 +110,11 @@ class _Point:
         raise AssertionError(node)
 
     def operand(self, node: Node, env: Mapping[str, int]) -> tuple[Value, ...]:
+        """Return one side of a comparison."""
         return tuple(self.term(p, env) for p in (node.parts if isinstance(node, Tuple) else (node,)))
 
     def position(self, dimension: Index, env: Mapping[str, int]) -> int:
+        """Return the coordinate along a dimension, compositions row-major."""
         if isinstance(dimension, Group):
             total = 0
             for axis in atoms(dimension):
@@ -117,6 +123,7 @@ class _Point:
         return env[dimension.name]
 
     def product(self, node: Node, env: Mapping[str, int]) -> Value:
+        """Return a product; a false bracket annihilates what stands beside it, which is not read."""
         parts = list(factors(node))
         for bracket in (p for p in parts if isinstance(p, Bracket)):
             if not self.term(bracket, env):
@@ -128,6 +135,7 @@ class _Point:
         return result
 
     def reduce(self, node: Reduce, env: Mapping[str, int]) -> Value:
+        """Return a sum, maximum or minimum over all coordinates of its axes."""
         ranges = (range(self.solution.size(axis)) for axis in node.axes)
         values = [self.term(node.body, {**env, **dict(zip(node.axes, c, strict=True))}) for c in itertools.product(*ranges)]
         if node.kind == "sum":
