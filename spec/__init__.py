@@ -4,6 +4,7 @@ from einspec.card import Op, load, paths, resolve
 from einspec.clauses import clauses
 from einspec.errors import CallError, CardError, DtypeError, FormulaError, ParameterError, ParameterTypeError, ShapeError
 from einspec.evaluate import evaluate
+from einspec.picture import picture
 from einspec.solve import solve
 
 __version__ = "1.0.0"
@@ -28,6 +29,7 @@ __all__ = [
     "evaluate",
     "load",
     "ops",
+    "picture",
     "resolve",
     "solve",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from einspec.conformance.errors import UsageError
 
@@ -11,6 +12,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument("op", metavar="OP[/CLAUSE]", help="name or alias of an op; with a clause, what that one demands")
     parser.add_argument("--latex", action="store_true", help="the definition as LaTeX")
+    parser.add_argument("--picture", action="store_true", help="what goes where in its example, as text")
+    parser.add_argument("--svg", type=Path, metavar="FILE", help="the same as a picture, written to a file")
     parser.add_argument("--grad", action="store_true", help="the gradients, derived from the definition")
 
 
@@ -20,9 +23,29 @@ def run(arguments: argparse.Namespace) -> int:
 
     if "/" in arguments.op:
         print(_clause(arguments))
+    elif arguments.picture or arguments.svg:
+        _picture(arguments)
     else:
         print(show.show(arguments.op, latex=arguments.latex, grad=arguments.grad))
     return 0
+
+
+def _picture(arguments: argparse.Namespace) -> None:
+    """Print the picture of an op as text, or write it as SVG.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    import einspec
+
+    found = einspec.picture(arguments.op)
+    if arguments.picture:
+        print(found)
+    if arguments.svg:
+        try:
+            arguments.svg.write_text(found.svg(), encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"cannot write {arguments.svg}: {error.strerror}") from error
 
 
 def _clause(arguments: argparse.Namespace) -> str:
@@ -37,7 +60,7 @@ def _clause(arguments: argparse.Namespace) -> str:
     from einspec.pages.clause import page
 
     op, clause = find(arguments.op)
-    for option in ("latex", "grad"):
+    for option in ("latex", "grad", "picture", "svg"):
         if getattr(arguments, option):
             raise UsageError(f"--{option} is about a definition, not about one clause: einspec show {op.name} --{option}")
     return page(op, clause, SPEC_VERSION, tiers_of(clause))
