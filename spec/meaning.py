@@ -65,6 +65,7 @@ def meaning(op: Op, clause: str) -> Any:
     return [clause, DERIVATIVES.get(clause, KINDS[kind]), op.choice, forms, extra]
 
 
+@functools.lru_cache(maxsize=8192)
 def digest(op: Op, clause: str) -> str:
     """Return a short digest of the meaning of a clause."""
     text = json.dumps(meaning(op, clause), sort_keys=True, ensure_ascii=False)

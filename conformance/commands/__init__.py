@@ -23,6 +23,7 @@ NAMES = (
     "ops",
     "which",
     "changes",
+    "publish",
     "schema",
     "vectors",
     "verify",

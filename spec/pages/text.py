@@ -192,12 +192,13 @@ def _gradients(op: Op) -> list[str]:
 
 
 def _parameter(op: Op, name: str, param: Param) -> Iterator[str]:
-    facts = [param.doc, *_limits(name, param)]
+    facts = [param.doc, *limits(name, param)]
     width = max(map(len, op.card.params)) + 3
     yield from _wrapped_keeping(f"{name:<{width}}{'; '.join(facts)}")
 
 
-def _limits(name: str, param: Param) -> Iterator[str]:
+def limits(name: str, param: Param) -> Iterator[str]:
+    """Yield what may be given for a parameter."""
     if param.choices:
         yield "one of " + ", ".join(param.choices)
     if isinstance(param.min, int):
@@ -212,25 +213,31 @@ def _limits(name: str, param: Param) -> Iterator[str]:
 
 
 def _sizes(op: Op) -> list[str]:
-    def lines(form: Form) -> Iterator[str]:
-        yield from (f"{axis} = {term.text}" for axis, term in form.sizes.items())
-        yield from (f"needs {term.text}" for term in form.require.values())
-        yield from (f"{axis} at least {rule.min}" for axis, rule in op.card.axes.items())
+    return _by_form(op, lambda form: sizes(op, form))
 
-    return _by_form(op, lines)
+
+def sizes(op: Op, form: Form) -> Iterator[str]:
+    """Yield what a form says of the sizes of axes."""
+    yield from (f"{axis} = {term.text}" for axis, term in form.sizes.items())
+    yield from (f"needs {term.text}" for term in form.require.values())
+    yield from (f"{axis} at least {rule.min}" for axis, rule in op.card.axes.items())
 
 
 def _dtypes(op: Op) -> list[str]:
+    return [line for text in dtypes(op) for line in wrapped(text, 2, 4)]
+
+
+def dtypes(op: Op) -> Iterator[str]:
+    """Yield what an op says of dtypes and rounding."""
     words = {"ordered": "any but complex", "number": "integer, float or complex", "inexact": "float or complex"}
     words |= {"index": "integer", "int": "a Python integer"}
     form = next(iter(op.forms.values()))
     inputs = [f"{s.name}: {words.get(rule := form.dtype[s.name], rule)}" for s in form.signature.inputs]
     outputs = [f"{s.name}: {form.dtype[s.name]}" for s in form.signature.outputs]
-    lines = wrapped(f"{', '.join(inputs)} -> {', '.join(outputs)}".strip(), 2, 4)
+    yield f"{', '.join(inputs)} -> {', '.join(outputs)}".strip()
     if any(f.kind in (OpClass.LINEAR, OpClass.NONLINEAR) and f.lead for f in op.forms.values()):
         how = "tensors on the way may be rounded to the dtype" if op.card.stores else "the result is rounded once"
-        lines += wrapped(f"float16 and bfloat16 are computed in at least float32; {how}", 2, 4)
-    return lines
+        yield f"float16 and bfloat16 are computed in at least float32; {how}"
 
 
 def _promises(form: Form) -> Iterator[str]:

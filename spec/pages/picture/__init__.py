@@ -76,8 +76,12 @@ class Picture:
             styled: with its own style; without it the page has that of :func:`einspec.pages.picture.palette.style`.
             key: what its ids begin with, where several pictures stand in one page.
         """
-        drawn = svg.Drawing(self.scene, self.colours, key or _key(self.case), stacked)
-        return drawn.svg(self.call, self.about, styled)
+        return svg.Drawing(self.scene, self.colours, key or _key(self.case), stacked).svg(self.call, self.about, styled)
+
+    @property
+    def width(self) -> float:
+        """The width of the picture where the tensors stand beside each other."""
+        return svg.Drawing(self.scene, self.colours, "", stacked=False).width
 
     def thumbnail(self) -> str:
         """Return the colours alone as a small SVG, which needs the style of the page."""

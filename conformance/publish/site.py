@@ -1,0 +1,139 @@
+"""All files of the site, and what writes them: a version is written once and never altered."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.resources
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+import einspec
+from einspec.card import aliases, load, paths, resolve
+from einspec.clauses import KINDS, clauses
+from einspec.conformance.clauses import tiers_of
+from einspec.conformance.errors import UsageError
+from einspec.conformance.publish import data
+from einspec.conformance.publish.catalogue import calls, contested, families, words_of
+from einspec.conformance.publish.history import steps
+from einspec.conformance.publish.notation import CONSTRUCTS, functions, shown
+from einspec.conformance.publish.page import citations, context, picture_on
+from einspec.conformance.publish.words import address
+from einspec.pages.cite import bibtex, citation, published, written
+from einspec.pages.picture import palette
+
+SUMS = "SHA256SUMS"
+LATEST = "latest"
+
+
+@functools.cache
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("einspec.conformance.publish"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+
+def _page(template: str, **values: Any) -> str:
+    return (
+        _environment()
+        .get_template(template)
+        .render(spec=einspec.SPEC_VERSION, date=einspec.SPEC_DATE, site=published(), total=len(paths()), **values)
+    )
+
+
+def files() -> Iterator[tuple[str, bytes]]:
+    """Yield the name and the content of every file of this version of the spec."""
+    for name, text in _texts():
+        yield name, text.encode()
+    yield "objects.inv", data.inventory()
+
+
+def _texts() -> Iterator[tuple[str, str]]:
+    for name in paths():
+        op = load(name)
+        yield address(name), _page("op.html", here=name, **context(op))
+        yield f"{name}.bib", written(citations(op), "bibtex") + "\n"
+        yield f"{name}.toml", paths()[name].read_text(encoding="utf-8")
+    for alias in aliases():
+        name = resolve(alias)
+        yield address(alias), _page("alias.html", here="", alias=alias, op=name, summary=load(name).card.summary)
+    pages: dict[str, dict[str, Any]] = {
+        "index": {"families": list(_gallery()), "bibtex": bibtex(citation(load("pixel_shuffle"), "def"))},
+        "names": {"calls": calls(), "contested": contested(), "members": set(paths())},
+        "clauses": {"kinds": list(_kinds()), "ops": [(name, len(clauses(name))) for name in paths()]},
+        "notation": {"constructs": list(map(shown, CONSTRUCTS)), "functions": functions()},
+        "changes": {"steps": steps()},
+    }
+    for name, values in pages.items():
+        yield f"{name}.html", _page(f"{name}.html", here=name, **values)
+    yield "spec.json", data.dumped(data.spec())
+    yield "spec.css", f"{palette.style()}\n{_static('spec.css')}"
+    yield "spec.js", _static("spec.js")
+
+
+def _static(name: str) -> str:
+    return importlib.resources.files(__package__).joinpath("static", name).read_text("utf-8")
+
+
+def _gallery() -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    for family, ops in families():
+        yield family, [{"op": op, "words": words_of(op), "thumbnail": picture_on(op).thumbnail()} for op in ops]
+
+
+def _kinds() -> Iterator[tuple[str, str, int, str]]:
+    """Yield each kind of clause with what it promises, how many there are, and in which tiers they are judged."""
+    ids = [id_ for name in paths() for id_ in clauses(name)]
+    for kind, text in KINDS.items():
+        own = [i for i in ids if i.partition(".")[0] == kind]
+        if own:
+            yield kind, text, len(own), ", ".join(dict.fromkeys(t for i in own for t in tiers_of(i)))
+
+
+def publish(folder: Path, replace: bool = False) -> tuple[int, int]:
+    """Write the site of this version of the spec, a copy of it as the latest, and what leads there.
+
+    Args:
+        folder: where it goes; other versions in it stay as they are.
+        replace: whether this version may be there already with other content.
+
+    Returns:
+        The number of files of a version and their size in bytes.
+
+    Raises:
+        UsageError: the folder holds this version with other content; nothing was written.
+    """
+    version = einspec.SPEC_VERSION
+    found = dict(files())
+    sums = "".join(f"{hashlib.sha256(found[name]).hexdigest()}  {name}\n" for name in sorted(found)).encode()
+    known = folder / version / SUMS
+    if known.is_file() and known.read_bytes() != sums and not replace:
+        raise UsageError(
+            f"{folder / version} holds spec {version} with other content, and what is published is not altered; "
+            "publish to another folder, or give --replace if this version was never released"
+        )
+    for name in (version, LATEST):
+        _write(folder / name, {**found, SUMS: sums})
+    there = {p.parent.name for p in folder.glob(f"*/{SUMS}")} | {version}
+    versions = sorted(there - {LATEST}, key=_parts, reverse=True)
+    listed = json.dumps({"latest": version, "versions": versions})
+    _write(folder, {"index.html": _page("root.html", versions=versions).encode(), "versions.json": f"{listed}\n".encode()})
+    return len(found) + 1, sum(map(len, found.values())) + len(sums)
+
+
+def _write(folder: Path, found: dict[str, bytes]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in found.items():
+        (folder / name).write_bytes(content)
+
+
+def _parts(version: str) -> tuple[int, ...]:
+    return tuple(int(part) if part.isdecimal() else 0 for part in version.split("."))
