@@ -14,6 +14,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
 
 pytest.importorskip("jinja2", reason="needs Jinja2")
@@ -23,10 +24,12 @@ from einspec.card import aliases, load
 from einspec.clauses import clauses
 from einspec.conformance.cli import main
 from einspec.conformance.errors import UsageError
+from einspec.conformance.mutation.mutants import mutants
 from einspec.conformance.publish import site as module
 from einspec.conformance.publish.catalogue import contested, single_function, words_of
 from einspec.conformance.publish.forms import marked, others
-from einspec.conformance.publish.page import indices
+from einspec.conformance.publish.page import context, indices
+from einspec.conformance.publish.telling import telling
 from einspec.conformance.publish.words import linked
 from einspec.meaning import current
 from einspec.pages.cited import Outcome, check, citations
@@ -228,6 +231,30 @@ def test_forms_say_what_differs() -> None:
     assert marked("", "y = <") == "y = &lt;"
     assert found["mixtral"].gone == []
     assert found["deepseek_v2"].gone == ["chosen[t,k], index[t,k] = top_k(scores[t,e])"]
+
+
+@pytest.mark.parametrize("name", ["pixel_shuffle", "top_k", "dispatch"])
+def test_the_example_tells_from_as_many_wrong_versions_as_it_says(name: str) -> None:
+    """They are counted again by calling each of them, and are most of them."""
+    found = telling(load(name))
+    arrays = [found.inputs[s.name] for s in found.case.form.signature.inputs]
+    want = einspec.evaluate(name, *arrays, **found.case.params)
+    told = 0
+    for mutant in mutants(name):
+        try:
+            told += not same(mutant.function(*arrays, **found.case.params), want)
+        except (ArithmeticError, ValueError):
+            told += 1
+    assert (told, len(mutants(name))) == (found.told, found.of)
+    shown = context(load(name))
+    assert (shown["told"], shown["wrong"]) == (told, found.of)
+    assert told > found.of / 2
+
+
+def same(one: object, other: object) -> bool:
+    """Whether two results are equal, array by array."""
+    pairs = zip(*(r if isinstance(r, tuple | list) else [r] for r in (one, other)), strict=True)
+    return all(np.shape(a) == np.shape(b) and np.allclose(a, b, equal_nan=True) for a, b in pairs)
 
 
 def test_plain_indices() -> None:

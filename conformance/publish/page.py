@@ -14,16 +14,16 @@ from einspec.card import Form, Op, load, paths, used
 from einspec.clauses import clauses
 from einspec.conformance.clauses import tiers_of
 from einspec.conformance.publish.forms import default_of, lines, others
+from einspec.conformance.publish.telling import telling
 from einspec.conformance.publish.words import address, linked
 from einspec.demands import by_form
 from einspec.language.formula import Axis, Equation, Group, Index, Read, Rest
 from einspec.language.tables import KINDS, PROMISES
 from einspec.meaning import digest
 from einspec.pages.cite import Citation, bibtex, citation, plain
-from einspec.pages.example import example
 from einspec.pages.picture import Picture, picture_of
 from einspec.pages.render import einops_call, latex_definition
-from einspec.pages.text import dtypes, limits, signature_text, sizes
+from einspec.pages.text import DTYPES, dtypes, limits, signature_text, sizes
 
 NARROW = 400.0
 """Pictures that are wider have a second layout for phones."""
@@ -66,7 +66,8 @@ class Row:
 @functools.cache
 def picture_on(op: Op) -> Picture:
     """Return the picture of the example of an op."""
-    return picture_of(example(op))
+    found = telling(op)
+    return picture_of(found.case, found.inputs)
 
 
 def context(op: Op) -> dict[str, Any]:
@@ -111,13 +112,15 @@ def context(op: Op) -> dict[str, Any]:
 
 def _drawn(op: Op) -> dict[str, Any]:
     drawn = picture_on(op)
-    narrow = drawn.width > NARROW
+    narrow, told = drawn.width > NARROW, telling(op)
     return {
         "wide": drawn.svg(styled=False, key="wide"),
         "narrow": drawn.svg(stacked=True, styled=False, key="narrow") if narrow else "",
         "score": drawn.score(styled=False, key="score", address=address) if used(op) else "",
         "made": drawn.call,
         "legend": drawn.legend,
+        "told": told.told,
+        "wrong": told.of,
         "as_text": str(drawn),
     }
 
@@ -153,7 +156,8 @@ def _tensors(op: Op) -> Iterator[tuple[str, str]]:
         for spec in (*form.signature.inputs, *form.signature.outputs):
             held = form.values.get(spec.name)
             what = [KINDS[held[0]].format(held[1].text)] if held else []
-            text = "; ".join([f"dtype {form.dtype[spec.name]}", *what])
+            rule = form.dtype[spec.name]
+            text = "; ".join([f"dtype {DTYPES.get(rule, rule)}", *what])
             said.setdefault(spec.name, {})[text.replace("dtype same", "dtype the same")] = None
     for name, texts in said.items():
         yield name, " or ".join(texts)

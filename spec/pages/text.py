@@ -18,6 +18,14 @@ from einspec.pages.gradient import equations, latex_gradient, remarks
 from einspec.pages.render import einops_call, latex_definition
 
 WIDTH = 100
+DTYPES = {
+    "ordered": "any but complex",
+    "number": "integer, float or complex",
+    "inexact": "float or complex",
+    "index": "integer",
+    "int": "a Python integer",
+}
+"""Groups of dtypes in words, where their name is no word for them."""
 
 
 class Row(NamedTuple):
@@ -229,10 +237,8 @@ def _dtypes(op: Op) -> list[str]:
 
 def dtypes(op: Op) -> Iterator[str]:
     """Yield what an op says of dtypes and rounding."""
-    words = {"ordered": "any but complex", "number": "integer, float or complex", "inexact": "float or complex"}
-    words |= {"index": "integer", "int": "a Python integer"}
     form = next(iter(op.forms.values()))
-    inputs = [f"{s.name}: {words.get(rule := form.dtype[s.name], rule)}" for s in form.signature.inputs]
+    inputs = [f"{s.name}: {DTYPES.get(rule := form.dtype[s.name], rule)}" for s in form.signature.inputs]
     outputs = [f"{s.name}: {form.dtype[s.name]}" for s in form.signature.outputs]
     yield f"{', '.join(inputs)} -> {', '.join(outputs)}".strip()
     if any(f.kind in (OpClass.LINEAR, OpClass.NONLINEAR) and f.lead for f in op.forms.values()):
