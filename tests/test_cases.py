@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from einspec import load, ops
+from einspec.answers.expect import expected
 from einspec.calls import cases
 from einspec.calls.assumptions import broken
 from einspec.calls.blocks import EDGES, blocks
@@ -187,3 +188,13 @@ def test_patterns_of_routes_are_what_they_are_called() -> None:
     kept = sorted(zip(index[found < 10], found[found < 10], strict=True))
     assert len(set(kept)) == len(kept)
     assert found[np.flatnonzero(index == 0)[-1]] == 9
+
+
+def test_an_index_beside_what_is_moved_keeps_its_digits() -> None:
+    """It is an integer, not a number of the dtype that moves: 2049 is none of float16, and -1 comes from unsigned ids too."""
+    case = make_case(load("append_shared_experts"), {"experts": 2049, "shared": 1}, ((1, 2), (1, 2)))
+    assert case is not None
+    weights, index = np.array([[0.5, 2]], np.float16), np.array([[7, 2**16 - 1]], np.uint16)
+    routes = expected(case, {"weights": weights, "index": index})["routes"]
+    assert routes.array.dtype == np.int32
+    assert routes.array.tolist() == [[7, -1, 2049]]

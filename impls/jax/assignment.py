@@ -24,6 +24,8 @@ __all__ = [
     "load_statistics",
     "position",
     "priority",
+    "routes_of_map",
+    "routing_map",
 ]
 
 FEW = 64
@@ -217,3 +219,25 @@ def _inverse(order: Array) -> Array:
 
 def _or_none(kept: Array, x: Array) -> Array:
     return jnp.where(kept, x, ~jnp.zeros((), x.dtype))
+
+
+@op
+@partial(jax.jit, static_argnames="experts")
+def routing_map(weights: Array, index: Array, *, experts: int) -> tuple[Array, Array]:
+    """Compute routing_map (see its card)."""
+    hit = _keys(index, experts)[:, :, None] == jnp.arange(experts, dtype=jnp.int32)  # t k e
+    wide = weights.astype(jnp.promote_types(weights.dtype, jnp.float32))
+    return hit.any(1), jnp.where(hit, wide[:, :, None], 0).sum(1).astype(weights.dtype)
+
+
+@op
+@partial(jax.jit, static_argnames="k")
+def routes_of_map(chosen: Array, probs: Array, *, k: int) -> tuple[Array, Array]:
+    """Compute routes_of_map (see its card)."""
+    t, e = chosen.shape
+    place = jnp.where(chosen, jnp.cumsum(chosen, 1, dtype=jnp.int32) - 1, k)  # beyond the end for what is not marked
+    row, expert = jnp.ogrid[:t, :e]
+    index = jnp.full((t, k), -1, jnp.int32).at[row, place].set(expert.astype(jnp.int32), mode="drop")
+    if not e:
+        return jnp.zeros((t, k), probs.dtype), index
+    return jnp.where(index < 0, 0, jnp.take_along_axis(probs, jnp.maximum(index, 0), 1)).astype(probs.dtype), index

@@ -14,9 +14,9 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from einspec.impls.checked import op
-from einspec.impls.jax.groups import group, group_ends, group_of, permute, unpermute
+from einspec.impls.jax.groups import group, group_ends, group_of, numbers, permute, unpermute
 
-__all__ = ["expert_bias", "expert_matmul", "expert_mlp", "glu", "grouped_matmul", "moe_dense", "shared_expert"]
+__all__ = ["expert_bias", "expert_matmul", "expert_mlp", "glu", "grouped_matmul", "moe_dense", "shared_expert", "zero_experts"]
 
 Sharing = Literal["plain", "gated"]
 Packing = Literal["gate_up", "up_gate", "interleaved"]
@@ -107,6 +107,25 @@ def moe_dense(x: Array, weights: Array, index: Array, gate_up: Array, down: Arra
     h = glu(grouped_matmul(rows, gate_up, counts))  # r f
     z: Array = unpermute(grouped_matmul(h, down, counts), weights, row)
     return z
+
+
+@op
+@partial(jax.jit, static_argnames=("kind", "experts", "more"))
+def zero_experts(
+    x: Array,
+    weights: Array,
+    index: Array,
+    vectors: Array | None = None,
+    *,
+    kind: Literal["identity", "constant"] = "identity",
+    experts: int,
+    more: int,
+) -> tuple[Array, Array]:
+    """Compute zero_experts (see its card)."""
+    own = numbers(index, experts + more)  # t k
+    row = jnp.arange(len(x), dtype=jnp.int32)[:, None] if vectors is None else own - experts
+    y = unpermute(x if vectors is None else vectors, weights, jnp.where(own >= experts, row, -1))
+    return y, jnp.where(own < experts, own, -1)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(3,))

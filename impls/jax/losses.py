@@ -15,7 +15,7 @@ from einspec.impls.checked import op
 from einspec.impls.jax.assignment import expert_counts
 from einspec.impls.jax.groups import numbers
 
-__all__ = ["bias_step", "cv_squared", "load_balance", "z_loss"]
+__all__ = ["bias_step", "cv_squared", "load_balance", "sequence_load_balance", "z_loss"]
 
 Routes = Literal["first", "all", "mean"]
 
@@ -83,6 +83,21 @@ def _mean(counts: Array) -> tuple[Array, Array]:
 
 def _unsigned(n: Array) -> Any:
     return jnp.uint64 if n.dtype.itemsize == 8 else jnp.uint32
+
+
+@op
+@partial(jax.jit, static_argnames="scores_are")
+def sequence_load_balance(scores: Array, index: Array, valid: Array, *, scores_are: Literal["share", "raw"] = "share") -> Array:
+    """Compute sequence_load_balance (see its card)."""
+    (b, _, experts), k = scores.shape, index.shape[2]
+    wide = jnp.where(valid[:, :, None], scores.astype(_wide(scores)), 0)
+    if scores_are == "share":
+        total = wide.sum(2, keepdims=True)
+        wide = jnp.where(total != 0, wide / jnp.where(total != 0, total, 1), 0)
+    tokens = jnp.maximum(valid.sum(1), 1).astype(wide.dtype)  # b
+    hit = (numbers(index, experts)[:, :, :, None] == jnp.arange(experts, dtype=jnp.int32)) & valid[:, :, None, None]
+    load = hit.sum((1, 2)).astype(wide.dtype)  # b e
+    return experts * ((load * wide.sum(1)).sum(1) / (tokens * tokens)).sum() / (max(k, 1) * max(b, 1))
 
 
 def _valid(x: Array, valid: Array) -> Array:

@@ -13,11 +13,13 @@ from einops import rearrange
 from jax import Array
 
 from einspec.impls.checked import op
-from einspec.impls.jax.groups import group_ends, group_of, rows_from
+from einspec.impls.jax.assignment import expert_counts
+from einspec.impls.jax.groups import group_ends, group_of, numbers, rows_from
 
-__all__ = ["ep_exchange", "ep_plan", "ep_return"]
+__all__ = ["dispatch_layout", "ep_exchange", "ep_plan", "ep_return", "expert_map", "replicate_index"]
 
 Layout = Literal["dense", "ragged"]
+Placement = Literal["linear", "round_robin"]
 
 
 @op
@@ -56,6 +58,43 @@ def ep_return(y: Array, counts: Array | None = None, *, layout: Layout = "dense"
     expert, inside, row = _rows_of(ends, rows, rearrange(away, "q (l p) -> p (q l)", p=q))
     source = jnp.where(inside & (row < m), expert // max(counts.shape[1] // q, 1) * m + row, -1)
     return rows_from(y.reshape(q * m, d), source.reshape(-1), 1).reshape(q, rows, d)
+
+
+@op
+def expert_map(*, experts: int, ranks: int, rank: int, placement: Placement = "linear") -> Array:
+    """Compute expert_map (see its card)."""
+    e = jnp.arange(experts, dtype=jnp.int32)
+    if placement == "round_robin":
+        return jnp.where(e % ranks == rank, e // ranks, -1)
+    each, extra = divmod(experts, ranks)
+    local = e - (each * rank + min(rank, extra))
+    return jnp.where((local >= 0) & (local < each + (rank < extra)), local, -1)
+
+
+@op
+@partial(jax.jit, static_argnames=("by", "rank"))
+def replicate_index(
+    index: Array, table: Array, counts: Array, *, by: Literal["token", "rank"] = "token", rank: int = 0
+) -> Array:
+    """Compute replicate_index (see its card)."""
+    e, r = table.shape
+    if not table.size:
+        return jnp.full(index.shape, -1, jnp.int32)
+    expert = numbers(index, e)  # t k
+    some = jnp.maximum(counts, 0)[jnp.maximum(expert, 0)]
+    chooser = jnp.arange(len(index), dtype=some.dtype)[:, None] if by == "token" else jnp.asarray(rank, some.dtype)
+    replica = chooser % jnp.maximum(some, 1)
+    place = numbers(table, 2**31 - 1)[jnp.maximum(expert, 0), jnp.minimum(replica, r - 1)]
+    return jnp.where((expert >= 0) & (some > 0) & (replica < r), place, -1)
+
+
+@op
+@partial(jax.jit, static_argnames=("experts", "ranks"))
+def dispatch_layout(index: Array, *, experts: int, ranks: int) -> tuple[Array, Array, Array]:
+    """Compute dispatch_layout (see its card)."""
+    ids = jnp.arange(experts, dtype=jnp.int32)
+    in_rank = rearrange(numbers(index, experts)[:, :, None] == ids, "t k (p l) -> t p (k l)", p=ranks).any(2)
+    return in_rank.sum(0, dtype=jnp.int32), expert_counts(index, experts=experts), in_rank
 
 
 def _segments(counts: Array, sent: int) -> tuple[Array, Array, Array]:

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +15,7 @@ from einspec.impls.checked import op
 from einspec.impls.presets import NORMS, SCORES, SMALLEST
 
 __all__ = [
+    "append_shared_experts",
     "expert_choice",
     "gate",
     "group_mask",
@@ -244,6 +247,25 @@ def hash_route(ids: Array, table: Array) -> Array:
     place = as_ids(ids, v)
     rows = table.at[jnp.maximum(place, 0)].get(mode="promise_in_bounds")
     return jnp.where((place >= 0)[:, None] & (rows >= 0), rows.astype(jnp.int32), -1)
+
+
+@op
+def append_shared_experts(
+    weights: Array,
+    index: Array,
+    gate: Array | None = None,
+    *,
+    kind: Literal["plain", "gated"] = "plain",
+    experts: int,
+    shared: int,
+    weight: float = 1.0,
+) -> tuple[Array, Array]:
+    """Compute append_shared_experts (see its card)."""
+    t = len(weights)
+    more = jnp.full(t, weight) if gate is None else weight * jax.nn.sigmoid(wide(gate))
+    columns = jnp.broadcast_to(more.astype(weights.dtype)[:, None], (t, shared))
+    ids = jnp.broadcast_to(jnp.arange(experts, experts + shared, dtype=jnp.int32), (t, shared))
+    return jnp.concatenate([weights, columns], 1), jnp.concatenate([as_ids(index, experts), ids], 1)
 
 
 @op

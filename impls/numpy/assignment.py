@@ -21,6 +21,8 @@ __all__ = [
     "load_statistics",
     "position",
     "priority",
+    "routes_of_map",
+    "routing_map",
 ]
 
 Array = np.ndarray[Any, Any]
@@ -190,3 +192,27 @@ def _inverse(order: Array) -> Array:
 
 def _or_none(kept: Array, x: Array) -> Array:
     return np.where(kept, x, np.array(-1).astype(x.dtype))
+
+
+@op
+def routing_map(weights: Array, index: Array, *, experts: int) -> tuple[Array, Array]:
+    """Compute routing_map (see its card)."""
+    keys, rows = _keys(index, experts), np.arange(len(index))[:, None]
+    chosen = np.zeros((len(index), experts + 1), bool)  # one column more, for what is no route
+    probs = np.zeros(chosen.shape, np.promote_types(weights.dtype, np.float32))
+    chosen[rows, keys] = True
+    with np.errstate(all="ignore"):
+        np.add.at(probs, (np.broadcast_to(rows, keys.shape), keys), weights.astype(probs.dtype, copy=False))
+        return chosen[:, :experts].copy(), probs[:, :experts].astype(weights.dtype)
+
+
+@op
+def routes_of_map(chosen: Array, probs: Array, *, k: int) -> tuple[Array, Array]:
+    """Compute routes_of_map (see its card)."""
+    index = np.full((len(chosen), k), -1, np.int32)
+    weights = np.zeros(index.shape, probs.dtype)
+    place = np.cumsum(chosen, 1, dtype=np.int64) - 1
+    row, expert = np.nonzero(chosen & (place < k))
+    index[row, place[row, expert]] = expert
+    weights[row, place[row, expert]] = probs[row, expert]
+    return weights, index

@@ -12,7 +12,7 @@ import numpy as np
 from einspec.impls.checked import op
 from einspec.impls.numpy.groups import group, group_ends, permute, unpermute
 
-__all__ = ["expert_bias", "expert_matmul", "expert_mlp", "glu", "grouped_matmul", "moe_dense", "shared_expert"]
+__all__ = ["expert_bias", "expert_matmul", "expert_mlp", "glu", "grouped_matmul", "moe_dense", "shared_expert", "zero_experts"]
 
 Array = np.ndarray[Any, Any]
 Sharing = Literal["plain", "gated"]
@@ -107,6 +107,25 @@ def moe_dense(x: Array, weights: Array, index: Array, gate_up: Array, down: Arra
     rows = permute(x, order, k=max(index.shape[1], 1))  # r d
     h = glu(grouped_matmul(rows, gate_up, counts))  # r f
     return unpermute(grouped_matmul(h, down, counts), weights, row)
+
+
+@op
+def zero_experts(
+    x: Array,
+    weights: Array,
+    index: Array,
+    vectors: Array | None = None,
+    *,
+    kind: Literal["identity", "constant"] = "identity",
+    experts: int,
+    more: int,
+) -> tuple[Array, Array]:
+    """Compute zero_experts (see its card)."""
+    own = index.astype(np.int64)  # t k
+    served, kept = (own >= experts) & (own < experts + more), (own >= 0) & (own < experts)
+    row = np.arange(len(x))[:, None] if vectors is None else own - experts
+    y = unpermute(x if vectors is None else vectors, weights, np.where(served, row, -1))
+    return y, np.where(kept, own, -1).astype(np.int32)
 
 
 def _product(x: Array, w: Array, out: Array) -> None:

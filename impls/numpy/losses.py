@@ -11,7 +11,7 @@ import numpy as np
 from einspec.impls.checked import op
 from einspec.impls.numpy.assignment import expert_counts
 
-__all__ = ["bias_step", "cv_squared", "load_balance", "z_loss"]
+__all__ = ["bias_step", "cv_squared", "load_balance", "sequence_load_balance", "z_loss"]
 
 Array = np.ndarray[Any, Any]
 Routes = Literal["first", "all", "mean"]
@@ -61,6 +61,19 @@ def bias_step(bias: Array, counts: Array, *, rate: float) -> Array:
     with np.errstate(all="ignore"):
         stepped: Array = np.where(sign == 0, bias.astype(np.float64), bias.astype(np.float64) + rate * sign)
         return stepped.astype(bias.dtype)
+
+
+@op
+def sequence_load_balance(scores: Array, index: Array, valid: Array, *, scores_are: Literal["share", "raw"] = "share") -> Array:
+    """Compute sequence_load_balance (see its card)."""
+    wide, loss = scores.astype(_wide(scores), copy=False), _wide(scores).type(0)
+    with np.errstate(all="ignore"):
+        for rows, routes, held in zip(wide, index, valid, strict=True):  # one sequence
+            if scores_are == "share":
+                total = rows.sum(1, keepdims=True)
+                rows = np.where(total != 0, rows / total, 0)
+            loss = loss + load_balance(rows, routes, held, routes="mean")
+        return np.asarray(loss / max(len(scores), 1), _wide(scores))
 
 
 def _wide(x: Array) -> np.dtype[Any]:

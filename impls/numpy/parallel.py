@@ -10,10 +10,11 @@ import numpy as np
 
 from einspec.impls.checked import op
 
-__all__ = ["ep_exchange", "ep_plan", "ep_return"]
+__all__ = ["dispatch_layout", "ep_exchange", "ep_plan", "ep_return", "expert_map", "replicate_index"]
 
 Array = np.ndarray[Any, Any]
 Layout = Literal["dense", "ragged"]
+Placement = Literal["linear", "round_robin"]
 
 
 @op
@@ -54,6 +55,43 @@ def ep_return(y: Array, counts: Array | None = None, *, layout: Layout = "dense"
     x = np.zeros((q * rows, d), y.dtype)
     x[source] = y.reshape(q * m, d)[target]
     return x.reshape(q, rows, d)
+
+
+@op
+def expert_map(*, experts: int, ranks: int, rank: int, placement: Placement = "linear") -> Array:
+    """Compute expert_map (see its card)."""
+    local = np.full(experts, -1, np.int32)
+    each, extra = divmod(experts, ranks)
+    start = each * rank + min(rank, extra)
+    own = local[start : start + each + (rank < extra)] if placement == "linear" else local[rank::ranks]
+    own[:] = np.arange(len(own))
+    return local
+
+
+@op
+def replicate_index(
+    index: Array, table: Array, counts: Array, *, by: Literal["token", "rank"] = "token", rank: int = 0
+) -> Array:
+    """Compute replicate_index (see its card)."""
+    e, r = table.shape
+    if not table.size:
+        return np.full(index.shape, -1, np.int32)
+    there = (index >= 0) & (index < e)
+    expert = np.where(there, index, 0).astype(np.int64)  # t k
+    some = counts.astype(np.int64)[expert]
+    chooser = np.arange(len(index))[:, None] if by == "token" else rank
+    replica = chooser % np.maximum(some, 1)
+    place = table.astype(np.int64)[expert, np.minimum(replica, r - 1)]
+    return np.where(there & (some > 0) & (replica < r) & (place >= 0), place, -1).astype(np.int32)
+
+
+@op
+def dispatch_layout(index: Array, *, experts: int, ranks: int) -> tuple[Array, Array, Array]:
+    """Compute dispatch_layout (see its card)."""
+    own = np.where((index >= 0) & (index < experts), index, experts).astype(np.int64)
+    routes = np.bincount(own.reshape(-1), minlength=experts + 1)[:experts].astype(np.int32)
+    in_rank = (own[:, :, None] // max(experts // ranks, 1) == np.arange(ranks)).any(1) & (experts > 0)
+    return in_rank.sum(0, dtype=np.int32), routes, in_rank
 
 
 def _routes(counts: Array, sent: int, received: int) -> tuple[Array, Array]:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from einspec.impls.numpy.views import own
 from einspec.impls.presets import NORMS, SCORES, SMALLEST
 
 __all__ = [
+    "append_shared_experts",
     "expert_choice",
     "gate",
     "group_mask",
@@ -266,6 +267,26 @@ def hash_route(ids: Array, table: Array) -> Array:
     found = (ids >= 0) & (ids < v)
     rows = table.take(np.where(found, ids, 0).astype(np.int64), axis=0)
     return np.where(found[:, None] & (rows >= 0), rows, np.int64(-1)).astype(np.int32)
+
+
+@op
+def append_shared_experts(
+    weights: Array,
+    index: Array,
+    gate: Array | None = None,
+    *,
+    kind: Literal["plain", "gated"] = "plain",
+    experts: int,
+    shared: int,
+    weight: float = 1.0,
+) -> tuple[Array, Array]:
+    """Compute append_shared_experts (see its card)."""
+    t = len(weights)
+    more = np.full(t, weight) if gate is None else weight * score(gate[:, None], fn="sigmoid")[:, 0]
+    columns = np.repeat(more.astype(weights.dtype)[:, None], shared, 1)  # t s
+    routes = np.where((index >= 0) & (index < experts), index, np.int64(-1)).astype(np.int32)
+    ids = np.broadcast_to(np.arange(experts, experts + shared, dtype=np.int32), (t, shared))
+    return np.concatenate([weights, columns], 1), np.concatenate([routes, ids], 1)
 
 
 @op

@@ -22,6 +22,8 @@ __all__ = [
     "load_statistics",
     "position",
     "priority",
+    "routes_of_map",
+    "routing_map",
 ]
 
 
@@ -186,3 +188,23 @@ def _places(order: Tensor) -> Tensor:
     """Return the inverse of a permutation."""
     places = torch.arange(order.shape[0], dtype=torch.int32, device=order.device)
     return torch.zeros_like(places).scatter(0, order, places)
+
+
+@op
+def routing_map(weights: Tensor, index: Tensor, *, experts: int) -> tuple[Tensor, Tensor]:
+    """Compute routing_map (see its card)."""
+    hit = index.long()[:, :, None] == torch.arange(experts, device=index.device)  # t k e
+    wide = torch.promote_types(weights.dtype, torch.float32)
+    probs = torch.where(hit, weights.to(wide)[:, :, None], 0).sum(1)
+    return hit.any(1), probs.to(weights.dtype)
+
+
+@op
+def routes_of_map(chosen: Tensor, probs: Tensor, *, k: int) -> tuple[Tensor, Tensor]:
+    """Compute routes_of_map (see its card)."""
+    t, e = chosen.shape
+    place = torch.where(chosen, chosen.cumsum(1) - 1, k).clamp(max=k)  # behind the last for what is not taken
+    expert = torch.arange(e, device=chosen.device).expand(t, e)
+    index = expert.new_full((t, k + 1), -1).scatter(1, place, expert)[:, :k]
+    weights = probs.gather(1, index.clamp(min=0)) if e else probs.new_zeros(t, k)
+    return torch.where(index < 0, 0, weights), index.to(torch.int32)

@@ -16,7 +16,7 @@ from einspec.impls.checked_torch import op
 from einspec.impls.torch.groups import Rows, group, group_ends, group_of, looped, permute, unpermute
 from einspec.impls.torch.rows import apply
 
-__all__ = ["expert_bias", "expert_matmul", "expert_mlp", "glu", "grouped_matmul", "moe_dense", "shared_expert"]
+__all__ = ["expert_bias", "expert_matmul", "expert_mlp", "glu", "grouped_matmul", "moe_dense", "shared_expert", "zero_experts"]
 
 Sharing = Literal["plain", "gated"]
 Packing = Literal["gate_up", "up_gate", "interleaved"]
@@ -96,6 +96,25 @@ def moe_dense(x: Tensor, weights: Tensor, index: Tensor, gate_up: Tensor, down: 
     rows = permute(x, order, k=max(index.shape[1], 1))  # r d
     h = glu(grouped_matmul(rows, gate_up, counts))  # r f
     return unpermute(grouped_matmul(h, down, counts), weights, row)
+
+
+@op
+def zero_experts(
+    x: Tensor,
+    weights: Tensor,
+    index: Tensor,
+    vectors: Tensor | None = None,
+    *,
+    kind: Literal["identity", "constant"] = "identity",
+    experts: int,
+    more: int,
+) -> tuple[Tensor, Tensor]:
+    """Compute zero_experts (see its card)."""
+    own = index.long()  # t k
+    served, kept = (own >= experts) & (own < experts + more), (own >= 0) & (own < experts)
+    row = torch.arange(x.shape[0], device=x.device)[:, None] if vectors is None else own - experts
+    y = unpermute(x if vectors is None else vectors, weights, torch.where(served, row, -1))
+    return y, torch.where(kept, own, -1).int()
 
 
 def _gelu(h: Tensor) -> Tensor:

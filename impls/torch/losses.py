@@ -12,7 +12,7 @@ from torch import Tensor
 from einspec.impls.checked_torch import op
 from einspec.impls.torch.assignment import expert_counts
 
-__all__ = ["bias_step", "cv_squared", "load_balance", "z_loss"]
+__all__ = ["bias_step", "cv_squared", "load_balance", "sequence_load_balance", "z_loss"]
 
 Routes = Literal["first", "all", "mean"]
 
@@ -54,6 +54,22 @@ def bias_step(bias: Tensor, counts: Tensor, *, rate: float) -> Tensor:
     sign = torch.sign(n.sum() - len(n) * n)  # of mean - count, on integers
     wide = bias.to(_wide(bias))
     return torch.where(sign == 0, wide, wide + rate * sign.to(wide.dtype)).to(bias.dtype)
+
+
+@op
+def sequence_load_balance(
+    scores: Tensor, index: Tensor, valid: Tensor, *, scores_are: Literal["share", "raw"] = "share"
+) -> Tensor:
+    """Compute sequence_load_balance (see its card)."""
+    (b, _, experts), k = scores.shape, index.shape[2]
+    wide = torch.where(valid[:, :, None], scores.to(_wide(scores)), 0)
+    if scores_are == "share":
+        total = wide.sum(2, keepdim=True)
+        wide = torch.where(total != 0, wide / torch.where(total != 0, total, 1), 0)
+    tokens = valid.sum(1).clamp(min=1).to(wide.dtype)  # b
+    hit = (index.long()[:, :, :, None] == torch.arange(experts, device=index.device)) & valid[:, :, None, None]
+    load = hit.sum((1, 2)).to(wide.dtype)  # b e
+    return experts * ((load * wide.sum(1)).sum(1) / (tokens * tokens)).sum() / (max(k, 1) * max(b, 1))
 
 
 def _valid(x: Tensor, valid: Tensor) -> Tensor:

@@ -10,11 +10,13 @@ import torch
 from torch import Tensor
 
 from einspec.impls.checked_torch import op
+from einspec.impls.torch.assignment import expert_counts
 from einspec.impls.torch.groups import rows_from
 
-__all__ = ["ep_exchange", "ep_plan", "ep_return"]
+__all__ = ["dispatch_layout", "ep_exchange", "ep_plan", "ep_return", "expert_map", "replicate_index"]
 
 Layout = Literal["dense", "ragged"]
+Placement = Literal["linear", "round_robin"]
 
 
 @op
@@ -57,6 +59,42 @@ def ep_return(y: Tensor, counts: Tensor | None = None, *, layout: Layout = "dens
     expert, inside, row = _rows_of(ends, rows, home)
     source = torch.where(inside & (row < m), expert // max(local, 1) * m + row, -1)
     return rows_from(y.reshape(q * m, d), source.reshape(-1)).reshape(q, rows, d)
+
+
+@op
+def expert_map(*, experts: int, ranks: int, rank: int, placement: Placement = "linear") -> Tensor:
+    """Compute expert_map (see its card)."""
+    e = torch.arange(experts, dtype=torch.int32)
+    if placement == "round_robin":
+        return torch.where(e % ranks == rank, e // ranks, -1)
+    each, extra = divmod(experts, ranks)
+    local = e - (each * rank + min(rank, extra))
+    return torch.where((local >= 0) & (local < each + (rank < extra)), local, -1)
+
+
+@op
+def replicate_index(
+    index: Tensor, table: Tensor, counts: Tensor, *, by: Literal["token", "rank"] = "token", rank: int = 0
+) -> Tensor:
+    """Compute replicate_index (see its card)."""
+    own, (e, r) = index.long(), table.shape
+    if not e * r:
+        return torch.full_like(own, -1, dtype=torch.int32)
+    there = (own >= 0) & (own < e)
+    expert = torch.where(there, own, 0)  # t k
+    some = counts.long()[expert]
+    chooser = torch.arange(own.shape[0], device=own.device)[:, None] if by == "token" else rank
+    replica = chooser % some.clamp(min=1)
+    place = table.long()[expert, replica.clamp(max=r - 1)]
+    return torch.where(there & (some > 0) & (replica < r) & (place >= 0), place, -1).int()
+
+
+@op
+def dispatch_layout(index: Tensor, *, experts: int, ranks: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Compute dispatch_layout (see its card)."""
+    hit = (index.long()[:, :, None] == torch.arange(experts, device=index.device)).any(1)  # t e
+    in_rank = hit.reshape(len(hit), ranks, experts // ranks).any(2)
+    return in_rank.sum(0).int(), expert_counts(index, experts=experts), in_rank
 
 
 def _segments(counts: Tensor, sent: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import ml_dtypes
 import torch
 from torch import Tensor
@@ -16,6 +18,7 @@ from einspec.impls.torch.modes import in_numpy
 from einspec.impls.torch.views import own
 
 __all__ = [
+    "append_shared_experts",
     "expert_choice",
     "gate",
     "group_mask",
@@ -217,6 +220,26 @@ def hash_route(ids: Tensor, table: Tensor) -> Tensor:
     found = (ids >= 0) & (ids < v)
     rows = table[torch.where(found, ids, 0)]
     return torch.where(found[:, None] & (rows >= 0), rows, -1).to(torch.int32)
+
+
+@op
+def append_shared_experts(
+    weights: Tensor,
+    index: Tensor,
+    gate: Tensor | None = None,
+    *,
+    kind: Literal["plain", "gated"] = "plain",
+    experts: int,
+    shared: int,
+    weight: float = 1.0,
+) -> tuple[Tensor, Tensor]:
+    """Compute append_shared_experts (see its card)."""
+    t, own = weights.shape[0], index.to(torch.int64)
+    more = torch.full((t,), weight, device=weights.device) if gate is None else weight * wide(gate).sigmoid()
+    routes = torch.where((own >= 0) & (own < experts), own, -1)
+    ids = torch.arange(experts, experts + shared, device=index.device).expand(t, shared)
+    extended = torch.cat([weights, more.to(weights.dtype)[:, None].expand(t, shared)], 1)
+    return extended, torch.cat([routes, ids], 1).to(torch.int32)
 
 
 @op

@@ -43,6 +43,8 @@ class Map:
         """Return the output whose input elements are along the last axis of ``flat``, moved bit for bit."""
         if self.constant is None:
             return flat[..., self.index - 1]
+        if not self.index.any():  # an index, as a rule: a number that the dtype of the inputs need not hold
+            return np.broadcast_to(self.constant, (*flat.shape[:-1], *self.index.shape))
         source = np.concatenate([np.zeros_like(flat[..., :1], shape=(*flat.shape[:-1], 1)), flat], axis=-1)
         return np.where(self.index == 0, self.constant.astype(flat.dtype), source[..., self.index])
 
@@ -54,7 +56,7 @@ def index_maps(case: Case, inputs: Mapping[str, Array]) -> dict[str, Map]:
         case: the call.
         inputs: the inputs, of which only the indices matter.
     """
-    ramps, start = dict(inputs), 1
+    ramps, start = {name: widen(array) for name, array in inputs.items() if name not in case.form.data}, 1
     whole = all(isinstance(n, int) for n in case.solution.values.values())  # so that a constant beyond 2**53 stays what it is
     for name in case.form.data:
         size = inputs[name].size
