@@ -16,10 +16,23 @@ from jax import Array, lax
 from einspec.impls.checked import op
 from einspec.impls.jax.groups import group, group_ends, group_of, numbers, permute, unpermute
 
-__all__ = ["expert_bias", "expert_matmul", "expert_mlp", "glu", "grouped_matmul", "moe_dense", "shared_expert", "zero_experts"]
+__all__ = [
+    "act_and_mul",
+    "biased_expert_mlp",
+    "expert_bias",
+    "expert_matmul",
+    "expert_mlp",
+    "glu",
+    "grouped_matmul",
+    "moe_dense",
+    "shared_expert",
+    "zero_experts",
+]
 
 Sharing = Literal["plain", "gated"]
 Packing = Literal["gate_up", "up_gate", "interleaved"]
+Act = Literal["silu", "gelu", "gelu_tanh", "sigmoid", "relu", "relu2"]
+Side = Literal["output", "input"]
 ROWS = (8, 16, 24, 32, 48, 64)
 """How many rows of a group are multiplied at a time: the most, and the least that do for its last ones."""
 SUMMED = (8, 16, 32, 64, 128, 256)
@@ -99,14 +112,54 @@ def shared_expert(y: Array, shared: Array, gate: Array | None = None, *, kind: S
 
 
 @op
-@jax.jit
-def moe_dense(x: Array, weights: Array, index: Array, gate_up: Array, down: Array) -> Array:
+@partial(jax.jit, static_argnames="weight_on")
+def moe_dense(x: Array, weights: Array, index: Array, gate_up: Array, down: Array, *, weight_on: Side = "output") -> Array:
     """Compute moe_dense (see its card)."""
+    if weight_on == "input":
+        routed, one, expert = routes_as_tokens(x, weights, index)
+        y = moe_dense(routed, one, expert, gate_up, down)
+        total: Array = y.reshape(*index.shape, y.shape[1]).sum(1, dtype=one.dtype).astype(x.dtype)
+        return total
     order, row, counts = group(index, experts=len(gate_up))
     rows = permute(x, order, k=max(index.shape[1], 1))  # r d
     h = glu(grouped_matmul(rows, gate_up, counts))  # r f
     z: Array = unpermute(grouped_matmul(h, down, counts), weights, row)
     return z
+
+
+@op
+@partial(jax.jit, static_argnames="act")
+def act_and_mul(h: Array, *, act: Act) -> Array:
+    """Compute act_and_mul (see its card)."""
+    gate, up = jnp.split(h.astype(jnp.promote_types(h.dtype, jnp.float32)), 2, -1)
+    match act:
+        case "silu":
+            a = gate * jax.nn.sigmoid(gate)
+        case "gelu" | "gelu_tanh":
+            a = jax.nn.gelu(gate, approximate=act == "gelu_tanh")
+        case "sigmoid":
+            a = jax.nn.sigmoid(gate)
+        case "relu" | "relu2":
+            a = jax.nn.relu(gate) if act == "relu" else jnp.square(jax.nn.relu(gate))
+    return (a * up).astype(h.dtype)
+
+
+@op
+@partial(jax.jit, static_argnames=("alpha", "limit", "shift"))
+def biased_expert_mlp(
+    x: Array,
+    gate_up: Array,
+    gate_up_bias: Array,
+    down: Array,
+    down_bias: Array,
+    *,
+    alpha: float = 1.702,
+    limit: float = 7.0,
+    shift: float = 1.0,
+) -> Array:
+    """Compute biased_expert_mlp (see its card)."""
+    h = _dot(x, gate_up, BATCHED) + gate_up_bias[:, None]
+    return _dot(glu(h, layout="interleaved", alpha=alpha, limit=limit, shift=shift), down, BATCHED) + down_bias[:, None]
 
 
 @op
@@ -126,6 +179,14 @@ def zero_experts(
     row = jnp.arange(len(x), dtype=jnp.int32)[:, None] if vectors is None else own - experts
     y = unpermute(x if vectors is None else vectors, weights, jnp.where(own >= experts, row, -1))
     return y, jnp.where(own < experts, own, -1)
+
+
+def routes_as_tokens(x: Array, weights: Array, index: Array) -> tuple[Array, Array, Array]:
+    """Return the tokens times the weights of their routes, one row a route, and what makes each a token of weight 1."""
+    factor = jnp.where(index >= 0, weights, 0)  # of a route that is dropped, nothing is read
+    routed = factor[:, :, None] * x.astype(jnp.promote_types(weights.dtype, x.dtype))[:, None]  # t k d
+    one = jnp.ones((index.size, 1), routed.dtype)
+    return routed.astype(x.dtype).reshape(index.size, x.shape[1]), one, index.reshape(index.size, 1)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(3,))

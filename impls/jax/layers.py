@@ -13,7 +13,7 @@ from jax import Array, lax
 
 from einspec.impls.checked import op
 from einspec.impls.jax.assignment import drop, position
-from einspec.impls.jax.experts import expert_matmul, expert_mlp, glu, moe_dense
+from einspec.impls.jax.experts import expert_matmul, expert_mlp, glu, moe_dense, routes_as_tokens
 from einspec.impls.jax.groups import numbers, permute, sums_to, unpermute
 from einspec.impls.jax.routing import expert_choice, gate, wide
 from einspec.impls.jax.soft import soft_combine, soft_dispatch, soft_weights
@@ -44,7 +44,7 @@ def moe_layer(
         index = drop(index, position(index, experts=router.shape[1]), capacity=capacity)[0]
     run = _few_routes if index.size < len(gate_up) else moe_dense
     if preset == "llama4":
-        routed, one, expert = _routes_as_tokens(x, weights, index)
+        routed, one, expert = routes_as_tokens(x, weights, index)
         y = run(routed, one, expert, gate_up, down)
         return y.reshape(*index.shape, y.shape[1]).sum(1, dtype=one.dtype).astype(x.dtype)
     y = run(x, weights, index, gate_up, down)
@@ -73,14 +73,6 @@ def soft_moe_layer(x: Array, phi: Array, gate_up: Array, down: Array) -> Array:
     dispatch, combine = soft_weights(logits, jnp.ones(len(x), bool))
     y: Array = soft_combine(expert_mlp(soft_dispatch(x, dispatch), gate_up, down, kind="swiglu"), combine)
     return y
-
-
-def _routes_as_tokens(x: Array, weights: Array, index: Array) -> tuple[Array, Array, Array]:
-    """Return the tokens times the weights of their routes, one row a route, and what makes each a token of weight 1."""
-    factor = jnp.where(index >= 0, weights, 0)  # of a route that is dropped, nothing is read
-    routed = factor[:, :, None] * x.astype(jnp.promote_types(weights.dtype, x.dtype))[:, None]  # t k d
-    one = jnp.ones((index.size, 1), routed.dtype)
-    return routed.astype(x.dtype).reshape(index.size, x.shape[1]), one, index.reshape(index.size, 1)
 
 
 def _with_identity(y: Array, x: Array, weights: Array, identity: Array) -> Array:

@@ -12,11 +12,24 @@ import numpy as np
 from einspec.impls.checked import op
 from einspec.impls.numpy.groups import group, group_ends, permute, unpermute
 
-__all__ = ["expert_bias", "expert_matmul", "expert_mlp", "glu", "grouped_matmul", "moe_dense", "shared_expert", "zero_experts"]
+__all__ = [
+    "act_and_mul",
+    "biased_expert_mlp",
+    "expert_bias",
+    "expert_matmul",
+    "expert_mlp",
+    "glu",
+    "grouped_matmul",
+    "moe_dense",
+    "shared_expert",
+    "zero_experts",
+]
 
 Array = np.ndarray[Any, Any]
 Sharing = Literal["plain", "gated"]
 Packing = Literal["gate_up", "up_gate", "interleaved"]
+Act = Literal["silu", "gelu", "gelu_tanh", "sigmoid", "relu", "relu2"]
+Side = Literal["output", "input"]
 
 
 @op
@@ -101,12 +114,54 @@ def shared_expert(y: Array, shared: Array, gate: Array | None = None, *, kind: S
 
 
 @op
-def moe_dense(x: Array, weights: Array, index: Array, gate_up: Array, down: Array) -> Array:
+def moe_dense(x: Array, weights: Array, index: Array, gate_up: Array, down: Array, *, weight_on: Side = "output") -> Array:
     """Compute moe_dense (see its card)."""
+    if weight_on == "input":
+        return _weighted_inputs(x, weights, index, gate_up, down)
     order, row, counts = group(index, experts=len(gate_up))
     rows = permute(x, order, k=max(index.shape[1], 1))  # r d
     h = glu(grouped_matmul(rows, gate_up, counts))  # r f
     return unpermute(grouped_matmul(h, down, counts), weights, row)
+
+
+@op
+def act_and_mul(h: Array, *, act: Act) -> Array:
+    """Compute act_and_mul (see its card)."""
+    wide = h.astype(np.promote_types(h.dtype, np.float32), copy=False)
+    gate, up = np.split(wide, 2, -1)
+    with np.errstate(all="ignore"):
+        match act:
+            case "silu" | "sigmoid":
+                share = 1 / (1 + np.exp(-gate))
+                a = gate * share if act == "silu" else share
+            case "gelu":
+                a = _gelu(gate)
+            case "gelu_tanh":
+                inner = math.sqrt(2 / math.pi) * (gate + 0.044715 * gate * gate * gate)
+                a = gate * (1 + np.tanh(inner)) / 2
+            case "relu" | "relu2":
+                a = np.maximum(gate, 0)
+                a = a * a if act == "relu2" else a
+        return np.asarray(a * up).astype(h.dtype, copy=False)
+
+
+@op
+def biased_expert_mlp(
+    x: Array,
+    gate_up: Array,
+    gate_up_bias: Array,
+    down: Array,
+    down_bias: Array,
+    *,
+    alpha: float = 1.702,
+    limit: float = 7.0,
+    shift: float = 1.0,
+) -> Array:
+    """Compute biased_expert_mlp (see its card)."""
+    with np.errstate(all="ignore"):
+        h = expert_matmul(x, gate_up) + gate_up_bias[:, None]
+        y = expert_matmul(glu(h, layout="interleaved", alpha=alpha, limit=limit, shift=shift), down)
+        return np.asarray(y + down_bias[:, None])
 
 
 @op
@@ -126,6 +181,17 @@ def zero_experts(
     row = np.arange(len(x))[:, None] if vectors is None else own - experts
     y = unpermute(x if vectors is None else vectors, weights, np.where(served, row, -1))
     return y, np.where(kept, own, -1).astype(np.int32)
+
+
+def _weighted_inputs(x: Array, weights: Array, index: Array, gate_up: Array, down: Array) -> Array:
+    """Return what experts make of tokens times their weights: every route is a token of its own, of weight 1."""
+    (t, k), dtype = weights.shape, np.promote_types(weights.dtype, x.dtype)
+    with np.errstate(all="ignore"):
+        routed = (weights[:, :, None] * x[:, None]).astype(x.dtype, copy=False)  # t k d
+        one = np.ones((t * k, 1), np.float32)
+        y = moe_dense(routed.reshape(t * k, x.shape[1]), one, index.reshape(t * k, 1), gate_up, down)
+        z: Array = y.reshape(t, k, y.shape[1]).sum(1, dtype=dtype).astype(x.dtype, copy=False)
+        return z
 
 
 def _product(x: Array, w: Array, out: Array) -> None:

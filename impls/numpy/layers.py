@@ -41,7 +41,7 @@ def moe_layer(
     if capacity >= 0:
         index = drop(index, position(index, experts=router.shape[1]), capacity=capacity)[0]
     if preset == "llama4":
-        return _weighted_inputs(x, weights, index, gate_up, down)
+        return moe_dense(x, weights, index, gate_up, down, weight_on="input")
     y = moe_dense(x, weights, index, gate_up, down)
     return _with_identity(y, x, weights, index >= len(gate_up)) if preset == "longcat" else y
 
@@ -70,17 +70,6 @@ def soft_moe_layer(x: Array, phi: Array, gate_up: Array, down: Array) -> Array:
     logits = _logits(x, phi.reshape(d, e * s)).reshape(len(x), e, s)
     dispatch, combine = soft_weights(logits, np.ones(len(x), np.bool_))
     return soft_combine(expert_mlp(soft_dispatch(x, dispatch), gate_up, down, kind="swiglu"), combine)
-
-
-def _weighted_inputs(x: Array, weights: Array, index: Array, gate_up: Array, down: Array) -> Array:
-    """Return what experts make of tokens times their weights: every route is a token of its own, of weight 1."""
-    (t, k), dtype = weights.shape, np.promote_types(weights.dtype, x.dtype)
-    with np.errstate(all="ignore"):
-        routed = (weights[:, :, None] * x[:, None]).astype(x.dtype, copy=False)  # t k d
-        one = np.ones((t * k, 1), np.float32)
-        y = moe_dense(routed.reshape(t * k, x.shape[1]), one, index.reshape(t * k, 1), gate_up, down)
-        z: Array = y.reshape(t, k, y.shape[1]).sum(1, dtype=dtype).astype(x.dtype, copy=False)
-        return z
 
 
 def _with_identity(y: Array, x: Array, weights: Array, identity: Array) -> Array:

@@ -16,10 +16,23 @@ from einspec.impls.checked_torch import op
 from einspec.impls.torch.groups import Rows, group, group_ends, group_of, looped, permute, unpermute
 from einspec.impls.torch.rows import apply
 
-__all__ = ["expert_bias", "expert_matmul", "expert_mlp", "glu", "grouped_matmul", "moe_dense", "shared_expert", "zero_experts"]
+__all__ = [
+    "act_and_mul",
+    "biased_expert_mlp",
+    "expert_bias",
+    "expert_matmul",
+    "expert_mlp",
+    "glu",
+    "grouped_matmul",
+    "moe_dense",
+    "shared_expert",
+    "zero_experts",
+]
 
 Sharing = Literal["plain", "gated"]
 Packing = Literal["gate_up", "up_gate", "interleaved"]
+Act = Literal["silu", "gelu", "gelu_tanh", "sigmoid", "relu", "relu2"]
+Side = Literal["output", "input"]
 NATIVE = (torch.float32, torch.bfloat16, torch.float16) if hasattr(functional, "grouped_mm") else ()
 """The dtypes of PyTorch's own grouped product."""
 LINEAR = 10.0
@@ -90,12 +103,53 @@ def shared_expert(y: Tensor, shared: Tensor, gate: Tensor | None = None, *, kind
 
 
 @op
-def moe_dense(x: Tensor, weights: Tensor, index: Tensor, gate_up: Tensor, down: Tensor) -> Tensor:
+def moe_dense(
+    x: Tensor, weights: Tensor, index: Tensor, gate_up: Tensor, down: Tensor, *, weight_on: Side = "output"
+) -> Tensor:
     """Compute moe_dense (see its card)."""
+    if weight_on == "input":
+        routed, one, expert = routes_as_tokens(x, weights, index)
+        y = moe_dense(routed, one, expert, gate_up, down)
+        return y.reshape(*index.shape, y.shape[1]).sum(1, dtype=one.dtype).to(x.dtype)
     order, row, counts = group(index, experts=gate_up.shape[0])
     rows = permute(x, order, k=max(index.shape[1], 1))  # r d
     h = glu(grouped_matmul(rows, gate_up, counts))  # r f
     return unpermute(grouped_matmul(h, down, counts), weights, row)
+
+
+@op
+def act_and_mul(h: Tensor, *, act: Act) -> Tensor:
+    """Compute act_and_mul (see its card)."""
+    gate, up = h.to(torch.promote_types(h.dtype, torch.float32)).chunk(2, -1)
+    match act:
+        case "silu":
+            a = functional.silu(gate)
+        case "gelu":
+            a = _gelu(gate)
+        case "gelu_tanh":
+            a = torch.where(gate > LINEAR, gate, functional.gelu(gate.clamp(max=LINEAR), approximate="tanh"))
+        case "sigmoid":
+            a = gate.sigmoid()
+        case "relu" | "relu2":
+            a = gate.relu() if act == "relu" else gate.relu().square()
+    return (a * up).to(h.dtype)
+
+
+@op
+def biased_expert_mlp(
+    x: Tensor,
+    gate_up: Tensor,
+    gate_up_bias: Tensor,
+    down: Tensor,
+    down_bias: Tensor,
+    *,
+    alpha: float = 1.702,
+    limit: float = 7.0,
+    shift: float = 1.0,
+) -> Tensor:
+    """Compute biased_expert_mlp (see its card)."""
+    h = torch.bmm(x, gate_up) + gate_up_bias[:, None]
+    return torch.bmm(glu(h, layout="interleaved", alpha=alpha, limit=limit, shift=shift), down) + down_bias[:, None]
 
 
 @op
@@ -115,6 +169,14 @@ def zero_experts(
     row = torch.arange(x.shape[0], device=x.device)[:, None] if vectors is None else own - experts
     y = unpermute(x if vectors is None else vectors, weights, torch.where(served, row, -1))
     return y, torch.where(kept, own, -1).int()
+
+
+def routes_as_tokens(x: Tensor, weights: Tensor, index: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the tokens times the weights of their routes, one row a route, and what makes each a token of weight 1."""
+    factor = torch.where(index >= 0, weights, 0)  # of a route that is dropped, nothing is read
+    dtype = torch.promote_types(weights.dtype, x.dtype)
+    routed = (factor.to(dtype)[:, :, None] * x.to(dtype)[:, None]).to(x.dtype)  # t k d
+    return routed.flatten(0, 1), torch.ones_like(weights, dtype=dtype).reshape(-1, 1), index.reshape(-1, 1)
 
 
 def _gelu(h: Tensor) -> Tensor:

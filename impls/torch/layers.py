@@ -11,7 +11,7 @@ from torch import Tensor
 
 from einspec.impls.checked_torch import op
 from einspec.impls.torch.assignment import drop, position
-from einspec.impls.torch.experts import expert_mlp, glu, moe_dense
+from einspec.impls.torch.experts import expert_mlp, glu, moe_dense, routes_as_tokens
 from einspec.impls.torch.groups import Sums, permute, unpermute
 from einspec.impls.torch.modes import in_numpy
 from einspec.impls.torch.routing import expert_choice, gate, wide
@@ -45,7 +45,7 @@ def moe_layer(
         index = drop(index, position(index, experts=router.shape[1]), capacity=capacity)[0]
     run = _few_routes if _is_few(x, weights, index, gate_up, down) else moe_dense
     if preset == "llama4":
-        routed, one, expert = _routes_as_tokens(x, weights, index)
+        routed, one, expert = routes_as_tokens(x, weights, index)
         y = run(routed, one, expert, gate_up, down)
         return y.reshape(*index.shape, y.shape[1]).sum(1, dtype=one.dtype).to(x.dtype)
     y = run(x, weights, index, gate_up, down)
@@ -83,14 +83,6 @@ def _logits(x: Tensor, router: Tensor) -> Tensor:
     """Return the product in at least float32, whatever the dtype of the tokens is."""
     dtype = torch.promote_types(wide(x).dtype, router.dtype)
     return x.to(dtype) @ router.to(dtype)
-
-
-def _routes_as_tokens(x: Tensor, weights: Tensor, index: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the tokens times the weights of their routes, one row a route, and what makes each a token of weight 1."""
-    factor = torch.where(index >= 0, weights, 0)  # of a route that is dropped, nothing is read
-    dtype = torch.promote_types(weights.dtype, x.dtype)
-    routed = (factor.to(dtype)[:, :, None] * x.to(dtype)[:, None]).to(x.dtype)  # t k d
-    return routed.flatten(0, 1), torch.ones_like(weights, dtype=dtype).reshape(-1, 1), index.reshape(-1, 1)
 
 
 def _with_identity(y: Tensor, x: Tensor, weights: Tensor, identity: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """Right routes to experts in NumPy: loops, dictionaries and lists for shared, replicated and remote ones."""
 
 import collections
+import math
 
 import numpy as np
 
@@ -107,3 +108,25 @@ def sequences_in_double(scores, index, valid, scores_are="share"):
             tokens = max(len(rows), 1)
             losses.append(s.shape[1] * (load * rows.sum(0)).sum() / tokens**2 / max(i.shape[1], 1))
         return np.asarray(sum(losses) / max(len(losses), 1)).astype(np.promote_types(scores.dtype, np.float32))
+
+
+def by_its_tail(h, act):
+    """act_and_mul: the GELU alone, by the complement of the error function."""
+    if act != "gelu":
+        raise NotImplementedError(act)
+    gate, up = np.split(h.astype(np.float64), 2, -1)
+    with np.errstate(all="ignore"):
+        below = np.vectorize(math.erfc, otypes=[float])(-gate / math.sqrt(2)) / 2
+        return (gate * below * up).astype(h.dtype)
+
+
+def experts_in_double(x, gate_up, gate_up_bias, down, down_bias, *, alpha=1.702, limit=7.0, shift=1.0):
+    """biased_expert_mlp: one expert after the other, in double precision."""
+    y = np.zeros((*x.shape[:2], down.shape[2]), np.float64)
+    for e in range(len(x)):
+        with np.errstate(all="ignore"):
+            h = x[e].astype(np.float64) @ gate_up[e].astype(np.float64) + gate_up_bias[e]
+            gate, up = np.minimum(h[:, ::2], limit), np.clip(h[:, 1::2], -limit, limit)
+            y[e] = gate / (1 + np.exp(-alpha * gate)) * (up + shift) @ down[e].astype(np.float64) + down_bias[e]
+    with np.errstate(all="ignore"):
+        return y.astype(x.dtype)

@@ -1,5 +1,7 @@
 """Wrong routes to experts in NumPy: shared, replicated, remote ones and those without a network."""
 
+import math
+
 import numpy as np
 
 FRAMEWORK = "numpy"
@@ -266,3 +268,102 @@ def pooled_over_sequences(scores, index, valid, scores_are="share"):
             wide = np.where(total != 0, wide / total, 0)
     loss = _balance(wide.reshape(b * n, e), index.reshape(b * n, k), valid.reshape(b * n), e)
     return np.asarray(loss, wide.dtype)
+
+
+def _halves(h):
+    return np.split(h.astype(np.promote_types(h.dtype, np.float32)), 2, -1)
+
+
+def error_function_for_tanh(h, act):
+    """act_and_mul/def: takes the GELU of the error function for the approximation.
+
+    Imitates https://github.com/vllm-project/vllm/issues/41574.
+    """
+    if act != "gelu_tanh":
+        raise NotImplementedError(act)
+    gate, up = _halves(h)
+    below = np.vectorize(math.erf, otypes=[float])(gate / math.sqrt(2))
+    with np.errstate(all="ignore"):
+        return (gate * (1 + below) / 2 * up).astype(h.dtype)
+
+
+def silu_for_all(h, act):
+    """act_and_mul/def: runs SiLU, whatever is asked for.
+
+    Imitates https://github.com/sgl-project/sglang/issues/3170.
+    """
+    gate, up = _halves(h)
+    with np.errstate(all="ignore"):
+        return (gate / (1 + np.exp(-gate)) * up).astype(h.dtype)
+
+
+def gate_behind(h, act):
+    """act_and_mul/def: takes the second half for the gate, as a GLU of that name does.
+
+    Constructed.
+    """
+    if act != "sigmoid":
+        raise NotImplementedError(act)
+    up, gate = _halves(h)
+    with np.errstate(all="ignore"):
+        return (up / (1 + np.exp(-gate))).astype(h.dtype)
+
+
+def _clamped(x, gate_up, down, first, last, alpha, limit, shift, halves=False):
+    with np.errstate(all="ignore"):
+        h = x.astype(np.float64) @ gate_up.astype(np.float64) + first[:, None]
+        gate, up = np.split(h, 2, -1) if halves else (h[..., ::2], h[..., 1::2])
+        gate, up = np.minimum(gate, limit), np.clip(up, -limit, limit)
+        y = gate / (1 + np.exp(-alpha * gate)) * (up + shift) @ down.astype(np.float64) + last[:, None]
+        return y.astype(x.dtype)
+
+
+def halves_of_alternating_features(x, gate_up, gate_up_bias, down, down_bias, *, alpha=1.702, limit=7.0, shift=1.0):
+    """biased_expert_mlp/def: takes halves where gate and up alternate.
+
+    Imitates https://github.com/thinking-machines-lab/tinker-cookbook/pull/459.
+    """
+    return _clamped(x, gate_up, down, gate_up_bias, down_bias, alpha, limit, shift, halves=True)
+
+
+def clamped_before_the_bias(x, gate_up, gate_up_bias, down, down_bias, *, alpha=1.702, limit=7.0, shift=1.0):
+    """biased_expert_mlp/def: bounds the product, and adds the bias afterwards.
+
+    Constructed.
+    """
+    with np.errstate(all="ignore"):
+        h = x.astype(np.float64) @ gate_up.astype(np.float64)
+        gate = np.minimum(h[..., ::2], limit) + gate_up_bias[:, None, ::2]
+        up = np.clip(h[..., 1::2], -limit, limit) + gate_up_bias[:, None, 1::2]
+        y = gate / (1 + np.exp(-alpha * gate)) * (up + shift) @ down.astype(np.float64) + down_bias[:, None]
+        return y.astype(x.dtype)
+
+
+def without_the_last_bias(x, gate_up, gate_up_bias, down, down_bias, *, alpha=1.702, limit=7.0, shift=1.0):
+    """biased_expert_mlp/def: leaves out the bias of what the experts give.
+
+    Constructed.
+    """
+    return _clamped(x, gate_up, down, gate_up_bias, down_bias * 0, alpha, limit, shift)
+
+
+def weighted_on_both_sides(x, weights, index, gate_up, down, *, weight_on="output"):
+    """moe_dense/def: applies the weight to what goes in and to what comes out.
+
+    Imitates https://github.com/vllm-project/vllm/issues/43694.
+    """
+    if weight_on != "input":
+        raise NotImplementedError(weight_on)
+    return _routed(x, weights, index, gate_up, down, weights)
+
+
+def _routed(x, inside, index, gate_up, down, outside):
+    y = np.zeros((len(x), down.shape[2]), np.float64)
+    for t, k in np.ndindex(index.shape):
+        e = index[t, k]
+        if 0 <= e < len(gate_up):
+            with np.errstate(all="ignore"):
+                gate, up = np.split((inside[t, k] * x[t].astype(np.float64)) @ gate_up[e].astype(np.float64), 2)
+                y[t] += outside[t, k] * (gate / (1 + np.exp(-gate)) * up @ down[e].astype(np.float64))
+    with np.errstate(all="ignore"):
+        return y.astype(x.dtype)
