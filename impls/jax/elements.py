@@ -11,7 +11,7 @@ from jax import Array, lax
 
 from einspec.impls.checked import op
 
-__all__ = ["flip", "pad", "roll", "rot90"]
+__all__ = ["flip", "narrow", "pad", "roll", "rot90"]
 
 Mode = Literal["constant", "reflect", "symmetric", "edge", "wrap"]
 
@@ -41,3 +41,9 @@ def pad(x: Array, *, before: int, after: int, axis: int, mode: Mode = "constant"
     if mode == "constant":
         return lax.pad(x, jnp.asarray(pad_value, x.dtype), [(before, after, 0) if i == a else (0, 0, 0) for i in range(x.ndim)])
     return jnp.pad(x, [(before, after) if i == a else (0, 0) for i in range(x.ndim)], mode=mode)
+
+
+@op
+def narrow(x: Array, *, start: int, length: int, axis: int, step: int = 1) -> Array:
+    """Compute narrow (see its card)."""
+    return x[(slice(None),) * (axis % x.ndim) + (slice(start, start + length * step, step),)]

@@ -15,7 +15,16 @@ from einspec.impls.checked import op
 from einspec.impls.jax.assignment import stable_group
 from einspec.impls.jax.rows import weighted_rows
 
-__all__ = ["align_groups", "group", "padded_to_ragged", "permute", "ragged_to_padded", "unpermute"]
+__all__ = [
+    "align_groups",
+    "group",
+    "lengths_to_offsets",
+    "padded_to_ragged",
+    "permute",
+    "ragged_to_padded",
+    "row_labels",
+    "unpermute",
+]
 
 UNROLLED = 8
 """How many choices are added up at once."""
@@ -74,6 +83,24 @@ def ragged_to_padded(x: Array, counts: Array, *, capacity: int) -> Array:
     ends = group_ends(counts, len(x))[:, None]
     row = jnp.pad(ends, ((1, 0), (0, 0)))[:-1] + jnp.arange(capacity, dtype=jnp.int32)  # e c
     return rows_from(x, jnp.where(row < ends, row, -1).reshape(-1), 1).reshape(len(counts), capacity, x.shape[1])
+
+
+@op
+@jax.jit
+def lengths_to_offsets(counts: Array) -> Array:
+    """Compute lengths_to_offsets (see its card)."""
+    return jnp.pad(jnp.cumsum(jnp.maximum(counts, 0).astype(jnp.int32), dtype=jnp.int32), (1, 0))
+
+
+@op
+@partial(jax.jit, static_argnames="rows")
+def row_labels(counts: Array, *, rows: int) -> tuple[Array, Array]:
+    """Compute row_labels (see its card)."""
+    ends = group_ends(counts, rows)
+    label = group_of(ends, rows)
+    starts = jnp.pad(ends, (1, 0))  # one more, for rows past the last
+    there, row = label < len(counts), jnp.arange(rows, dtype=jnp.int32)
+    return jnp.where(there, label, -1), jnp.where(there, row - starts[label], -1)
 
 
 @op

@@ -4,13 +4,26 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
 from einspec.impls.checked import op
 
-__all__ = ["chunk_overlap", "look_around", "pad_to_multiple", "skew", "sliding_window", "sliding_window_mask", "unskew"]
+__all__ = [
+    "causal_mask",
+    "chunk_overlap",
+    "document_mask",
+    "look_around",
+    "pad_to_multiple",
+    "sequence_mask",
+    "skew",
+    "sliding_window",
+    "sliding_window_mask",
+    "unskew",
+]
 
 
 @op
@@ -60,6 +73,27 @@ def sliding_window_mask(*, seq_len: int, left: int, right: int) -> Array:
     """Compute sliding_window_mask (see its card)."""
     distance = jnp.arange(seq_len) - jnp.arange(seq_len)[:, None]
     return (-left <= distance) & (distance <= right)
+
+
+@op
+def sequence_mask(lengths: Array, *, max_length: int) -> Array:
+    """Compute sequence_mask (see its card)."""
+    whole = lengths if lengths.dtype.itemsize >= 4 else lengths.astype(jnp.int32)
+    return jnp.arange(max_length, dtype=jnp.int32) < jnp.clip(whole, 0, max_length).astype(jnp.int32)[:, None]
+
+
+@op
+def document_mask(segments: Array, *, keys: Literal["all", "causal"] = "all") -> Array:
+    """Compute document_mask (see its card)."""
+    mask = (segments[..., :, None] == segments[..., None, :]) & (segments >= 0)[..., None]
+    return jnp.tril(mask) if keys == "causal" else mask
+
+
+@op
+def causal_mask(*, q_len: int, kv_len: int, align: Literal["bottom_right", "top_left"] = "bottom_right") -> Array:
+    """Compute causal_mask (see its card)."""
+    ahead = kv_len - q_len if align == "bottom_right" else 0
+    return jnp.tri(q_len, kv_len, ahead, dtype=bool)
 
 
 @op

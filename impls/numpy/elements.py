@@ -10,7 +10,7 @@ import numpy as np
 
 from einspec.impls.checked import op
 
-__all__ = ["flip", "pad", "roll", "rot90"]
+__all__ = ["flip", "narrow", "pad", "roll", "rot90"]
 
 Array = np.ndarray[Any, Any]
 Mode = Literal["constant", "reflect", "symmetric", "edge", "wrap"]
@@ -42,3 +42,9 @@ def pad(x: Array, *, before: int, after: int, axis: int, mode: Mode = "constant"
     a = axis % x.ndim
     given: dict[str, Any] = {"constant_values": pad_value} if mode == "constant" else {}
     return np.pad(x, [(before, after) if i == a else (0, 0) for i in range(x.ndim)], mode=mode, **given)
+
+
+@op
+def narrow(x: Array, *, start: int, length: int, axis: int, step: int = 1) -> Array:
+    """Compute narrow (see its card)."""
+    return x[(slice(None),) * (axis % x.ndim) + (slice(start, start + length * step, step),)]

@@ -12,7 +12,16 @@ from einspec.impls.checked import op
 from einspec.impls.numpy.assignment import stable_group
 from einspec.impls.numpy.rows import take_rows, weighted_rows
 
-__all__ = ["align_groups", "group", "padded_to_ragged", "permute", "ragged_to_padded", "unpermute"]
+__all__ = [
+    "align_groups",
+    "group",
+    "lengths_to_offsets",
+    "padded_to_ragged",
+    "permute",
+    "ragged_to_padded",
+    "row_labels",
+    "unpermute",
+]
 
 Array = np.ndarray[Any, Any]
 
@@ -68,6 +77,25 @@ def ragged_to_padded(x: Array, counts: Array, *, capacity: int) -> Array:
         slots[:size] = x[start : start + size]
         start = end
     return y
+
+
+@op
+def lengths_to_offsets(counts: Array) -> Array:
+    """Compute lengths_to_offsets (see its card)."""
+    offsets = np.zeros(len(counts) + 1, np.int64)
+    np.cumsum(np.maximum(counts.astype(np.int64), 0), out=offsets[1:])
+    return offsets.astype(np.int32)
+
+
+@op
+def row_labels(counts: Array, *, rows: int) -> tuple[Array, Array]:
+    """Compute row_labels (see its card)."""
+    label, place = np.full(rows, -1, np.int32), np.full(rows, -1, np.int32)
+    sizes = np.diff(group_ends(counts, rows), prepend=0)
+    held = np.repeat(np.arange(len(counts)), sizes)  # r
+    label[: len(held)] = held
+    place[: len(held)] = np.arange(len(held)) - (np.cumsum(sizes) - sizes)[held]
+    return label, place
 
 
 @op

@@ -4,14 +4,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from einspec.impls.checked import op
 
-__all__ = ["chunk_overlap", "look_around", "pad_to_multiple", "skew", "sliding_window", "sliding_window_mask", "unskew"]
+__all__ = [
+    "causal_mask",
+    "chunk_overlap",
+    "document_mask",
+    "look_around",
+    "pad_to_multiple",
+    "sequence_mask",
+    "skew",
+    "sliding_window",
+    "sliding_window_mask",
+    "unskew",
+]
 
 Array = np.ndarray[Any, Any]
 
@@ -67,6 +78,28 @@ def sliding_window_mask(*, seq_len: int, left: int, right: int) -> Array:
     distance = np.arange(-seq_len, seq_len)
     band = (-left <= distance) & (distance <= right)
     return sliding_window_view(band, seq_len)[:0:-1].copy()  # each row starts one further left
+
+
+@op
+def sequence_mask(lengths: Array, *, max_length: int) -> Array:
+    """Compute sequence_mask (see its card)."""
+    mask: Array = np.arange(max_length) < lengths.astype(np.int64)[:, None]
+    return mask
+
+
+@op
+def document_mask(segments: Array, *, keys: Literal["all", "causal"] = "all") -> Array:
+    """Compute document_mask (see its card)."""
+    own = np.where(segments < 0, -1, segments.astype(np.int64))  # ... n
+    mask: Array = (own[..., :, None] == own[..., None, :]) & (own >= 0)[..., None]
+    return mask & np.tri(segments.shape[-1], dtype=bool) if keys == "causal" else mask
+
+
+@op
+def causal_mask(*, q_len: int, kv_len: int, align: Literal["bottom_right", "top_left"] = "bottom_right") -> Array:
+    """Compute causal_mask (see its card)."""
+    ahead = kv_len - q_len if align == "bottom_right" else 0
+    return np.tri(q_len, kv_len, ahead, dtype=bool)
 
 
 @op

@@ -12,7 +12,7 @@ from torch import Tensor
 from einspec.impls.checked_torch import op
 from einspec.impls.torch.bits import moved
 
-__all__ = ["flip", "pad", "roll", "rot90"]
+__all__ = ["flip", "narrow", "pad", "roll", "rot90"]
 
 Mode = Literal["constant", "reflect", "symmetric", "edge", "wrap"]
 
@@ -54,3 +54,9 @@ def pad(x: Tensor, *, before: int, after: int, axis: int, mode: Mode = "constant
         case "wrap":
             place = place % max(n, 1)
     return moved(x, lambda bits: bits.index_select(axis, place))
+
+
+@op
+def narrow(x: Tensor, *, start: int, length: int, axis: int, step: int = 1) -> Tensor:
+    """Compute narrow (see its card)."""
+    return x[(slice(None),) * (axis % x.ndim) + (slice(start, start + length * step, step),)]

@@ -15,7 +15,16 @@ from einspec.impls.checked_torch import op
 from einspec.impls.torch.assignment import stable_group
 from einspec.impls.torch.rows import apply, weighted_rows
 
-__all__ = ["align_groups", "group", "padded_to_ragged", "permute", "ragged_to_padded", "unpermute"]
+__all__ = [
+    "align_groups",
+    "group",
+    "lengths_to_offsets",
+    "padded_to_ragged",
+    "permute",
+    "ragged_to_padded",
+    "row_labels",
+    "unpermute",
+]
 
 
 @op
@@ -70,6 +79,22 @@ def ragged_to_padded(x: Tensor, counts: Tensor, *, capacity: int) -> Tensor:
     place = torch.arange(capacity, device=x.device)
     row = torch.where(place < sizes, place + ends[:, None] - sizes, -1)
     return rows_from(x, row.reshape(-1)).reshape(counts.shape[0], capacity, x.shape[1])
+
+
+@op
+def lengths_to_offsets(counts: Tensor) -> Tensor:
+    """Compute lengths_to_offsets (see its card)."""
+    return functional.pad(counts.long().clamp(min=0).cumsum(0), (1, 0)).int()
+
+
+@op
+def row_labels(counts: Tensor, *, rows: int) -> tuple[Tensor, Tensor]:
+    """Compute row_labels (see its card)."""
+    ends = group_ends(counts, rows)
+    label = group_of(ends, rows)
+    starts = functional.pad(ends, (1, 0))  # one more, for rows past the last
+    there, row = label < counts.shape[0], torch.arange(rows, device=counts.device)
+    return torch.where(there, label, -1).int(), torch.where(there, row - starts[label], -1).int()
 
 
 @op

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
@@ -11,7 +13,18 @@ from torch.nn.functional import pad
 from einspec.impls.checked_torch import op
 from einspec.impls.torch.views import own
 
-__all__ = ["chunk_overlap", "look_around", "pad_to_multiple", "skew", "sliding_window", "sliding_window_mask", "unskew"]
+__all__ = [
+    "causal_mask",
+    "chunk_overlap",
+    "document_mask",
+    "look_around",
+    "pad_to_multiple",
+    "sequence_mask",
+    "skew",
+    "sliding_window",
+    "sliding_window_mask",
+    "unskew",
+]
 
 
 @op
@@ -62,6 +75,27 @@ def sliding_window_mask(*, seq_len: int, left: int, right: int) -> Tensor:
     distance = torch.arange(-seq_len, seq_len)
     band = (-left <= distance) & (distance <= right)
     return band.unfold(0, seq_len, 1)[1:].flip(0)  # each row starts one further left
+
+
+@op
+def sequence_mask(lengths: Tensor, *, max_length: int) -> Tensor:
+    """Compute sequence_mask (see its card)."""
+    return torch.arange(max_length, device=lengths.device) < lengths.long()[:, None]
+
+
+@op
+def document_mask(segments: Tensor, *, keys: Literal["all", "causal"] = "all") -> Tensor:
+    """Compute document_mask (see its card)."""
+    own = segments.long()  # ... n
+    mask = (own[..., :, None] == own[..., None, :]) & (own >= 0)[..., None]
+    return mask.tril() if keys == "causal" else mask
+
+
+@op
+def causal_mask(*, q_len: int, kv_len: int, align: Literal["bottom_right", "top_left"] = "bottom_right") -> Tensor:
+    """Compute causal_mask (see its card)."""
+    ahead = kv_len - q_len if align == "bottom_right" else 0
+    return torch.arange(kv_len) <= torch.arange(q_len)[:, None] + ahead
 
 
 @op
