@@ -257,7 +257,9 @@ DOMAINS = [
 ]
 
 
-@pytest.mark.parametrize(("op", "where", "sizes", "kept"), DOMAINS, ids=lambda value: str(value)[:30])
+@pytest.mark.parametrize(
+    ("op", "where", "sizes", "kept"), DOMAINS, ids=[f"{op}-{where or sizes}" for op, where, sizes, _ in DOMAINS]
+)
 def test_calls_of_a_domain_are_found_by_solving(
     op: str, where: str, sizes: dict[str, str], kept: Callable[[dict[str, Any]], bool]
 ) -> None:

@@ -47,4 +47,4 @@ def pad(x: Array, *, before: int, after: int, axis: int, mode: Mode = "constant"
 @op
 def narrow(x: Array, *, start: int, length: int, axis: int, step: int = 1) -> Array:
     """Compute narrow (see its card)."""
-    return x[(slice(None),) * (axis % x.ndim) + (slice(start, start + length * step, step),)]
+    return x[(slice(None),) * (axis % x.ndim) + (slice(start, start + length * step, step),)].copy()
