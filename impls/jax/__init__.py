@@ -61,6 +61,7 @@ unsupported = [
         "permute",
         "ragged_to_padded",
         "unpermute",
+        "zero_experts",
     )
 ]
 """What the backend does not offer, and why."""

@@ -84,7 +84,8 @@ def replicate_index(
     some = jnp.maximum(counts, 0)[jnp.maximum(expert, 0)]
     chooser = jnp.arange(len(index), dtype=some.dtype)[:, None] if by == "token" else jnp.asarray(rank, some.dtype)
     replica = chooser % jnp.maximum(some, 1)
-    place = numbers(table, 2**31 - 1)[jnp.maximum(expert, 0), jnp.minimum(replica, r - 1)]
+    places = jnp.where(table >= 0, table.astype(jnp.int32), -1)
+    place = places[jnp.maximum(expert, 0), jnp.minimum(replica, r - 1)]
     return jnp.where((expert >= 0) & (some > 0) & (replica < r), place, -1)
 
 
