@@ -22,8 +22,9 @@ from einspec.conformance.checks.batches import batched, several
 from einspec.conformance.checks.block import block_of
 from einspec.conformance.checks.trials import plain_trial
 from einspec.conformance.cli import main
+from einspec.conformance.judge.blocks import judge_block
 from einspec.conformance.judge.context import Context
-from einspec.conformance.judge.judging import judge, judge_block
+from einspec.conformance.judge.judging import judge
 from einspec.conformance.judge.policy import Policy
 from einspec.conformance.judge.verdict import Verdict
 from einspec.conformance.mutation import assessment, score

@@ -11,33 +11,26 @@ import numpy as np
 
 from einspec.answers.rules import Difference
 from einspec.calls.cases import bank
-from einspec.card import load
-from einspec.conformance.checks import laws
-from einspec.conformance.checks.block import Block, Fact
-from einspec.conformance.checks.invalid import near_call, optional_for_files, violating
 from einspec.conformance.checks.transforms import impossible
-from einspec.conformance.clauses import units, uses_bank
-from einspec.conformance.judge.admitted import dtype_admitted, without_remainder
+from einspec.conformance.clauses import units
+from einspec.conformance.judge.admitted import dtype_admitted
+from einspec.conformance.judge.blocks import LEAST_MET, block_for, judge_block, wrong
 from einspec.conformance.judge.conduct import judge_conduct
-from einspec.conformance.judge.context import WHERE, Context, error_line, outside
+from einspec.conformance.judge.context import WHERE, Context, outside
 from einspec.conformance.judge.fresh import Fresh
+from einspec.conformance.judge.invalid import judge_invalid
 from einspec.conformance.judge.known import holding_back
 from einspec.conformance.judge.large import check_large
+from einspec.conformance.judge.laws import judge_law
 from einspec.conformance.judge.memory import judge_memory
-from einspec.conformance.judge.narrow import narrowed, shrunk
+from einspec.conformance.judge.narrow import narrowed
 from einspec.conformance.judge.verdict import Result, Verdict
-from einspec.conformance.judge.witness import witness, witness_of_invalid
-from einspec.conformance.judge.wrongness import is_habit, reason_of, wrong_output, wrongness
-from einspec.conformance.protocol import Outcome as Came
+from einspec.conformance.judge.witness import witness
+from einspec.conformance.judge.wrongness import is_habit
 from einspec.conformance.targets.process import LostError
 from einspec.conformance.tiers import COMPILE
-from einspec.conformance.trial import Outcome, Trial
 
 Array = np.ndarray[Any, Any]
-LEAST_MET = 30
-"""Calls that must meet the condition of an adapter for a clause to hold; half of them where that is fewer."""
-CUT = "remainder_dropped"
-"""The convention that is looked at where calls that must raise are judged."""
 STOPS = ("def", "values.signed_zero", "values.infinity", "values.nan")
 """Clauses after which the rest of an op is no news where they are wrong."""
 NEEDED = {"jvp": "jvp", "double_backward": "vjp"}
@@ -108,9 +101,9 @@ def _judged(context: Context, clause: str, tier: str) -> Result:
         case "memory":
             return _memory(context)[clause]
         case "err":
-            return _invalid(context, clause, detail)
+            return judge_invalid(context, clause, detail)
         case "law":
-            return _law(context, clause, detail)
+            return judge_law(context, clause, detail)
         case "def" if tier == "large":
             return check_large(context)
     if tier == "property" and context.policy.draws_afresh:
@@ -165,110 +158,6 @@ def unavailable(context: Context, kind: str, detail: str) -> tuple[Verdict, str]
     return None
 
 
-def block_for(context: Context, clause: str, tier: str) -> Block:
-    """Return the calls of a clause that the target can be asked: those in dtypes and in memory that it has.
-
-    A file of functions may count on what callers promise. A dtype over which a process was lost is not asked for again.
-    """
-    scene = context.own_scene if uses_bank(clause) else context.scene
-    block = context.sheets.block(scene, clause, tier)
-    if block.not_run:
-        return block
-    strict = context.policy.strict
-    total = strict or not context.bare or clause.startswith("total.")
-    held = [
-        i
-        for i, fact in enumerate(block.facts)
-        if all(context.session.holds_dtype(context.op.name, d, strict) for d in fact.dtypes)
-        and context.session.lays_out(fact.memory)
-        and (total or not fact.breaks)
-        and not (fact.unusual and context.deadly & set(fact.dtypes))
-    ]
-    return block.only(held)
-
-
-def judge_block(context: Context, clause: str, tier: str, block: Block, refusable: bool = False) -> Result:
-    """Return the verdict over calls, smallest first: the first wrong one is the witness.
-
-    Args:
-        context: what is judged.
-        clause: the id of the clause within its op.
-        tier: the tier.
-        block: the calls and their answers.
-        refusable: an exception is a refusal, not a wrong result, unless it is that of a bug.
-    """
-    if block.not_run or not block.count:
-        return context.not_run(clause, tier, block.not_run or "no call can show it")
-    facts = block.facts
-    refused: list[tuple[int, Came]] = []
-    away: list[str] = []
-    opening: tuple[int, Came] | None = None
-    failed: tuple[int, Came] | None = None
-    for number, came in enumerate(context.stream(block)):
-        if failed is not None:
-            continue
-        if came.outside:
-            away.append(came.outside)
-            continue
-        fact = facts[number]
-        features = frozenset(fact.features)
-        if came.error is not None and context.may_refuse(features, fact.unusual, came.error, refusable):
-            refused.append((number, came))
-        elif came.error is not None or not _right(context, block, number, fact, came):
-            if number == 0 and (clause, tier) == ("def", "scope"):
-                opening = number, came  # a smaller one may show it as well
-                continue
-            failed = number, came
-            context.session.stop()
-        elif not fact.unusual:
-            context.accepted.add(features)
-    failed = failed or opening
-    if failed is None and not refusable:
-        failed = next((r for r in refused if not _founded(context, facts[r[0]], r[1])), None)
-    if failed is not None:
-        return _wrong(context, clause, tier, block, *failed)
-    met = block.count - len(away)
-    left = outside(block.count, met, next((why for why in away if why != WHERE), WHERE)) if away else ""
-    if met < min(LEAST_MET, block.count / 2):
-        return context.not_run(clause, tier, left)
-    # a call that is drawn, or in other memory, in a dtype that is refused is news of the clause of that dtype alone
-    beside = tier == "property" or (clause.startswith("layout.") and all(facts[number].unusual for number, _ in refused))
-    if refused and (not beside or len(refused) == met):
-        return _refused(context, clause, tier, block, refused)
-    instances = max(block.instances - len(refused) - len(away), met - len(refused))
-    return context.result(clause, tier, Verdict.HOLDS, instances, "; ".join(filter(None, (block.reason, left))))
-
-
-def _founded(context: Context, fact: Fact, came: Came) -> bool:
-    """Whether an exception is a refusal, given all that the target takes."""
-    assert came.error is not None
-    return context.refuses(frozenset(fact.features), fact.unusual, came.error)
-
-
-def _right(context: Context, block: Block, number: int, fact: Fact, came: Came) -> bool:
-    """Whether what came is right: byte for byte as a rule, else by its rule, else by what it must be besides."""
-    if came.result is not None and fact.agrees(came.result) and fact.relation is None and not came.runs:
-        return True
-    trial = block.trial(number)
-    return wrongness(context, trial, context.session.outcome(trial, came)) is None
-
-
-def _wrong(context: Context, clause: str, tier: str, block: Block, number: int, came: Came) -> Result:
-    """Return the result of a clause that a call fails, on the smallest call that shows it."""
-    trial = block.trial(number)
-    failure = trial, context.session.outcome(trial, came)
-    if tier == "property" and context.shrinks and trial.way.kind == "plain":
-        failure = shrunk(context, clause, failure)
-    return wrong(context, clause, tier, number + 1, narrowed(context, failure))
-
-
-def wrong(context: Context, clause: str, tier: str, instances: int, failure: tuple[Trial, Outcome]) -> Result:
-    """Return the result of a clause that a call fails."""
-    found = wrongness(context, *failure)
-    data = witness(context, clause, *failure, found)
-    return context.result(clause, tier, Verdict.WRONG, instances, reason_of(found), data)
-
-
 def _drawn_afresh(context: Context, clause: str) -> Result:
     """Judge drawn calls that nobody could know before, each as it is drawn."""
     if not any(f.signature.inputs for f in context.op.forms.values()):
@@ -285,17 +174,6 @@ def _drawn_afresh(context: Context, clause: str) -> Result:
     if fresh.refused:
         return context.result(clause, "property", Verdict.REFUSED, 0, "every drawn call was refused")
     return context.not_run(clause, "property", "no drawn call holds such values")
-
-
-def _refused(context: Context, clause: str, tier: str, block: Block, refused: list[tuple[int, Came]]) -> Result:
-    """Return the result of a clause of which some calls were refused."""
-    number, came = refused[0]
-    assert came.error is not None
-    trial = block.trial(number)
-    parts = [f"{error_line(came.error)}, for {trial.case}"]
-    parts += [f"{len(refused)} of {block.count} calls refused"] if len(refused) < block.count else []
-    parts += [context.offered()]
-    return context.result(clause, tier, Verdict.REFUSED, block.count, "; ".join(filter(None, parts)))
 
 
 def _state(context: Context) -> Result:
@@ -349,106 +227,3 @@ def _memory(context: Context) -> dict[str, Result]:
     if not context.memory:
         context.memory = judge_memory(context, block_for(context, "memory", "scope"))
     return context.memory
-
-
-def _invalid(context: Context, clause: str, constraint: str) -> Result:
-    """Judge ``err.<constraint>``: a call that violates it raises, whatever the class of the exception."""
-    optional = context.bare and not context.policy.strict and optional_for_files(context.op, constraint)
-    if optional and not any(call.demanded for call in violating(context.asked, constraint)):
-        reason = "a file of functions may accept more than the card; --strict asks for this too"
-        return context.not_run(clause, "scope", reason)
-    block = context.sheets.block(context.scene, clause, "scope")
-    if block.not_run:
-        return context.not_run(clause, "scope", block.not_run)
-    fact = block.facts[0]
-    lacking = [d for d in fact.dtypes if d not in context.session.target.dtypes]
-    if lacking:
-        return context.not_run(clause, "scope", f"{context.session.framework} has no {lacking[0]}")
-    if context.bare:
-        near = near_call(context.op, constraint)
-        if near is not None and not all(context.session.takes([near])):
-            what = ", ".join(sorted(near.options)) or "the call that it is made from"
-            return context.not_run(clause, "scope", f"the function refuses {what}")
-    outcomes = list(context.stream(block))
-    for number, came in enumerate(outcomes):
-        if came.outside:
-            continue
-        if number == 0 and came.error is not None and came.error.name == "LackingError":
-            return context.not_run(clause, "scope", came.error.text)
-        if came.error is not None or not _is_demanded(context, constraint, number, optional):
-            continue
-        if CUT in context.admit and _cut_off(context, constraint, number, came):
-            context.admitted[CUT] = None
-            continue
-        problem, data = witness_of_invalid(context, constraint, number, came)
-        return context.result(clause, "scope", Verdict.WRONG, number + 1, problem, data)
-    away = [came.outside for came in outcomes if came.outside]
-    if len(away) == len(outcomes):
-        return context.not_run(clause, "scope", outside(len(outcomes), 0, away[0]))
-    return context.result(clause, "scope", Verdict.HOLDS, len(outcomes) - len(away))
-
-
-def _is_demanded(context: Context, constraint: str, number: int, optional: bool) -> bool:
-    """Whether a target must raise for an invalid call: a file must where it takes the legal call beside it."""
-    if not context.bare:
-        return True
-    call = violating(context.asked, constraint)[number]
-    offered = not call.near.options or all(context.session.takes([call.near]))
-    return offered and (call.demanded or not optional)
-
-
-def _cut_off(context: Context, constraint: str, number: int, came: Came) -> bool:
-    """Whether a call that does not divide gave what the rest gives once the remainder is cut off."""
-    call = violating(context.asked, constraint)[number]
-    block = context.sheets.block(context.scene, f"err.{constraint}", "scope")
-    arrays = {given.name: given.parts[0].array() for given in block.decoded[number].inputs if not given.listed}
-    trial = without_remainder(call, constraint, arrays)
-    return trial is not None and wrong_output(trial, context.session.outcome(trial, came)) is None
-
-
-def _law(context: Context, clause: str, law: str) -> Result:
-    """Judge ``law.<law>`` by calls of the target's own functions."""
-    others = laws.needed(context.op, law)
-    lacking = sorted(others - set(context.session.functions))
-    if lacking:
-        return context.not_run(clause, "scope", f"the law needs {', '.join(lacking)} as well")
-    block = block_for(context, clause, "scope")
-    if block.not_run or not block.count:
-        return context.not_run(clause, "scope", block.not_run or "no call can show it")
-    if all(f.law is None for f in block.facts):
-        return _told_of_law(context, judge_block(context, clause, "scope", block, refusable=context.bare), others)
-    away = 0
-    for number, trial in enumerate(block.trials()):
-        trial, outcome = laws.evaluate(context.session, trial)
-        if outcome.outside:
-            away += 1
-            continue
-        error, features = outcome.error, frozenset(trial.case.features)
-        if error is not None and context.may_refuse(features, bool(trial.unusual), error, optional=context.bare):
-            reason = f"a call of the law is refused: {error_line(error)}, for {trial.case}"
-            return context.not_run(clause, "scope", reason)
-        found = wrongness(context, trial, outcome)
-        if found is not None:
-            return _told_of_law(context, wrong(context, clause, "scope", number + 1, (trial, outcome)), others)
-    left = outside(block.count, block.count - away, WHERE) if away else ""
-    if block.count - away < min(LEAST_MET, block.count / 2):
-        return context.not_run(clause, "scope", left)
-    return context.result(clause, "scope", Verdict.HOLDS, block.instances - away, "; ".join(filter(None, (block.reason, left))))
-
-
-def _told_of_law(context: Context, result: Result, others: set[str]) -> Result:
-    """Return the result of a law, unless another op is guilty, so that a law with it tells nothing of this one."""
-    clause = result.clause.partition("/")[2]
-    if result.verdict is Verdict.REFUSED:
-        return context.not_run(clause, "scope", f"a call of the law is refused: {result.reason}")
-    guilty = sorted(op for op in others if _fails(context, op)) if result.verdict is Verdict.WRONG else []
-    if guilty:
-        return context.not_run(clause, "scope", f"{', '.join(guilty)} does not compute what its card says")
-    return result
-
-
-def _fails(context: Context, op: str) -> bool:
-    """Whether another op of the target is wrong by its own definition."""
-    other = Context(context.session, load(op), context.sheets, context.policy)
-    block = block_for(other, "def", "scope")
-    return judge_block(other, "def", "scope", block).verdict is Verdict.WRONG

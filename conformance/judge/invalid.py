@@ -1,0 +1,69 @@
+"""Calls that must raise: each violates a constraint of the card."""
+
+from __future__ import annotations
+
+from einspec.conformance.checks.invalid import near_call, optional_for_files, violating
+from einspec.conformance.judge.admitted import without_remainder
+from einspec.conformance.judge.context import Context, outside
+from einspec.conformance.judge.verdict import Result, Verdict
+from einspec.conformance.judge.witness import witness_of_invalid
+from einspec.conformance.judge.wrongness import wrong_output
+from einspec.conformance.protocol import Outcome as Came
+
+CUT = "remainder_dropped"
+"""The convention that is looked at where calls that must raise are judged."""
+
+
+def judge_invalid(context: Context, clause: str, constraint: str) -> Result:
+    """Judge ``err.<constraint>``: a call that violates it raises, whatever the class of the exception."""
+    optional = context.bare and not context.policy.strict and optional_for_files(context.op, constraint)
+    if optional and not any(call.demanded for call in violating(context.asked, constraint)):
+        reason = "a file of functions may accept more than the card; --strict asks for this too"
+        return context.not_run(clause, "scope", reason)
+    block = context.sheets.block(context.scene, clause, "scope")
+    if block.not_run:
+        return context.not_run(clause, "scope", block.not_run)
+    fact = block.facts[0]
+    lacking = [d for d in fact.dtypes if d not in context.session.target.dtypes]
+    if lacking:
+        return context.not_run(clause, "scope", f"{context.session.framework} has no {lacking[0]}")
+    if context.bare:
+        near = near_call(context.op, constraint)
+        if near is not None and not all(context.session.takes([near])):
+            what = ", ".join(sorted(near.options)) or "the call that it is made from"
+            return context.not_run(clause, "scope", f"the function refuses {what}")
+    outcomes = list(context.stream(block))
+    for number, came in enumerate(outcomes):
+        if came.outside:
+            continue
+        if number == 0 and came.error is not None and came.error.name == "LackingError":
+            return context.not_run(clause, "scope", came.error.text)
+        if came.error is not None or not _is_demanded(context, constraint, number, optional):
+            continue
+        if CUT in context.admit and _cut_off(context, constraint, number, came):
+            context.admitted[CUT] = None
+            continue
+        problem, data = witness_of_invalid(context, constraint, number, came)
+        return context.result(clause, "scope", Verdict.WRONG, number + 1, problem, data)
+    away = [came.outside for came in outcomes if came.outside]
+    if len(away) == len(outcomes):
+        return context.not_run(clause, "scope", outside(len(outcomes), 0, away[0]))
+    return context.result(clause, "scope", Verdict.HOLDS, len(outcomes) - len(away))
+
+
+def _is_demanded(context: Context, constraint: str, number: int, optional: bool) -> bool:
+    """Whether a target must raise for an invalid call: a file must where it takes the legal call beside it."""
+    if not context.bare:
+        return True
+    call = violating(context.asked, constraint)[number]
+    offered = not call.near.options or all(context.session.takes([call.near]))
+    return offered and (call.demanded or not optional)
+
+
+def _cut_off(context: Context, constraint: str, number: int, came: Came) -> bool:
+    """Whether a call that does not divide gave what the rest gives once the remainder is cut off."""
+    call = violating(context.asked, constraint)[number]
+    block = context.sheets.block(context.scene, f"err.{constraint}", "scope")
+    arrays = {given.name: given.parts[0].array() for given in block.decoded[number].inputs if not given.listed}
+    trial = without_remainder(call, constraint, arrays)
+    return trial is not None and wrong_output(trial, context.session.outcome(trial, came)) is None

@@ -1,0 +1,58 @@
+"""Laws: what calls of several functions of a target must give together."""
+
+from __future__ import annotations
+
+from einspec.card import load
+from einspec.conformance.checks import laws
+from einspec.conformance.judge.blocks import LEAST_MET, block_for, judge_block, wrong
+from einspec.conformance.judge.context import WHERE, Context, error_line, outside
+from einspec.conformance.judge.verdict import Result, Verdict
+from einspec.conformance.judge.wrongness import wrongness
+
+
+def judge_law(context: Context, clause: str, law: str) -> Result:
+    """Judge ``law.<law>`` by calls of the target's own functions."""
+    others = laws.needed(context.op, law)
+    lacking = sorted(others - set(context.session.functions))
+    if lacking:
+        return context.not_run(clause, "scope", f"the law needs {', '.join(lacking)} as well")
+    block = block_for(context, clause, "scope")
+    if block.not_run or not block.count:
+        return context.not_run(clause, "scope", block.not_run or "no call can show it")
+    if all(f.law is None for f in block.facts):
+        return _told_of_law(context, judge_block(context, clause, "scope", block, refusable=context.bare), others)
+    away = 0
+    for number, trial in enumerate(block.trials()):
+        trial, outcome = laws.evaluate(context.session, trial)
+        if outcome.outside:
+            away += 1
+            continue
+        error, features = outcome.error, frozenset(trial.case.features)
+        if error is not None and context.may_refuse(features, bool(trial.unusual), error, optional=context.bare):
+            reason = f"a call of the law is refused: {error_line(error)}, for {trial.case}"
+            return context.not_run(clause, "scope", reason)
+        found = wrongness(context, trial, outcome)
+        if found is not None:
+            return _told_of_law(context, wrong(context, clause, "scope", number + 1, (trial, outcome)), others)
+    left = outside(block.count, block.count - away, WHERE) if away else ""
+    if block.count - away < min(LEAST_MET, block.count / 2):
+        return context.not_run(clause, "scope", left)
+    return context.result(clause, "scope", Verdict.HOLDS, block.instances - away, "; ".join(filter(None, (block.reason, left))))
+
+
+def _told_of_law(context: Context, result: Result, others: set[str]) -> Result:
+    """Return the result of a law, unless another op is guilty, so that a law with it tells nothing of this one."""
+    clause = result.clause.partition("/")[2]
+    if result.verdict is Verdict.REFUSED:
+        return context.not_run(clause, "scope", f"a call of the law is refused: {result.reason}")
+    guilty = sorted(op for op in others if _fails(context, op)) if result.verdict is Verdict.WRONG else []
+    if guilty:
+        return context.not_run(clause, "scope", f"{', '.join(guilty)} does not compute what its card says")
+    return result
+
+
+def _fails(context: Context, op: str) -> bool:
+    """Whether another op of the target is wrong by its own definition."""
+    other = Context(context.session, load(op), context.sheets, context.policy)
+    block = block_for(other, "def", "scope")
+    return judge_block(other, "def", "scope", block).verdict is Verdict.WRONG
