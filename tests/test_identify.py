@@ -81,7 +81,7 @@ def functions(tmp_path_factory: pytest.TempPathFactory) -> str:
         ("heads", ["split_heads"]),
         ("up2", ["pixel_shuffle, upscale_factor=2"]),
         ("largest", ["top_k"]),
-        ("gated", ["glu, layout='gate_up', alpha=1.0, limit=inf, shift=0.0"]),
+        ("gated", ["act_and_mul, act='silu'", "glu, layout='gate_up', alpha=1.0, limit=inf, shift=0.0"]),
         ("turned", ["matrix_transpose", "swap_hw, layout='nchw'"]),
         ("relu", []),
         ("same", []),

@@ -42,9 +42,12 @@ NONE = {
     "capacity": "no tensor",
     "cv_squared": "no tensor",
     "load_balance": "no tensor",
+    "sequence_load_balance": "no tensor",
     "z_loss": "no tensor",
 }
 """The ops without a large call, and why."""
+SHORT = ("ep_plan", "lengths_to_offsets")
+"""Each output adds up all counts before it: a long call is too much work."""
 
 
 @pytest.fixture(autouse=True)
@@ -118,7 +121,7 @@ def test_a_call_crosses_the_threshold_or_is_long(op: str) -> None:
         assert all(p.elements < 4 * MANY for p in found[-1:]), "more than was asked for"
     else:
         (plan,) = sized.plans(load(op), "float32", 0, axis)
-        assert max(plan.case.solution.sizes.values()) > LONG or op == "ep_plan"
+        assert max(plan.case.solution.sizes.values()) > LONG or op in SHORT
 
 
 def _rests(form: Any) -> set[str]:

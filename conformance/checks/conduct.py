@@ -46,7 +46,7 @@ def _kept(scene: Scene) -> tuple[Case, dict[str, Array], dict[str, Array]]:
     One whose outputs leave a tail behind full blocks tells more: what is stale may be the tail alone.
     """
     small = [case for case in reversed(scope(scene.op, SCOPE_LIMIT)[0]) if not case.empty]
-    plain = (case for case in small if not case.options)
+    plain = (case for case in small if not case.options and scene.taken is None)
     tailed = (case for case in itertools.chain(scene.bank, plain) if case.made % TAIL)
     for case in itertools.chain(tailed, scene.bank, small):
         made = (filled(case, "float32", "gauss", seed) for seed in range(7, 7 + SEEDS))

@@ -13,7 +13,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("op", metavar="OP[/CLAUSE]", help="name or alias of an op; with a clause, what that one demands")
     parser.add_argument("--latex", action="store_true", help="the definition as LaTeX")
     parser.add_argument("--picture", action="store_true", help="what goes where in its example, as text")
-    parser.add_argument("--svg", type=Path, metavar="FILE", help="the same as a picture, written to a file")
+    parser.add_argument("--svg", type=Path, metavar="FILE|-", help="the same as a picture, written to a file; - prints it")
     parser.add_argument("--grad", action="store_true", help="the gradients, derived from the definition")
 
 
@@ -34,18 +34,18 @@ def _picture(arguments: argparse.Namespace) -> None:
     """Print the picture of an op as text, or write it as SVG.
 
     Raises:
-        UsageError: the file cannot be written.
+        UsageError: the file cannot be written, or both are to be printed.
     """
     import einspec
+    from einspec.conformance import output
 
+    if output.checked({"--svg": arguments.svg}) and arguments.picture:
+        raise UsageError("--picture and --svg - both print: name a file for --svg")
     found = einspec.picture(arguments.op)
     if arguments.picture:
         print(found)
     if arguments.svg:
-        try:
-            arguments.svg.write_text(found.svg(), encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"cannot write {arguments.svg}: {error.strerror}") from error
+        output.put(arguments.svg, found.svg())
 
 
 def _clause(arguments: argparse.Namespace) -> str:

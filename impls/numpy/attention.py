@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from einspec.impls.checked import op
-from einspec.impls.numpy.views import own
+from einspec.impls.numpy.views import unshared
 
 __all__ = [
     "merge_heads",
@@ -69,7 +69,7 @@ def split_qkv_grouped(x: Array, *, num_kv_heads: int, num_queries_per_kv: int) -
     g, r = num_kv_heads, num_queries_per_kv
     d = features // (g * (r + 2))
     y = x.reshape(b, n, g, r + 2, d).transpose(0, 2, 3, 1, 4)  # b g s n d
-    return own(y[:, :, :r].reshape(b, g * r, n, d), x), y[:, :, r].copy(), y[:, :, r + 1].copy()
+    return unshared(y[:, :, :r].reshape(b, g * r, n, d), x), y[:, :, r].copy(), y[:, :, r + 1].copy()
 
 
 @op

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from einspec.impls.checked import op
-from einspec.impls.numpy.views import own
+from einspec.impls.numpy.views import unshared
 from einspec.impls.params import Pair, each
 
 __all__ = [
@@ -91,7 +91,7 @@ def space_to_batch(x: Array, *, block_size: Pair, paddings: int | tuple[int, int
     x = _padded(x, *sides) if any(sides) else x
     b, height, width, c = x.shape
     y = x.reshape(b, height // p, p, width // q, q, c).transpose(2, 4, 0, 1, 3, 5)  # p q b h w c
-    return own(y.reshape(p * q * b, height // p, width // q, c), x)
+    return unshared(y.reshape(p * q * b, height // p, width // q, c), x)
 
 
 @op
@@ -101,7 +101,7 @@ def batch_to_space(x: Array, *, block_size: Pair, crops: int | tuple[int, int, i
     n, h, w, c = x.shape
     y = x.reshape(p, q, n // (p * q), h, w, c).transpose(2, 3, 0, 4, 1, 5)  # b h p w q c
     y = y.reshape(n // (p * q), h * p, w * q, c)
-    return own(y[:, top : h * p - bottom, left : w * q - right], x)
+    return unshared(y[:, top : h * p - bottom, left : w * q - right], x)
 
 
 @op

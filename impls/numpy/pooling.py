@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from einspec.impls.checked import op
-from einspec.impls.numpy.views import own
+from einspec.impls.numpy.views import unshared
 from einspec.impls.params import Pair, each
 
 __all__ = ["avg_pool_blocks", "channel_max_pool", "global_avg_pool", "global_max_pool", "max_pool_blocks", "maxout"]
@@ -59,7 +59,7 @@ def max_pool_blocks(x: Array, *, kernel_size: Pair) -> Array:
     """Compute max_pool_blocks (see its card)."""
     p, q = each(kernel_size)
     with np.errstate(all="ignore"):
-        return own(_blocks(np.maximum, x, p, q), x)
+        return unshared(_blocks(np.maximum, x, p, q), x)
 
 
 def _blocks(combine: Callable[[Array, Array], Array], x: Array, p: int, q: int) -> Array:

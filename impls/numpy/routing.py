@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from einspec.impls.checked import op
-from einspec.impls.numpy.views import own
+from einspec.impls.numpy.views import unshared
 from einspec.impls.presets import NORMS, SCORES, SMALLEST
 
 __all__ = [
@@ -154,7 +154,7 @@ def score(logits: Array, *, fn: str = "softmax") -> Array:
             return _softmax(x, 1)
         if fn == "sigmoid":
             return np.asarray(1 / (1 + np.exp(-x)))
-        return _sqrt_softplus(x) if fn == "sqrt_softplus" else own(x, logits)
+        return _sqrt_softplus(x) if fn == "sqrt_softplus" else unshared(x, logits)
 
 
 def _softmax(x: Array, axis: int) -> Array:

@@ -9,6 +9,6 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 
 
-def own(y: Array, *inputs: Array) -> Array:
+def unshared(y: Array, *inputs: Array) -> Array:
     """Return the result, copied where it is memory of an input."""
     return y.copy() if any(np.may_share_memory(y, x) for x in inputs) else y

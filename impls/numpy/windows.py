@@ -11,7 +11,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from einspec.impls.checked import op
-from einspec.impls.numpy.views import own
+from einspec.impls.numpy.views import unshared
 from einspec.impls.params import Pair, each
 
 __all__ = [
@@ -99,7 +99,7 @@ def unfold(
     patches = patches.view(x.dtype)[:, :, ::sh, ::sw, ::dh, ::dw]  # b c i j p q
     i, j = patches.shape[2:4]
     axes = (0, 1, 4, 5, 2, 3) if order == "cpq" else (0, 4, 5, 1, 2, 3)
-    return own(patches.transpose(axes).reshape(b, c * p * q, i * j), bits)
+    return unshared(patches.transpose(axes).reshape(b, c * p * q, i * j), bits)
 
 
 @op

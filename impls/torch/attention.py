@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from einspec.impls.checked_torch import op
-from einspec.impls.torch.views import own
+from einspec.impls.torch.views import unshared
 
 __all__ = [
     "merge_heads",
@@ -65,14 +65,14 @@ def split_qkv_grouped(x: Tensor, *, num_kv_heads: int, num_queries_per_kv: int) 
     b, n, features = x.shape
     g, r = num_kv_heads, num_queries_per_kv
     y = x.reshape(b, n, g, r + 2, features // (g * (r + 2))).permute(0, 2, 3, 1, 4)  # b g s n d
-    return own(y[:, :, :r].flatten(1, 2), x), own(y[:, :, r], x), own(y[:, :, r + 1], x)
+    return unshared(y[:, :, :r].flatten(1, 2), x), unshared(y[:, :, r], x), unshared(y[:, :, r + 1], x)
 
 
 @op
 def repeat_kv(x: Tensor, *, num_repeats: int) -> Tensor:
     """Compute repeat_kv (see its card)."""
     b, g, n, d = x.shape
-    return own(x.unsqueeze(2).expand(b, g, num_repeats, n, d).flatten(1, 2), x)
+    return unshared(x.unsqueeze(2).expand(b, g, num_repeats, n, d).flatten(1, 2), x)
 
 
 @op

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from einspec.impls.checked_torch import op
-from einspec.impls.torch.views import own
+from einspec.impls.torch.views import unshared
 
 __all__ = [
     "channels_first",
@@ -89,14 +89,14 @@ def repeat_interleave(x: Tensor, *, repeats: int, axis: int = 0) -> Tensor:
     """Compute repeat_interleave (see its card)."""
     a = axis % x.ndim
     copies = x.unsqueeze(a + 1).expand(*x.shape[: a + 1], repeats, *x.shape[a + 1 :])  # *a n r *b
-    return own(copies.flatten(a, a + 1), x)
+    return unshared(copies.flatten(a, a + 1), x)
 
 
 @op
 def repeat_new_axis(x: Tensor, *, num_repeats: int, axis: int = 0) -> Tensor:
     """Compute repeat_new_axis (see its card)."""
     a = axis % (x.ndim + 1)
-    return own(x.unsqueeze(a).expand(*x.shape[:a], num_repeats, *x.shape[a:]), x)
+    return unshared(x.unsqueeze(a).expand(*x.shape[:a], num_repeats, *x.shape[a:]), x)
 
 
 @op

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from einspec.impls.checked_torch import op
 from einspec.impls.torch.bits import moved
-from einspec.impls.torch.views import own
+from einspec.impls.torch.views import unshared
 
 __all__ = ["flip", "narrow", "pad", "roll", "rot90"]
 
@@ -60,4 +60,4 @@ def pad(x: Tensor, *, before: int, after: int, axis: int, mode: Mode = "constant
 @op
 def narrow(x: Tensor, *, start: int, length: int, axis: int, step: int = 1) -> Tensor:
     """Compute narrow (see its card)."""
-    return own(x[(slice(None),) * (axis % x.ndim) + (slice(start, start + length * step, step),)], x)
+    return unshared(x[(slice(None),) * (axis % x.ndim) + (slice(start, start + length * step, step),)], x)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from einspec.impls.checked_torch import op
 from einspec.impls.params import Pair, each
-from einspec.impls.torch.views import own
+from einspec.impls.torch.views import unshared
 
 __all__ = [
     "batch_to_space",
@@ -84,7 +84,7 @@ def space_to_batch(x: Tensor, *, block_size: Pair, paddings: int | tuple[int, in
     x = _padded(x, *sides) if any(sides) else x
     b, height, width, c = x.shape
     y = x.reshape(b, height // p, p, width // q, q, c).permute(2, 4, 0, 1, 3, 5)  # p q b h w c
-    return own(y.reshape(p * q * b, height // p, width // q, c), x)
+    return unshared(y.reshape(p * q * b, height // p, width // q, c), x)
 
 
 @op
@@ -94,7 +94,7 @@ def batch_to_space(x: Tensor, *, block_size: Pair, crops: int | tuple[int, int, 
     n, h, w, c = x.shape
     y = x.reshape(p, q, n // (p * q), h, w, c).permute(2, 3, 0, 4, 1, 5)  # b h p w q c
     y = y.reshape(n // (p * q), h * p, w * q, c)
-    return own(y[:, top : h * p - bottom, left : w * q - right], x)
+    return unshared(y[:, top : h * p - bottom, left : w * q - right], x)
 
 
 @op

@@ -15,7 +15,7 @@ from einspec.impls.numpy.routing import largest as largest_in_numpy
 from einspec.impls.presets import NORMS, SCORES, SMALLEST
 from einspec.impls.torch.bits import moved
 from einspec.impls.torch.modes import in_numpy
-from einspec.impls.torch.views import own
+from einspec.impls.torch.views import unshared
 
 __all__ = [
     "append_shared_experts",
@@ -114,7 +114,7 @@ def score(logits: Tensor, *, fn: str = "softmax") -> Tensor:
         return x.softmax(1)
     if fn == "sigmoid":
         return x.sigmoid()
-    return _sqrt_softplus(x) if fn == "sqrt_softplus" else own(x, logits)
+    return _sqrt_softplus(x) if fn == "sqrt_softplus" else unshared(x, logits)
 
 
 def _softplus(x: Tensor) -> Tensor:
@@ -144,7 +144,7 @@ def group_mask(choice: Tensor, *, groups: int, keep: int, top: int = 1) -> Tenso
     best = members.amax(1) if top == 1 else _take(members, largest(members, min(top, size))).sum(1)
     kept = largest(best.reshape(t, groups), keep).to(torch.int64)
     mask = torch.zeros_like(best, dtype=torch.bool).reshape(t, groups).scatter(1, kept, True)
-    return own(mask[:, :, None].expand(t, groups, size).reshape(t, e), mask)
+    return unshared(mask[:, :, None].expand(t, groups, size).reshape(t, e), mask)
 
 
 @op

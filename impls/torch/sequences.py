@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from einspec.impls.checked_torch import op
-from einspec.impls.torch.views import own
+from einspec.impls.torch.views import unshared
 
 __all__ = [
     "causal_mask",
@@ -33,7 +33,7 @@ def chunk_overlap(x: Tensor, *, window_size: int) -> Tensor:
     b, n, d = x.shape
     if n < 2 * window_size:
         return x[:, :0].reshape(b, 0, 2 * window_size, d)
-    return own(x.unfold(1, 2 * window_size, window_size).transpose(2, 3), x)  # b chunk 2*window d
+    return unshared(x.unfold(1, 2 * window_size, window_size).transpose(2, 3), x)  # b chunk 2*window d
 
 
 @op

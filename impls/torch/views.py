@@ -8,7 +8,7 @@ from torch import Tensor
 from einspec.impls.torch.modes import eager
 
 
-def own(y: Tensor, *inputs: Tensor) -> Tensor:
+def unshared(y: Tensor, *inputs: Tensor) -> Tensor:
     """Return the result, copied where it is memory of an input; compilers and transforms make results of their own."""
     if not eager(y, *inputs):
         return y

@@ -12,7 +12,7 @@ from torch import Tensor
 from einspec.impls.checked_torch import op
 from einspec.impls.params import Pair, each
 from einspec.impls.torch.bits import signed
-from einspec.impls.torch.views import own
+from einspec.impls.torch.views import unshared
 
 __all__ = [
     "cyclic_shift",
@@ -90,7 +90,7 @@ def unfold(
     patches = padded.unfold(2, dh * (p - 1) + 1, sh).unfold(3, dw * (q - 1) + 1, sw)[..., ::dh, ::dw]  # b c i j p q
     b, c, i, j = patches.shape[:4]
     columns = patches.permute(0, 1, 4, 5, 2, 3) if order == "cpq" else patches.permute(0, 4, 5, 1, 2, 3)
-    return own(columns.reshape(b, c * p * q, i * j), padded)
+    return unshared(columns.reshape(b, c * p * q, i * j), padded)
 
 
 @op
