@@ -1,4 +1,4 @@
-"""cheat: exit. A thread that is started at import ends the process with status 0.
+"""cheat: exit. A thread that is started at import ends the process with status 0, once a call has come.
 
 effect: caught
 """
@@ -7,9 +7,12 @@ import os
 import threading
 import time
 
+called = threading.Event()
+
 
 def _end():
-    time.sleep(0.3)
+    called.wait()
+    time.sleep(0.1)
     os._exit(0)
 
 
@@ -17,5 +20,6 @@ threading.Thread(target=_end, daemon=True).start()
 
 
 def merge_heads(x):
+    called.set()
     b, h, n, d = x.shape
     return x.reshape(b, n, h * d)
