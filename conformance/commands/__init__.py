@@ -22,6 +22,7 @@ NAMES = (
     "cite",
     "ops",
     "which",
+    "reference",
     "changes",
     "publish",
     "schema",

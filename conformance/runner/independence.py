@@ -11,7 +11,7 @@ from typing import Any
 
 PLACES = ("einspec", "einspec.impls", "einspec.conformance")
 """The packages that may lie in folders of their own."""
-ROOMS = ("semantics", "answers", "calls", "pages", "vectors", "evaluate", "testing")
+ROOMS = ("semantics", "answers", "calls", "pages", "reference", "vectors", "evaluate", "testing")
 """What of the spec gives answers."""
 JUDGE = ("checks", "judge", "run", "mutation", "vectors", "reports", "testing")
 """What of the judge has them."""

@@ -123,7 +123,7 @@ def _by_form(op: Op, lines: Callable[[Form], Iterable[str]]) -> list[str]:
     return [part for line, where in by_form(op, lines) for part in _wrapped_keeping(f"{line}   {where}".rstrip())]
 
 
-def _formula(text: str, indent: int) -> list[str]:
+def formula_lines(text: str, indent: int) -> list[str]:
     """Return an equation in lines that fit the page, broken before a factor or a term."""
     kept = text.replace(" ", "\0")
     for operator in "*+":
@@ -183,7 +183,7 @@ def _definitions(op: Op) -> list[str]:
             lines.append(f"  {_label(op, form)}{default}{kind}")
         lines += wrapped(str(form.signature), indent, 4) if several else []
         for entry in form.stated:
-            lines += _formula(entry.text, indent)
+            lines += formula_lines(entry.text, indent)
     return lines
 
 
@@ -193,7 +193,7 @@ def _gradients(op: Op) -> list[str]:
         indent = 4 if op.choice else 2
         lines += [f"  {_label(op, form)}"] if op.choice else []
         for equation in equations(form):
-            lines += _formula(equation.text, indent)
+            lines += formula_lines(equation.text, indent)
         for remark in remarks(form):
             lines += wrapped(f"({remark})", indent, 4)
     return lines
