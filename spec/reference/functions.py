@@ -16,7 +16,8 @@ from einspec.pages.text import formula_lines, wrapped
 from einspec.reference.frameworks import FRAMEWORKS, Framework
 from einspec.reference.layout import broken
 from einspec.reference.sizes import Sizes, shape_of
-from einspec.reference.terms import Scope, Writer, coordinate
+from einspec.reference.source import Scope, coordinate
+from einspec.reference.terms import Writer
 from einspec.solve import TensorSpec
 
 INDENT = "    "

@@ -10,7 +10,8 @@ from einspec.card import Form, Op
 from einspec.errors import FormulaError
 from einspec.language.formula import Axis, Group, Index, Number, Rest, axes_of, base
 from einspec.language.tables import Param
-from einspec.reference.terms import Scope, Writer
+from einspec.reference.source import Scope
+from einspec.reference.terms import Writer
 from einspec.solve import TensorSpec, axes_of_target
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 from einspec.errors import FormulaError
 from einspec.language.formula import (
@@ -28,78 +27,29 @@ from einspec.language.formula import (
     softmax,
     walk,
 )
-from einspec.reference.frameworks import Framework
+from einspec.reference.source import (
+    AND,
+    ATOM,
+    COMPARISON,
+    LEVELS,
+    OR,
+    PRODUCT,
+    TOP,
+    UNARY,
+    Place,
+    Places,
+    Scope,
+    Source,
+    coordinate,
+)
 from einspec.semantics.oracle import operands
 
-TOP, COMPARISON, OR, AND, SUM, PRODUCT, UNARY, ATOM = range(8)
-"""How tightly a piece of Python binds."""
-LEVELS = {"+": SUM, "-": SUM, "*": PRODUCT, "/": PRODUCT, "//": PRODUCT, "%": PRODUCT}
 SWAPPED = {"<": ">=", "<=": ">", ">": "<=", ">=": "<"}
 """The comparison that holds where another does not, NaN aside."""
 LONG = 30
 """Characters of a coordinate that has a line of its own."""
 FOLDED = ("log", "sqrt")
 """The functions of numbers, which Python has itself."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """A piece of Python: its text, how tightly it binds, and what it gives.
-
-    ``number``: a number of Python; ``whole``, ``real``: an array of numbers, those that are real may be NaN; ``truth``: an
-    array of truth values.
-    """
-
-    text: str
-    level: int = ATOM
-    kind: str = "whole"
-
-    def within(self, level: int) -> str:
-        """Return the text, in parentheses where it binds more loosely than its place asks for."""
-        return self.text if self.level >= level else f"({self.text})"
-
-
-@dataclass(frozen=True)
-class Place:
-    """What stands for an axis that a bracket pins: a term, and whether it is known to be a coordinate."""
-
-    source: Source
-    inside: bool
-
-
-Places = Mapping[str, Place]
-
-
-@dataclass
-class Scope:
-    """What a function has at some line: the axes and kinds of its tensors, and the sizes that have names."""
-
-    framework: Framework
-    opened: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """The axes of each tensor, every composition opened."""
-    kinds: dict[str, str] = field(default_factory=dict)
-    sizes: dict[str, str] = field(default_factory=dict)
-    """What stands for the size of an axis."""
-    fixed: dict[str, int] = field(default_factory=dict)
-    """The sizes that are numbers of the card."""
-    filled: set[str] = field(default_factory=set)
-    """The axes that have at least one coordinate."""
-    used: dict[str, None] = field(default_factory=dict)
-    """The helpers that were used, in order."""
-
-    def size(self, axis: str) -> str:
-        """Return what stands for the size of an axis: that of ``e1`` is that of ``e``."""
-        return self.sizes[axis] if axis in self.sizes else self.sizes[base(axis)]
-
-    def use(self, helper: str) -> str:
-        """Note that a helper is used, and return its name."""
-        self.used[helper] = None
-        return helper
-
-
-def coordinate(axis: str) -> str:
-    """Return the name of the coordinate along an axis."""
-    return "rest" if axis == "..." else axis
 
 
 class Writer:
