@@ -74,9 +74,7 @@ def _softmax(x, axis):
 WIDE = '''\
 def _wide(x):
     """Return x in {dtypes}; whole numbers and truth values as they are."""
-    if {narrow}:
-        return {wide}
-    return x
+{wide}    return x
 '''
 
 
@@ -112,8 +110,10 @@ NUMPY = Framework(
         other="np.asarray(other).astype(x.dtype)",
         top="x.max(axis, keepdims=True, initial=-np.inf)",
         dtypes="float64 or complex128",
-        narrow='x.dtype.kind not in "iub"',
-        wide="x.astype(np.promote_types(x.dtype, np.float64))",
+        wide="""\
+    if x.dtype.kind not in "iub":
+        return x.astype(np.promote_types(x.dtype, np.float64))
+""",
         _erf='''\
 def _erf(x):
     """Return the error function of each element."""
@@ -129,8 +129,7 @@ TORCH = Framework(
     "{}.to({})",
     "torch.promote_types({}, torch.float32)",
     "",
-    "Dtypes of which PyTorch has no arithmetic, the wider unsigned ones and float8, are an error of PyTorch wherever more is "
-    "done than to move elements.",
+    "Wherever more is done than to move elements, uint64 is an error of PyTorch, which has no arithmetic of it.",
     _helpers(
         xp="torch",
         device=", device=None",
@@ -140,8 +139,21 @@ TORCH = Framework(
         other="torch.as_tensor(other, dtype=x.dtype, device=x.device)",
         top="_max(x, axis, keepdim=True)",
         dtypes="float64 or complex128",
-        narrow="x.is_floating_point() or x.is_complex()",
-        wide="x.to(torch.promote_types(x.dtype, torch.float64))",
+        wide="""\
+    if x.is_complex():
+        return x.to(torch.complex128)
+    if x.is_floating_point():
+        return x.double()
+    if x.dtype in (torch.uint16, torch.uint32):  # of which PyTorch has no arithmetic
+        return x.long()
+""",
+        _add='''\
+def _add(a, b):
+    """Return a + b, of complex numbers part by part: PyTorch makes NaN of an infinite one."""
+    if a.is_complex():
+        return torch.complex(a.real + b.real, a.imag + b.imag)
+    return a + b
+''',
         _max='''\
 def _max(x, axis, keepdim=False):
     """Return the largest element along an axis or several, minus infinity where there is none."""
@@ -170,8 +182,10 @@ JAX = Framework(
         other="jnp.asarray(other).astype(x.dtype)",
         top="x.max(axis, keepdims=True, initial=-jnp.inf)",
         dtypes="float32 at least",
-        narrow="jnp.issubdtype(x.dtype, jnp.floating) and x.dtype.itemsize < 4",
-        wide="x.astype(jnp.float32)",
+        wide="""\
+    if jnp.issubdtype(x.dtype, jnp.floating) and x.dtype.itemsize < 4:
+        return x.astype(jnp.float32)
+""",
     ),
 )
 FRAMEWORKS = {"numpy": NUMPY, "torch": TORCH, "jax": JAX}

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from einspec.card import Form, Op, load
-from einspec.dtypes import WIDE
+from einspec.dtypes import COMPLEX, GROUPS, WIDE
 from einspec.language.formula import Equation, Group, OpCall, Read, Rest, axes_of, walk
 from einspec.language.linear import EXACT
 from einspec.pages.cite import citation, plain
@@ -197,6 +197,7 @@ class _Body:
         self.op, self.form, self.framework = op, form, framework
         self.varied, self.common = varied or not _same_inputs(op), common
         self.scope = Scope(framework)
+        self.scope.complex = any(GROUPS[form.group(name)] & set(COMPLEX) for name in form.data)
         self.lines: list[str] = []
         self.placed: dict[str, tuple[str, int]] = {}
         """The coordinates that there are, with their sizes and dimensions."""

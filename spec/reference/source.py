@@ -55,6 +55,8 @@ class Scope:
     """The sizes that are numbers of the card."""
     filled: set[str] = field(default_factory=set)
     """The axes that have at least one coordinate."""
+    complex: bool = False
+    """Whether what is added may be complex."""
     used: dict[str, None] = field(default_factory=dict)
     """The helpers that were used, in order."""
 

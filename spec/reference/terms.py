@@ -230,6 +230,8 @@ class Writer:
         level, kind = LEVELS[node.op], joined(left.kind, right.kind)
         if node.op == "-" and node.left == Number(0):
             return Source(f"-{right.within(UNARY)}", UNARY, right.kind)
+        if node.op == "+" and left.kind == right.kind == "real" and self.scope.complex and self.xp == "torch":
+            return Source(f"{self.scope.use('_add')}({left.text}, {right.text})", kind="real")
         one = left.within(level)
         if node.op == "/" and kind == "whole":
             # PyTorch divides whole numbers in float32.
