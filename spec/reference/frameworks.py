@@ -154,6 +154,12 @@ def _add(a, b):
         return torch.complex(a.real + b.real, a.imag + b.imag)
     return a + b
 ''',
+        _modulo='''\
+def _modulo(a, b):
+    """Return a % b, and 0 where b is 0: PyTorch makes an error of that."""
+    a, b = torch.as_tensor(a), torch.as_tensor(b)
+    return torch.where(b == 0, 0, a % torch.where(b == 0, 1, b))
+''',
         _max='''\
 def _max(x, axis, keepdim=False):
     """Return the largest element along an axis or several, minus infinity where there is none."""

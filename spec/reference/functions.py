@@ -110,11 +110,16 @@ def _common(op: Op) -> list[str]:
 
 
 def _parameters(op: Op, common: Sequence[str]) -> str:
-    more = [] if len(common) == len(_widest(op)) and _same_inputs(op) else ["*more"]
+    more = [] if len(common) == len(_widest(op)) and _same_inputs(op) else [f"*{_more(op)}"]
     params = op.card.params.items()
     keywords = [n if p.required else f"{n}={_literal(p.default)}" for n, p in params]
     star = ["*"] if keywords and not more else []
     return ", ".join([*common, *more, *star, *keywords])
+
+
+def _more(op: Op) -> str:
+    """Return what the inputs are called that not all forms have."""
+    return "others" if "more" in op.card.params else "more"
 
 
 def _same_inputs(op: Op) -> bool:
@@ -178,16 +183,22 @@ def _indented(statements: Sequence[str]) -> list[str]:
 
 def _without_unused(lines: Sequence[str]) -> list[str]:
     """Return statements in which what is unpacked and not used has no name."""
-    words = Counter(w for line in lines if not line.startswith("#") for w in WORD.findall(line))
+    words = Counter(w for line in lines if not line.startswith("#") for w in WORD.findall(_read(line)))
     found = []
     for line in lines:
         left, _, right = line.partition(" = ")
         if "," in left and "\n" not in line and not line.startswith("#"):
-            left = WORD.sub(lambda m: m[0] if words[m[0]] > 1 else "_", left)
+            left = WORD.sub(lambda m: m[0] if words[m[0]] else "_", left)
         if right and set(WORD.findall(left)) == {"_"}:
             continue  # a check of the whole shape follows
         found.append(f"{left} = {right}" if right and "\n" not in line else line)
     return found
+
+
+def _read(line: str) -> str:
+    """Return the part of a statement whose names are read: not what is unpacked into."""
+    left, _, right = line.partition(" = ")
+    return right if "," in left and "\n" not in line else line
 
 
 class _Body:
@@ -223,13 +234,14 @@ class _Body:
 
     def take_more(self) -> None:
         """Write the inputs that other forms do not have."""
-        own = [s.name for s in self.form.signature.inputs[self.common :]]
+        own, more = [s.name for s in self.form.signature.inputs[self.common :]], _more(self.op)
         if own:
-            self.lines.append(f"{', '.join(own)}{',' * (len(own) == 1)} = more".replace(f"{own[0]}, =", f"({own[0]},) ="))
+            left = f"({own[0]},)" if len(own) == 1 else ", ".join(own)
+            self.lines.append(f"{left} = {more}")
         else:
             count = f"{self.common} tensor{'s' * (self.common > 1)}"
             choice = f'{self.op.choice}="{self.form.choice[self.op.choice]}"' if self.op.choice else "it"
-            self.lines.append(f"if more:\n    raise TypeError('{self.op.name} with {choice} takes {count}')")
+            self.lines.append(f"if {more}:\n    raise TypeError('{self.op.name} with {choice} takes {count}')")
 
     def prepare(self) -> None:
         """Write the inputs in the dtypes in which is computed, and with an axis a dimension."""

@@ -89,9 +89,7 @@ class Sizes:
         if param.choices:
             return
         if param.rational:
-            wanted = "an integer, a Fraction or a decimal string"
-            self.lines.append(raising(f"isinstance({name}, float)", f'"{name} must be exact: {wanted}"', "TypeError"))
-            self.lines += [f"{name} = Fraction({name})", f"{', '.join(shown)} = {name}.numerator, {name}.denominator"]
+            self.lines += [f"{name} = Fraction(str({name}))", f"{', '.join(shown)} = {name}.numerator, {name}.denominator"]
         elif param.several:
             names = [t if t.isidentifier() else f"{name}_{i}" for i, t in enumerate(shown)]
             self.lines.append(f"{', '.join(names)} = {self.scope.use('_each')}({name}, {len(names)})")

@@ -23,6 +23,7 @@ from einspec.language.formula import (
     base,
     factors,
     free_axes,
+    past_one,
     rename_axis,
     softmax,
     walk,
@@ -60,6 +61,8 @@ class Writer:
         left = axes_of(equation.index) if equation else ()
         self.places = {axis: len(left) - i for i, axis in enumerate(left)}
         """How many dimensions an axis and those to its right are: arrays align at the right."""
+        self.nothing = "0"
+        """What stands where a bracket does not hold: of any dtype, also of truth values, in what only moves."""
         self.named: dict[str, None] = {}
         """The axes whose coordinates are used."""
         self.before_it: dict[str, str] = {}
@@ -77,6 +80,7 @@ class Writer:
         """
         body = equation.body
         left = axes_of(equation.index)
+        self.nothing = "False" if moves else "0"
         product = self.einsum(body, left)
         if product is not None:
             return product
@@ -216,6 +220,8 @@ class Writer:
             if argument == Number(0) and function == "log":
                 return Source("-math.inf", UNARY, "number")
             return Source(f"math.{function}({argument.value!r})", kind="number")
+        more = past_one(Apply(function, argument))
+        function, argument = ("log1p", more) if more is not None else (function, argument)
         inner = self.value(argument, places, depth)
         if function == "abs":
             return Source(f"abs({inner.text})", kind=inner.kind)
@@ -232,6 +238,8 @@ class Writer:
             return Source(f"-{right.within(UNARY)}", UNARY, right.kind)
         if node.op == "+" and left.kind == right.kind == "real" and self.scope.complex and self.xp == "torch":
             return Source(f"{self.scope.use('_add')}({left.text}, {right.text})", kind="real")
+        if node.op == "%" and self.xp == "torch" and kind != "number":
+            return Source(f"{self.scope.use('_modulo')}({left.text}, {right.text})", kind=kind)
         one = left.within(level)
         if node.op == "/" and kind == "whole":
             # PyTorch divides whole numbers in float32.
@@ -251,7 +259,8 @@ class Writer:
                 return Source(f"{times.within(OR)} if {truth} else 0", TOP, times.kind)
             shown = [c.within(PRODUCT) for c in conditions] + [times.within(PRODUCT)] * bool(values)
             return Source(" * ".join(shown), PRODUCT, "number")
-        return Source(f"{self.xp}.where({self.every(conditions)}, {times.text}, 0)", kind=joined(times.kind, "whole"))
+        nothing = self.nothing if times.kind == "real" else "0"
+        return Source(f"{self.xp}.where({self.every(conditions)}, {times.text}, {nothing})", kind=joined(times.kind, "whole"))
 
     def parts(self, parts: Sequence[Node], places: Places, depth: int) -> tuple[list[Source], list[Source]]:
         """Return the brackets and the other factors of a product."""
