@@ -61,25 +61,29 @@ def _result(context: Context, clause: str, trial: Trial, outcome: Outcome, found
 
 
 def _impure(trial: Trial, came: Came) -> str:
-    """Return which inputs a call has changed, in words."""
-    changed = [name for name, array in trial.arrays.items() if _bytes(came.runs[f"input {name}"]) != _flat(array)]
+    changed = changed_inputs(trial, came)
     return f"the call changed its input {', '.join(changed)}" if changed else ""
+
+
+def changed_inputs(trial: Trial, came: Came) -> list[str]:
+    """Return the inputs that are afterwards other bytes than they were given as."""
+    return [name for name, array in trial.arrays.items() if bytes_of(came.runs[f"input {name}"]) != _flat(array)]
 
 
 def _flat(array: Array) -> bytes:
     return np.ascontiguousarray(array).tobytes()
 
 
-def _bytes(item: Item) -> bytes:
+def bytes_of(item: Item) -> bytes:
     """Return all bytes of what came, those of a list one after the other."""
     own = item.tensor.data if item.tensor is not None else b""
     own += str(item.value).encode() if item.kind == "int" else b""
-    return own + b"".join(map(_bytes, item.parts))
+    return own + b"".join(map(bytes_of, item.parts))
 
 
 def _unsteady(context: Context, trial: Trial, came: Came) -> str:
     """Return in what way results depend on what is called besides."""
-    runs = {name: _bytes(item) for name, item in came.runs.items()}
+    runs = {name: bytes_of(item) for name, item in came.runs.items()}
     if runs["first"] != runs["kept"]:
         return CHANGED
     if any(runs[f"again {i}"] != runs["first"] for i in range(2)):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from einspec.answers.rules import Difference
 from einspec.clauses import memory_of, renames
 from einspec.conformance.checks.block import Block
+from einspec.conformance.judge.conduct import bytes_of, changed_inputs
 from einspec.conformance.judge.context import Context
 from einspec.conformance.judge.verdict import Result, Verdict
 from einspec.conformance.judge.witness import witness
-from einspec.conformance.protocol import Item
 from einspec.conformance.protocol import Outcome as Came
-from einspec.conformance.trial import Trial, arrays_of
+from einspec.conformance.trial import Trial
 
 TOLD = "a file may give such a result; --strict asks for memory of its own"
 
@@ -27,9 +27,10 @@ def judge_memory(context: Context, block: Block) -> dict[str, Result]:
             continue
         trial = block.trial(number)
         for clause, problem in _problems(trial, came).items():
-            if clause in seen:
-                seen[clause] += 1
-            if clause in seen and clause not in found and problem:
+            if clause not in seen:
+                continue
+            seen[clause] += 1
+            if clause not in found and problem:
                 found[clause] = _told(context, clause, seen[clause], trial, came, problem)
     for clause, count in seen.items():
         if clause not in found and count:
@@ -42,11 +43,10 @@ def _problems(trial: Trial, came: Came) -> dict[str, str]:
     read = came.runs["read"]
     if read.kind == "other":
         return {"memory.apart": f"the result may not be written to: {read.text.partition(chr(10))[0]}"}
-    apart = "" if _same(read, came.runs["written"]) else "writing to one element of the result changed another"
+    apart = "" if bytes_of(read) == bytes_of(came.runs["written"]) else "writing to one element of the result changed another"
     if renames(trial.case.form):
         return {"memory.apart": apart}
-    before = arrays_of(trial.call().inputs, {})
-    changed = [n for n, array in before.items() if _bytes(came.runs[f"input {n}"]) != array.tobytes()]
+    changed = changed_inputs(trial, came)
     return {"memory.own": f"writing to the result changed {', '.join(changed)}" if changed else "", "memory.apart": apart}
 
 
@@ -56,13 +56,3 @@ def _told(context: Context, clause: str, count: int, trial: Trial, came: Came, p
     outcome = context.session.outcome(trial, came)
     data = witness(context, clause, trial, outcome, ("", Difference(problem)))
     return context.result(clause, "scope", Verdict.WRONG, count, problem, data)
-
-
-def _same(one: Item, other: Item) -> bool:
-    return _bytes(one) == _bytes(other)
-
-
-def _bytes(item: Item) -> bytes:
-    """Return all bytes of what came, those of a list one after the other."""
-    own = item.tensor.data if item.tensor is not None else b""
-    return own + b"".join(map(_bytes, item.parts))
