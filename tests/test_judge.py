@@ -64,6 +64,21 @@ def test_other_ranks_are_not_rejected_by_demand_in_a_file(tmp_path: Path) -> Non
     assert bad(worst(strict, only=["err.rank.x", "def"])) == {"global_max_pool/err.rank.x"}
 
 
+def test_calls_that_a_file_may_accept_show_nothing(tmp_path: Path) -> None:
+    """One that takes vectors alone, and unequal ranks, accepts nothing that it must reject: there is nothing that holds."""
+    source = """
+import numpy as np
+def concat(xs, axis=0):
+    ranks = {x.ndim for x in xs}
+    if len(ranks) == 1 and max(ranks) > 1:
+        raise NotImplementedError("vectors alone")
+    return np.concatenate([x.reshape(-1) for x in xs])
+"""
+    found = worst(opened(tmp_path, source), only=["err.rank.xs"])["concat/err.rank.xs"]
+    assert found.verdict is Verdict.NOT_RUN
+    assert "may accept more than the card" in found.reason
+
+
 def test_the_witness_is_the_smallest_and_tells_everything() -> None:
     """The witness of a wrong order has two output channels, a factor of two, and all parts that a reader needs."""
     witness = shuffled("depth_first", "def")["pixel_shuffle/def"].witness

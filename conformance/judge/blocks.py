@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from einspec.conformance.checks.block import Block, Fact
 from einspec.conformance.clauses import uses_bank
-from einspec.conformance.judge.context import WHERE, Context, error_line, outside
+from einspec.conformance.judge.context import Context, error_line, outside, too_few
 from einspec.conformance.judge.narrow import narrowed, shrunk
 from einspec.conformance.judge.verdict import Result, Verdict
 from einspec.conformance.judge.witness import witness
 from einspec.conformance.judge.wrongness import reason_of, wrongness
 from einspec.conformance.protocol import Outcome as Came
 from einspec.conformance.trial import Outcome, Trial
-
-LEAST_MET = 30
-"""Calls that must meet the condition of an adapter for a clause to hold; half of them where that is fewer."""
 
 
 def block_for(context: Context, clause: str, tier: str) -> Block:
@@ -78,9 +75,8 @@ def judge_block(context: Context, clause: str, tier: str, block: Block, refusabl
         failed = next((r for r in refused if not _founded(context, facts[r[0]], r[1])), None)
     if failed is not None:
         return _wrong(context, clause, tier, block, *failed)
-    met = block.count - len(away)
-    left = outside(block.count, met, next((why for why in away if why != WHERE), WHERE)) if away else ""
-    if met < min(LEAST_MET, block.count / 2):
+    met, left = block.count - len(away), outside(block.count, away)
+    if too_few(block.count, away):
         return context.not_run(clause, tier, left)
     # a call that is drawn, or in other memory, in a dtype that is refused is news of the clause of that dtype alone
     beside = tier == "property" or (clause.startswith("layout.") and all(facts[number].unusual for number, _ in refused))

@@ -26,7 +26,7 @@ STALE = "a call with other values gave the result of an earlier call"
 def judge_conduct(context: Context, trial: Trial, came: Came) -> dict[str, Result]:
     """Return the results of ``pure``, ``repeat`` and ``device`` by clause."""
     if came.outside:
-        return {clause: context.not_run(clause, "scope", outside(1, 0, came.outside)) for clause in CONDUCT}
+        return {clause: context.not_run(clause, "scope", outside(1, [came.outside])) for clause in CONDUCT}
     if came.error is not None:
         return {clause: _raised(context, clause, trial, came) for clause in CONDUCT}
     outcome = context.session.outcome(trial, came)

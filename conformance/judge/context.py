@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -20,6 +20,8 @@ from einspec.conformance.targets.session import Session
 from einspec.conformance.trial import Outcome, Trial
 from einspec.demands import demand
 
+LEAST_MET = 30
+"""Calls that must meet the condition of an adapter for a clause to hold; half of them where that is fewer."""
 WHERE = "where"
 """Why a call was not made whose condition is simply not met."""
 BUGS = ("ZeroDivisionError", "IndexError", "AttributeError", "UnboundLocalError")
@@ -173,10 +175,20 @@ class Context:
         self.session.changes.clear()
 
 
-def outside(count: int, met: int, why: str) -> str:
-    """Return how many calls are among those for which an adapter promises anything, in words."""
-    failed = f"; {why}" if why != WHERE else ""
-    return f"{met:,} of {count:,} calls meet where{failed}"[:300]
+def outside(count: int, reasons: Sequence[str]) -> str:
+    """Return how many calls are among those for which an adapter promises anything, in words; nothing where all are.
+
+    Args:
+        count: how many calls there are.
+        reasons: why the others are none, one each.
+    """
+    why = next((f"; {reason}" for reason in reasons if reason != WHERE), "")
+    return f"{count - len(reasons):,} of {count:,} calls meet where{why}"[:300] if reasons else ""
+
+
+def too_few(count: int, reasons: Sequence[str]) -> bool:
+    """Whether so many calls are left out that the others tell too little."""
+    return count - len(reasons) < min(LEAST_MET, count / 2)
 
 
 def error_line(error: Raised) -> str:

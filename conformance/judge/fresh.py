@@ -15,7 +15,9 @@ class Fresh:
 
     def __init__(self, context: Context, clause: str) -> None:
         self.context, self.clause = context, clause
-        self.instances = self.refused = self.drawn = self.outside = 0
+        self.instances = self.refused = self.drawn = 0
+        self.outside: list[str] = []
+        """Why calls that were drawn were not made."""
         self.failure: tuple[Trial, Outcome] | None = None
         """The smallest call that was found wrong, and what came of it."""
 
@@ -38,7 +40,7 @@ class Fresh:
             outcome = context.session.one(part)
             self.drawn += 1
             if outcome.outside:
-                self.outside += 1
+                self.outside.append(outcome.outside)
                 return False
             features = frozenset(part.case.features)
             error = outcome.error

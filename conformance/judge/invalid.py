@@ -10,6 +10,7 @@ from einspec.conformance.judge.witness import witness_of_invalid
 from einspec.conformance.judge.wrongness import wrong_output
 from einspec.conformance.protocol import Outcome as Came
 
+MAY_ACCEPT = "a file of functions may accept more than the card; --strict asks for this too"
 CUT = "remainder_dropped"
 """The convention that is looked at where calls that must raise are judged."""
 
@@ -18,8 +19,7 @@ def judge_invalid(context: Context, clause: str, constraint: str) -> Result:
     """Judge ``err.<constraint>``: a call that violates it raises, whatever the class of the exception."""
     optional = context.bare and not context.policy.strict and optional_for_files(context.op, constraint)
     if optional and not any(call.demanded for call in violating(context.asked, constraint)):
-        reason = "a file of functions may accept more than the card; --strict asks for this too"
-        return context.not_run(clause, "scope", reason)
+        return context.not_run(clause, "scope", MAY_ACCEPT)
     block = context.sheets.block(context.scene, clause, "scope")
     if block.not_run:
         return context.not_run(clause, "scope", block.not_run)
@@ -33,22 +33,24 @@ def judge_invalid(context: Context, clause: str, constraint: str) -> Result:
             what = ", ".join(sorted(near.options)) or "the call that it is made from"
             return context.not_run(clause, "scope", f"the function refuses {what}")
     outcomes = list(context.stream(block))
+    held = 0
     for number, came in enumerate(outcomes):
         if came.outside:
             continue
         if number == 0 and came.error is not None and came.error.name == "LackingError":
             return context.not_run(clause, "scope", came.error.text)
-        if came.error is not None or not _is_demanded(context, constraint, number, optional):
-            continue
-        if CUT in context.admit and _cut_off(context, constraint, number, came):
+        if came.error is not None:
+            held += 1
+        elif _is_demanded(context, constraint, number, optional):
+            if CUT not in context.admit or not _cut_off(context, constraint, number, came):
+                problem, data = witness_of_invalid(context, constraint, number, came)
+                return context.result(clause, "scope", Verdict.WRONG, number + 1, problem, data)
             context.admitted[CUT] = None
-            continue
-        problem, data = witness_of_invalid(context, constraint, number, came)
-        return context.result(clause, "scope", Verdict.WRONG, number + 1, problem, data)
-    away = [came.outside for came in outcomes if came.outside]
-    if len(away) == len(outcomes):
-        return context.not_run(clause, "scope", outside(len(outcomes), 0, away[0]))
-    return context.result(clause, "scope", Verdict.HOLDS, len(outcomes) - len(away))
+            held += 1
+    if not held:
+        left = outside(len(outcomes), [came.outside for came in outcomes if came.outside])
+        return context.not_run(clause, "scope", left or MAY_ACCEPT)
+    return context.result(clause, "scope", Verdict.HOLDS, held)
 
 
 def _is_demanded(context: Context, constraint: str, number: int, optional: bool) -> bool:

@@ -14,9 +14,9 @@ from einspec.calls.cases import bank
 from einspec.conformance.checks.transforms import impossible
 from einspec.conformance.clauses import units
 from einspec.conformance.judge.admitted import dtype_admitted
-from einspec.conformance.judge.blocks import LEAST_MET, block_for, judge_block, wrong
+from einspec.conformance.judge.blocks import block_for, judge_block, wrong
 from einspec.conformance.judge.conduct import judge_conduct
-from einspec.conformance.judge.context import WHERE, Context, outside
+from einspec.conformance.judge.context import Context, outside, too_few
 from einspec.conformance.judge.fresh import Fresh
 from einspec.conformance.judge.invalid import judge_invalid
 from einspec.conformance.judge.known import holding_back
@@ -166,8 +166,8 @@ def _drawn_afresh(context: Context, clause: str) -> Result:
     fresh.search(context.own_scene if context.session.compiles else context.scene, context.shrinks)
     if fresh.failure is not None:
         return wrong(context, clause, "property", fresh.instances, narrowed(context, fresh.failure))
-    left = outside(fresh.drawn, fresh.drawn - fresh.outside, WHERE) if fresh.outside else ""
-    if fresh.outside and fresh.drawn - fresh.outside < min(LEAST_MET, fresh.drawn / 2):
+    left = outside(fresh.drawn, fresh.outside)
+    if too_few(fresh.drawn, fresh.outside):
         return context.not_run(clause, "property", left)
     if fresh.instances:
         return context.result(clause, "property", Verdict.HOLDS, fresh.instances, left)

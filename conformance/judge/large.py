@@ -122,7 +122,7 @@ def _verdict(context: Context, plan: Plan, question: Question) -> Result:
     calls = protocol.encode([question.large.call()])
     (came,) = context.session.stream(context.op.name, calls)
     if came.outside:
-        return context.not_run("def", TIER, f"{case}: {outside(1, 0, came.outside)}")
+        return context.not_run("def", TIER, f"{case}: {outside(1, [came.outside])}")
     if came.error is not None and came.error.memory:
         needed = f"though {gib(plan.need)} were estimated"
         text = f"{case} did not fit, {needed}: {error_line(came.error)}"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from einspec.card import load
 from einspec.conformance.checks import laws
-from einspec.conformance.judge.blocks import LEAST_MET, block_for, judge_block, wrong
-from einspec.conformance.judge.context import WHERE, Context, error_line, outside
+from einspec.conformance.judge.blocks import block_for, judge_block, wrong
+from einspec.conformance.judge.context import Context, error_line, outside, too_few
 from einspec.conformance.judge.verdict import Result, Verdict
 from einspec.conformance.judge.wrongness import wrongness
 
@@ -21,11 +21,11 @@ def judge_law(context: Context, clause: str, law: str) -> Result:
         return context.not_run(clause, "scope", block.not_run or "no call can show it")
     if all(f.law is None for f in block.facts):
         return _told_of_law(context, judge_block(context, clause, "scope", block, refusable=context.bare), others)
-    away = 0
+    away: list[str] = []
     for number, trial in enumerate(block.trials()):
         trial, outcome = laws.evaluate(context.session, trial)
         if outcome.outside:
-            away += 1
+            away.append(outcome.outside)
             continue
         error, features = outcome.error, frozenset(trial.case.features)
         if error is not None and context.may_refuse(features, bool(trial.unusual), error, optional=context.bare):
@@ -34,10 +34,11 @@ def judge_law(context: Context, clause: str, law: str) -> Result:
         found = wrongness(context, trial, outcome)
         if found is not None:
             return _told_of_law(context, wrong(context, clause, "scope", number + 1, (trial, outcome)), others)
-    left = outside(block.count, block.count - away, WHERE) if away else ""
-    if block.count - away < min(LEAST_MET, block.count / 2):
+    left = outside(block.count, away)
+    if too_few(block.count, away):
         return context.not_run(clause, "scope", left)
-    return context.result(clause, "scope", Verdict.HOLDS, block.instances - away, "; ".join(filter(None, (block.reason, left))))
+    reason = "; ".join(filter(None, (block.reason, left)))
+    return context.result(clause, "scope", Verdict.HOLDS, block.instances - len(away), reason)
 
 
 def _told_of_law(context: Context, result: Result, others: set[str]) -> Result:
