@@ -42,12 +42,8 @@ def differences(before: Op, after: Op) -> Iterator[Difference]:
     for choice in dict.fromkeys([*after.forms, *before.forms]):
         old, new = before.forms.get(choice), after.forms.get(choice)
         if old is None or new is None or _said(old) != _said(new):
-            found = itertools.chain(_of_form(before, after, new), _gone(before, after, old))
-            seen: set[str] = set()
-            for difference in found:
-                if difference.kind not in seen:
-                    seen.add(difference.kind)
-                    yield difference
+            yield from _of_form(before, after, new)
+            yield from itertools.islice(_gone(before, after, old), 1)
 
 
 def _said(form: Form) -> tuple[Any, ...]:
@@ -57,17 +53,23 @@ def _said(form: Form) -> tuple[Any, ...]:
 
 
 def _of_form(before: Op, after: Op, form: Form | None) -> Iterator[Difference]:
-    """Yield calls of a form that are legal now, and were not or gave something else, the smallest first."""
+    """Yield the smallest call of a form that is legal now and was not, and the smallest that gave something else."""
+    seen: set[Kind] = set()
     for case in _calls(after, form):
         old = make_case(before, case.params, case.shapes)
+        kind: Kind = "legal now" if old is None else "another result"
+        if kind in seen:
+            continue
         if old is None:
             arrays = ramps(case)
-            yield Difference("legal now", case, arrays, {}, _outputs(case, arrays))
+            seen.add(kind)
+            yield Difference(kind, case, arrays, {}, _outputs(case, arrays))
             continue
         for arrays in _inputs(case):
             was, now = _outputs(old, arrays), _outputs(case, arrays)
             if not _equal(was, now):
-                yield Difference("another result", case, arrays, was, now)
+                seen.add(kind)
+                yield Difference(kind, case, arrays, was, now)
                 break
 
 
