@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
+from multiprocessing.context import BaseContext
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -24,8 +26,9 @@ def side_by_side(function: Callable[..., T], tasks: Iterable[tuple[Any, ...]], p
     """
     one_thread_each()
     with contextlib.ExitStack() as stack:
-        with undisturbed():
-            pool = stack.enter_context(get_context("spawn").Pool(processes, begin))
+        context = get_context("spawn")
+        with undisturbed(context):
+            pool = stack.enter_context(context.Pool(processes, begin))
         yield from pool.imap_unordered(_call, [(function, task) for task in tasks])
 
 
@@ -36,16 +39,33 @@ def one_thread_each() -> None:
 
 
 @contextlib.contextmanager
-def undisturbed() -> Iterator[None]:
-    """Hold back the signals that end a command while processes start: one that is cut off then prints a traceback."""
+def undisturbed(context: BaseContext) -> Iterator[None]:
+    """Hold back the signals that end a command while processes start: one that is cut off then prints a traceback.
+
+    What starts has them blocked until it calls :func:`begin`. Here they are noted, and come afterwards: blocked in this thread
+    they would reach another one, and Python handles them in the main thread all the same.
+    """
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
+    if context.get_start_method() == "spawn":
+        resource_tracker.ensure_running()  # which begins with the first process, and then lets the signals through
+    noted: list[int] = []
+    handlers = {}
+    if threading.current_thread() is threading.main_thread():
+        ended = {end: signal.getsignal(end) for end in ENDS}
+        handlers = {end: handler for end, handler in ended.items() if handler not in {None, signal.SIG_IGN}}
+    for end in handlers:
+        signal.signal(end, lambda number, _: noted.append(number))
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for end, handler in handlers.items():
+            signal.signal(end, handler)
+        if noted:
+            signal.raise_signal(noted[0])
 
 
 def begin() -> None:

@@ -36,8 +36,7 @@ class Member:
         theirs_in, self.jobs = context.Pipe(duplex=False)
         self.events, theirs_out = context.Pipe(duplex=False)
         self.process = context.Process(target=work, args=(request, memory, theirs_in, theirs_out))
-        with undisturbed():
-            self.process.start()
+        self.process.start()
         theirs_in.close()
         theirs_out.close()
         self.name = ""
@@ -117,12 +116,14 @@ def happenings(request: Request) -> Iterator[Event]:
     context = multiprocessing.get_context(start_method())
     members: list[Member] = []
 
-    def begun() -> Member:
-        return Member(context, request, memory)
+    def begin() -> None:
+        with undisturbed(context):  # none begins that is not noted here, and ended
+            members.append(Member(context, request, memory))
 
     try:
-        members.extend(begun() for _ in range(count))
-        yield from _steps(queue, members, begun)
+        for _ in range(count):
+            begin()
+        yield from _steps(queue, members, begin)
     finally:
         for member in members:
             member.end()
@@ -142,7 +143,7 @@ def preload(request: Request) -> None:
     gc.freeze()  # nothing of all this goes before the process does
 
 
-def _steps(queue: Queue, members: list[Member], begun: Callable[[], Member]) -> Iterator[Event]:
+def _steps(queue: Queue, members: list[Member], begin: Callable[[], None]) -> Iterator[Event]:
     """Give out work and yield what is said, until all is done; another process takes the place of one that is lost."""
     while True:
         for member in members:
@@ -162,7 +163,7 @@ def _steps(queue: Queue, members: list[Member], begun: Callable[[], Member]) -> 
                 members.remove(member)
                 member.end()
                 if not queue.empty:
-                    members.append(begun())
+                    begin()
                 continue
             if isinstance(event, Idle):
                 member.op = ""
