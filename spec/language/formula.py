@@ -252,12 +252,12 @@ def factors(node: Node) -> Iterator[Node]:
         yield node
 
 
-def past_one(node: Node) -> Node | None:
-    """Return ``x`` of ``log(1 + x)``, which is computed without the sum: 1 + x is 1 where x is small. None of other terms."""
+def applied(node: Apply) -> tuple[str, Node]:
+    """Return the function that is computed and its argument: of ``log(1 + x)`` ``log1p`` and x, as x may be small."""
     match node:
         case Apply("log", Binary("+", Number(1), argument)):
-            return argument
-    return None
+            return "log1p", argument
+    return node.function, node.argument
 
 
 def terms(node: Node) -> Iterator[Node]:

@@ -19,11 +19,11 @@ from einspec.language.formula import (
     Reduce,
     Size,
     Tuple,
+    applied,
     axes_of,
     base,
     factors,
     free_axes,
-    past_one,
     rename_axis,
     softmax,
     walk,
@@ -151,8 +151,8 @@ class Writer:
                 return self.read(node, places)
             case Bracket():
                 return self.truth(node, places, depth)
-            case Apply(function, argument):
-                return self.apply(function, argument, places, depth)
+            case Apply():
+                return self.apply(node, places, depth)
             case Reduce("sum", axes, body):
                 return self.total(axes, body, places, depth)
             case Reduce(kind, axes, body):
@@ -214,14 +214,13 @@ class Writer:
         less = f"{self.scope.use('_less')}({first}, {second})"
         return Source(f"~{less}", UNARY, "truth") if "=" in op else Source(less, kind="truth")
 
-    def apply(self, function: str, argument: Node, places: Places, depth: int) -> Source:
+    def apply(self, node: Apply, places: Places, depth: int) -> Source:
         """Return a function of a number."""
+        function, argument = applied(node)
         if isinstance(argument, Number) and function in FOLDED:
             if argument == Number(0) and function == "log":
                 return Source("-math.inf", UNARY, "number")
             return Source(f"math.{function}({argument.value!r})", kind="number")
-        more = past_one(Apply(function, argument))
-        function, argument = ("log1p", more) if more is not None else (function, argument)
         inner = self.value(argument, places, depth)
         if function == "abs":
             return Source(f"abs({inner.text})", kind=inner.kind)

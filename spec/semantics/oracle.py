@@ -28,8 +28,8 @@ from einspec.language.formula import (
     Reduce,
     Size,
     Tuple,
+    applied,
     factors,
-    past_one,
 )
 from einspec.semantics.elementwise import Array, Elementwise
 from einspec.semantics.pointwise import number
@@ -126,9 +126,8 @@ class Machine(Elementwise):
             case Binary(op, left, right):
                 (a, b), axes = self.align(self.term(left), self.term(right))
                 return Labelled(self.arithmetic(op, a, b), axes)
-            case Apply(function, argument):
-                more = past_one(node)
-                function, argument = ("log1p", more) if more is not None else (function, argument)
+            case Apply():
+                function, argument = applied(node)
                 inner = self.term(argument)
                 return Labelled(self.function(function, inner.array), inner.axes)
             case Reduce(kind, names, body):

@@ -25,9 +25,9 @@ from einspec.language.formula import (
     Read,
     Reduce,
     Tuple,
+    applied,
     factors,
     free_axes,
-    past_one,
 )
 from einspec.semantics.elementwise import Elementwise
 from einspec.semantics.oracle import is_constant, open_rests, operands
@@ -117,9 +117,8 @@ class Points:
                 return self.total((), list(factors(node)), rows)
             case Binary(op, left, right):
                 return np.asarray(self.numbers.arithmetic(op, self.term(left, rows), self.term(right, rows)))
-            case Apply(function, argument):
-                more = past_one(node)
-                function, argument = ("log1p", more) if more is not None else (function, argument)
+            case Apply():
+                function, argument = applied(node)
                 return np.asarray(self.numbers.function(function, self.term(argument, rows)))
             case Reduce("sum", names, body):
                 return self.total(open_rests(self.solution, names), list(factors(body)), rows)

@@ -25,8 +25,8 @@ from einspec.language.formula import (
     Reduce,
     Size,
     Tuple,
+    applied,
     factors,
-    past_one,
 )
 from einspec.solve import Solution, atoms, expand
 
@@ -100,10 +100,8 @@ class Point:
                 return self.product(node, env)
             case Binary(op, left, right):
                 return ARITHMETIC[op](self.term(left, env), self.term(right, env))
-            case Apply(function, argument):
-                more = past_one(node)
-                if more is not None:
-                    return FUNCTIONS["log1p"](self.term(more, env))
+            case Apply():
+                function, argument = applied(node)
                 return FUNCTIONS[function](self.term(argument, env))
             case Reduce():
                 return self.reduce(node, env)

@@ -17,7 +17,22 @@ from typing import Any
 
 import numpy as np
 
-from einspec.language.formula import Apply, Axis, Binary, Bracket, Node, Number, Param, Read, Reduce, Size, Tuple, factors, walk
+from einspec.language.formula import (
+    Apply,
+    Axis,
+    Binary,
+    Bracket,
+    Node,
+    Number,
+    Param,
+    Read,
+    Reduce,
+    Size,
+    Tuple,
+    applied,
+    factors,
+    walk,
+)
 from einspec.language.text import is_integer_zero
 from einspec.semantics.pointwise import ARITHMETIC, COMPARE, FUNCTIONS, Point, Value, key
 from einspec.solve import Solution, expand
@@ -120,7 +135,8 @@ class Tracer(Point):
                 one, other = self.follow(left, env), self.follow(right, env)
                 value = ARITHMETIC[op](one.value, other.value)
                 return _added(value, [{}, {}], [one, other]) if op in "+-" else _joined(value, [one, other])
-            case Apply(function, argument):
+            case Apply():
+                function, argument = applied(node)
                 found = self.follow(argument, env)
                 return replace(found, value=FUNCTIONS[function](found.value), terms=max(found.terms, function in AT_ZERO))
             case Reduce(kind, axes, body):

@@ -29,8 +29,8 @@ from einspec.language.formula import (
     Node,
     Read,
     Reduce,
+    applied,
     factors,
-    past_one,
     walk,
 )
 from einspec.semantics.bounds import Quantity, Tensor, all_whole, storing
@@ -133,9 +133,8 @@ class Analysis(Products):
                 return self.either(found, *choice) if op == "+" and (choice := alternatives(left, right)) else found
             case Apply("exp", Binary("-", left, right)):
                 return self.function("exp", self.shifted(self.term(left), self.term(right)))
-            case Apply(function, argument):
-                more = past_one(node)
-                function, argument = ("log1p", more) if more is not None else (function, argument)
+            case Apply():
+                function, argument = applied(node)
                 return self.function(function, self.term(argument))
             case Reduce("sum", names, body):
                 names = open_rests(self.solution, names)
