@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections import Counter
@@ -15,7 +16,7 @@ from einspec.pages.cite import citation, plain
 from einspec.pages.text import formula_lines, wrapped
 from einspec.reference.frameworks import FRAMEWORKS, Framework
 from einspec.reference.layout import broken
-from einspec.reference.sizes import Sizes, shape_of
+from einspec.reference.sizes import Sizes, raising
 from einspec.reference.source import Scope, coordinate
 from einspec.reference.terms import Writer
 from einspec.solve import TensorSpec
@@ -54,7 +55,7 @@ def reference(op: Op, framework: str) -> str:
 def _head(op: Op, names: Sequence[str], framework: Framework, code: str) -> str:
     """Return what stands above the functions: what the file is, of which version of the spec, and what it imports."""
     cited = plain(citation(op))
-    lines = [f'"""{cited}.' if not cited.endswith(".") else f'"""{cited}', ""]
+    lines = [f'"""{cited.removesuffix(".")}.', ""]
     about = [
         f"The definition as a function of {framework.name}, printed by einspec; it needs no einspec.",
         "It is as slow as it is plain, and every term of a sum is in memory at once: an oracle for small inputs.",
@@ -64,9 +65,7 @@ def _head(op: Op, names: Sequence[str], framework: Framework, code: str) -> str:
     if len(names) > 1:
         lines += ["", "The definition uses:", *(f"    {plain(citation(load(n)))}" for n in names[1:])]
     lines += ['"""', ""]
-    standard = [f"import {m}" for m in ("math",) if f"{m}." in code] + ["from fractions import Fraction"] * (
-        "Fraction(" in code
-    )
+    standard = ["import math"] * ("math." in code) + ["from fractions import Fraction"] * ("Fraction(" in code)
     lines += [*standard, ""] if standard else []
     own = [i for i in framework.imports.splitlines() if i != "import jax" or "jax." in code]
     own = [i for i in own if f"{framework.xp}." in code or i == "import jax"]
@@ -102,11 +101,12 @@ def _widest(op: Op) -> list[str]:
 
 def _common(op: Op) -> list[str]:
     """Return the inputs with which all forms begin."""
-    each = [[s.name for s in f.signature.inputs] for f in op.forms.values()]
-    count = 0
-    while all(len(e) > count for e in each) and len({e[count] for e in each}) == 1:
-        count += 1
-    return each[0][:count]
+    return _start([[s.name for s in f.signature.inputs] for f in op.forms.values()])
+
+
+def _start(each: Sequence[Sequence[str]]) -> list[str]:
+    """Return what several sequences begin with alike."""
+    return [own[0] for own in itertools.takewhile(lambda own: len(set(own)) == 1, zip(*each, strict=False))]
 
 
 def _parameters(op: Op, common: Sequence[str]) -> str:
@@ -151,12 +151,8 @@ def _chosen(op: Op, bodies: dict[str, list[str]]) -> list[str]:
     each = list(bodies.values())
     if not op.choice:
         return each[0]
-    start = 0
-    while all(len(b) > start for b in each) and len({b[start] for b in each}) == 1:
-        start += 1
-    end = 0
-    while all(len(b) - start > end for b in each) and len({b[-end - 1] for b in each}) == 1:
-        end += 1
+    start = len(_start(each))
+    end = len(_start([b[start:][::-1] for b in each]))
     while end and any(b[: len(b) - end] and b[len(b) - end - 1].startswith("#") for b in each):
         end -= 1  # a line stays with the equation that it is for
     choices = ", ".join(bodies)
@@ -241,7 +237,7 @@ class _Body:
         else:
             count = f"{self.common} tensor{'s' * (self.common > 1)}"
             choice = f'{self.op.choice}="{self.form.choice[self.op.choice]}"' if self.op.choice else "it"
-            self.lines.append(f"if {more}:\n    raise TypeError('{self.op.name} with {choice} takes {count}')")
+            self.lines.append(raising(more, f"'{self.op.name} with {choice} takes {count}'", "TypeError"))
 
     def prepare(self) -> None:
         """Write the inputs in the dtypes in which is computed, and with an axis a dimension."""
@@ -356,14 +352,14 @@ class _Body:
         spec = next((s for s in self.form.signature.inputs if s.name == read.tensor), None)
         if not composed or (spec is not None and not self.opens(spec)):
             return read.tensor
-        shape = ", ".join(" * ".join(self.scope.size(a) for a in axes_of((d,))) for d in read.index)
+        shape = ", ".join(self.scope.dimension(d) for d in read.index)
         return f"{read.tensor}.reshape({shape})"
 
     def returned(self, spec: TensorSpec) -> str:
         """Return an output with the dimensions and the dtype that the card names."""
         rule, value = self.form.dtype[spec.name], spec.name
         if any(isinstance(d, Group | Rest) for d in spec.index):
-            dimensions = [f"*{shape_of(d.name)}" if isinstance(d, Rest) else " * ".join(self.dimension(d)) for d in spec.index]
+            dimensions = [self.scope.dimension(d) for d in spec.index]
             shape = ", ".join(dimensions)
             if all(isinstance(d, Rest) for d in spec.index):  # perhaps no dimension at all
                 shape = f"({shape},)" if len(dimensions) == 1 else f"({shape})"
@@ -374,10 +370,6 @@ class _Body:
         if spec.listed:
             return f"[{value}[i] for i in range({self.scope.size(axes_of(spec.index)[0])})]"
         return value
-
-    def dimension(self, dimension: object) -> list[str]:
-        """Return the factors of a dimension, a rest by all its sizes."""
-        return [self.scope.size(a) for a in axes_of((dimension,))]  # type: ignore[arg-type]  # an index
 
     def dtype(self, rule: str) -> str:
         """Return the dtype of an output, ``""`` where it has it already."""

@@ -10,7 +10,7 @@ from einspec.card import Form, Op
 from einspec.errors import FormulaError
 from einspec.language.formula import Axis, Group, Index, Number, Rest, axes_of, base
 from einspec.language.tables import Param
-from einspec.reference.source import Scope
+from einspec.reference.source import Scope, shape_of
 from einspec.reference.terms import Writer
 from einspec.solve import TensorSpec, axes_of_target
 
@@ -152,7 +152,7 @@ class Sizes:
         elif new:
             self.unpack(spec, rests)
         if new != list(axes) or len(set(axes)) < len(axes) or any(isinstance(d, Group) for d in spec.index):
-            dimensions = ", ".join(self.dimension(d) for d in spec.index)
+            dimensions = ", ".join(self.scope.dimension(d) for d in spec.index)
             comma = "," if len(spec.index) == 1 else ""
             message = f'f"{spec} does not fit {{tuple({spec.name}.shape)}}"'
             self.checks.append(raising(f"{spec.name}.shape != ({dimensions}{comma})", message))
@@ -229,12 +229,6 @@ class Sizes:
         tail = f"({', '.join(others)})" if len(others) > 1 else others[0].removeprefix("*")
         self.lines.append(f"{first.removeprefix('*')}, {tail} = {shape}[:{placed}], {shape}[{placed}:]")
 
-    def dimension(self, dimension: Index) -> str:
-        """Return a dimension of a tensor."""
-        if isinstance(dimension, Rest):
-            return f"*{shape_of(dimension.name)}"
-        return " * ".join(self.size(a) for a in axes_of((dimension,)))
-
     def solve(self) -> None:
         """Write the sizes that follow from others, each when all is known that it follows from."""
         while True:
@@ -300,11 +294,6 @@ def _stated(form: Form) -> list[tuple[Index, ...]]:
     """Return the indices of what a definition defines on the way."""
     targets = ([t.index for t in e.targets] if hasattr(e, "targets") else [e.index] for e in form.stated)
     return list(itertools.chain(*targets))
-
-
-def shape_of(rest: str) -> str:
-    """Return the name of the sizes that a rest stands for."""
-    return f"{'rest' if rest == '...' else rest}_shape"
 
 
 def raising(condition: str, message: str, error: str = "ValueError") -> str:

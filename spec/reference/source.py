@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from einspec.language.formula import base
+from einspec.language.formula import Index, Rest, axes_of, base
 from einspec.reference.frameworks import Framework
 
 TOP, COMPARISON, OR, AND, SUM, PRODUCT, UNARY, ATOM = range(8)
@@ -64,10 +64,21 @@ class Scope:
         """Return what stands for the size of an axis: that of ``e1`` is that of ``e``."""
         return self.sizes[axis] if axis in self.sizes else self.sizes[base(axis)]
 
+    def dimension(self, dimension: Index) -> str:
+        """Return what stands for a dimension of a tensor, a rest by all its sizes."""
+        if isinstance(dimension, Rest):
+            return f"*{shape_of(dimension.name)}"
+        return " * ".join(self.size(a) for a in axes_of((dimension,)))
+
     def use(self, helper: str) -> str:
         """Note that a helper is used, and return its name."""
         self.used[helper] = None
         return helper
+
+
+def shape_of(rest: str) -> str:
+    """Return the name of the sizes that a rest stands for."""
+    return f"{'rest' if rest == '...' else rest}_shape"
 
 
 def coordinate(axis: str) -> str:

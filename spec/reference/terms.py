@@ -45,7 +45,7 @@ from einspec.reference.source import (
 )
 from einspec.semantics.oracle import operands
 
-SWAPPED = {"<": ">=", "<=": ">", ">": "<=", ">=": "<"}
+NEGATED = {"<": ">=", "<=": ">", ">": "<=", ">=": "<"}
 """The comparison that holds where another does not, NaN aside."""
 LONG = 30
 """Characters of a coordinate that has a line of its own."""
@@ -198,7 +198,7 @@ class Writer:
             return self.before(node.op, *sides)
         wrong = (nans[0] and node.op in (">", ">=")) or (nans[1] and node.op in ("<", "<="))
         if wrong:
-            return Source(f"~({one} {SWAPPED[node.op]} {other})", UNARY, kind)
+            return Source(f"~({one} {NEGATED[node.op]} {other})", UNARY, kind)
         return Source(f"{one} {node.op} {other}", COMPARISON, kind)
 
     def operand(self, node: Node, places: Places, depth: int) -> Source:
@@ -270,10 +270,8 @@ class Writer:
         """Return a product of numbers, 1 where there are none."""
         if len(values) == 1:
             return values[0]
-        kinds = [v.kind for v in values]
-        kind = "number" if all(k == "number" for k in kinds) else "real" if "real" in kinds else "whole"
         shown = [v.within(PRODUCT if not i else UNARY) for i, v in enumerate(values)]
-        return Source(" * ".join(shown) or "1", PRODUCT if values else ATOM, kind)
+        return Source(" * ".join(shown) or "1", PRODUCT if values else ATOM, joined(*(v.kind for v in values)))
 
     def every(self, conditions: Sequence[Source]) -> str:
         """Return where all conditions hold."""
@@ -406,10 +404,9 @@ def _renamed(term: Node, axes: tuple[str, ...], other: Node) -> tuple[str, ...]:
     return tuple(names) if term == other else ()
 
 
-def joined(one: str, other: str) -> str:
-    """Return the kind of what two kinds make together."""
-    kinds = {one, other}
-    return "real" if "real" in kinds else "number" if kinds == {"number"} else "whole"
+def joined(*kinds: str) -> str:
+    """Return the kind of what several kinds make together."""
+    return "real" if "real" in kinds else "number" if set(kinds) <= {"number"} else "whole"
 
 
 def signed_terms(node: Node, sign: str = "+") -> list[tuple[str, Node]]:
