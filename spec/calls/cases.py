@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from einspec.calls.covering import usual_numbers
 from einspec.calls.space import MOST_RANK, SCOPE, Case, Space, spaces
 from einspec.card import Form, Op
 from einspec.language.formula import Axis, Bracket, Read, Reduce, Size, base, children, walk
@@ -106,24 +107,11 @@ def _distinct(space: Space, rng: random.Random, attempt: int, usual: bool = Fals
     for i, size in zip(axes, sizes, strict=True):
         values[i] = max(size, space.least[i])
     if usual:
-        known = _defaults(space.op)
-        values = [known.get(names, v) for names, v in zip(space.variables, values, strict=True)]
+        known = usual_numbers(space)
+        values = [known.get(i, v) for i, v in enumerate(values)]
     if attempt % 2 == 0:
         values = _without_tuples(space, values)
     return space.case(values, attempt)
-
-
-def _defaults(op: Op) -> dict[tuple[str, ...], Any]:
-    """Return the variables of the numbers that a caller may leave out, and what they are then."""
-    found: dict[tuple[str, ...], Any] = {}
-    for name, param in op.card.params.items():
-        targets = param.targets(name)
-        if param.rational and not param.required:
-            found[tuple(f"={t}" for t in targets)] = Fraction(str(param.default))
-        elif isinstance(param.default, int | float | tuple) and not param.required:
-            each = param.default if isinstance(param.default, tuple) else (param.default,) * len(targets)
-            found.update({(f"={t}",): v for t, v in zip(targets, each, strict=True)})
-    return found
 
 
 def _without_tuples(space: Space, values: list[Any]) -> list[Any]:

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from einspec.calls.covering import full_spaces, usual_numbers
+from einspec.calls.covering import full_spaces, usual_values
 from einspec.calls.inputs import filled
 from einspec.calls.space import Case, Space
 from einspec.card import Form, Op
@@ -58,19 +58,10 @@ def candidates_axis(form: Form) -> str:
 
 def _sized(space: Space, axis: str, candidates: int, chosen: int) -> Case | None:
     """Return a call of two rows with so many candidates, of which so many are chosen; None where there is none."""
-    usual = usual_numbers(space)
     name = next(iter(space.form.selects))
     last = next(s for s in space.form.signature.outputs if s.name == name).axes({})[-1][0]
-    values = [
-        candidates
-        if names == (axis,)
-        else chosen
-        if names == (last,)
-        else max(2, least)
-        if i in space.axes
-        else usual.get(i, own[0])
-        for i, (names, least, own) in enumerate(zip(space.variables, space.least, space.candidates, strict=True))
-    ]
+    asked: dict[tuple[str, ...], int] = {(last,): chosen, (axis,): candidates}
+    values = [asked.get(names, value) for names, value in zip(space.variables, usual_values(space), strict=True)]
     case = space.case(values, 0)
     return case if case is not None and case.work <= MOST_WORK else None
 

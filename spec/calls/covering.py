@@ -221,19 +221,22 @@ def classes(values: Sequence[Any]) -> list[tuple[Any, ...]]:
 
 def usual_numbers(space: Space) -> dict[int, Any]:
     """Return the variables of the numbers that a caller may leave out, and what they are then."""
-    return {i: v for i, names in enumerate(space.variables) if (v := _usual(space, names)) is not None}
-
-
-def _usual(space: Space, names: tuple[str, ...]) -> Any:
-    """Return what a number is where a caller leaves its parameter out, None where it must be given."""
+    known: dict[str, Any] = {}
     for name, param in space.op.card.params.items():
-        targets = [f"={t}" for t in param.targets(name)]
-        if not param.is_number or param.required or names[0] not in targets:
-            continue
-        default = param.default
-        each = default if isinstance(default, tuple) else (default,) * len(targets)
-        return Fraction(str(default)) if param.rational else each[targets.index(names[0])]
-    return None
+        if param.is_number and not param.required:
+            targets, default = param.targets(name), Fraction(str(param.default)) if param.rational else param.default
+            each = default if isinstance(default, tuple) else (default,) * len(targets)
+            known |= zip((f"={t}" for t in targets), each, strict=True)
+    return {i: known[names[0]] for i, names in enumerate(space.variables) if names[0] in known}
+
+
+def usual_values(space: Space) -> list[Any]:
+    """Return an assignment of axes of size 2, or of the least size that is more, with the usual numbers."""
+    usual = usual_numbers(space)
+    return [
+        max(2, least) if i in space.axes else usual.get(i, own[0])
+        for i, (least, own) in enumerate(zip(space.least, space.candidates, strict=True))
+    ]
 
 
 def _tie(space: Space, values: list[Any], fixed: Mapping[int, Any]) -> bool:
@@ -274,9 +277,7 @@ def _of_models(space: Space) -> Iterator[Case]:
         if few not in places or many not in places:
             continue
         for chosen, size in MODELS:
-            usual = usual_numbers(space)
-            values = [max(2, space.least[i]) if i in space.axes else c[0] for i, c in enumerate(space.candidates)]
-            values = [usual.get(i, v) for i, v in enumerate(values)]
+            values = usual_values(space)
             values[places[few]], values[places[many]] = chosen, size
             case = space.case(values, 0)
             if case is not None:
