@@ -71,6 +71,14 @@ class Colours:
                 found.add(place)
         return frozenset(found)
 
+    def fate(self, place: Place) -> str:
+        """Return ``unread`` or ``fill`` for an element that goes nowhere or comes from nowhere, ``""`` for others."""
+        return "unread" if place in self.unread else "fill" if place in self.fills else ""
+
+    def kind(self, place: Place) -> str:
+        """Return the classes of a cell: those of its colour or of its fate."""
+        return f"c {self.fate(place) or (self.of[place].name if place in self.of else '')}".rstrip()
+
     def _told_by_value(self) -> str:
         """Return the input by whose values elements are coloured, where none holds data."""
         kinds = {name: kind for name, (kind, _) in self.scene.form.values.items()}

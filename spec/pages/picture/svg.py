@@ -161,13 +161,11 @@ class Drawing:
 
     def _cell(self, found: Grid, place: Place) -> str:
         x, y = found.cells[place[1]]
-        colour = self.colours.of.get(place)
-        fate = "unread" if place in self.colours.unread else "fill" if place in self.colours.fills else ""
-        kind = " ".join(filter(None, ["c", colour.name if colour and not fate else "", fate]))
         flows, decides = self.scene.flows.get(place, []), self.scene.decides.get(place, [])
         links = "".join(f' data-{name}="{" ".join(map(self._id, own))}"' for name, own in (("f", flows), ("d", decides)) if own)
+        kind = self.colours.kind(place)
         return (
-            f"<g id={quoteattr(self._id(place))}{links}><title>{escape(self._said(place, fate))}</title>"
+            f"<g id={quoteattr(self._id(place))}{links}><title>{escape(self._said(place))}</title>"
             f'<rect class="{kind}" x="{x:.1f}" y="{y:.1f}" width="{found.cell:.1f}" height="{CELL:.0f}" rx="3"/>'
             f'<text class="v" x="{x + found.cell / 2:.1f}" y="{y + 17.5:.1f}">{found.texts[place[1]]}</text></g>'
         )
@@ -175,8 +173,9 @@ class Drawing:
     def _id(self, place: Place) -> str:
         return "-".join([self.key, place[0], *map(str, place[1])])
 
-    def _said(self, place: Place, fate: str) -> str:
+    def _said(self, place: Place) -> str:
         """Return what a cell says when it is pointed at."""
+        fate = self.colours.fate(place)
         text = f"{place_text(place)} = {number(self.scene.value(place))}"
         if fate:
             return f"{text}, {'from no input' if fate == 'fill' else 'not used'}"
@@ -312,11 +311,9 @@ def thumbnail(scene: Scene, colours: Colours, width: int = 168, height: int = 68
     for found, dx, own in parts:
         dy = (tall - own) / 2 - found.across.ruled
         for place in found.tensor.places:
-            colour = colours.of.get(place)
-            fate = "unread" if place in colours.unread else "fill" if place in colours.fills else ""
-            kind = " ".join(filter(None, ["c", colour.name if colour and not fate else "", fate]))
             x, y = found.cells[place[1]]
-            out.append(f'<rect class="{kind}" x="{x + dx:.0f}" y="{y + dy:.0f}" width="{found.cell:.0f}" height="26" rx="4"/>')
+            size = f'width="{found.cell:.0f}" height="{CELL:.0f}"'
+            out.append(f'<rect class="{colours.kind(place)}" x="{x + dx:.0f}" y="{y + dy:.0f}" {size} rx="4"/>')
     if len(parts) == 2:
         x = parts[1][1] + parts[1][0].down.ruled - 26
         out.append(f'<path class="arrow" d="M{x:.0f} {tall / 2:.0f}h17m-5 -4l5 4l-5 4"/>')
