@@ -77,13 +77,12 @@ class Domain:
     """By axis, or name of a number."""
     equal: tuple[tuple[str, str], ...] = ()
     """Axes of one size."""
-    conditions: tuple[str, ...] = ()
-    """What else sizes and parameters decide."""
     reads: frozenset[str] = frozenset()
     """The inputs of which something is said as well."""
     text: str = ""
     """What tells it from others."""
     trees: tuple[ast.expr, ...] = field(default=(), compare=False)
+    """What else sizes and parameters decide."""
 
     def fit(self, names: Sequence[str]) -> Fit | None:
         """Return which numbers a variable may be, by its axes or the name of its number."""
@@ -98,10 +97,7 @@ class Domain:
         names = numbers_of(case.op, case.solution, case.params)
         if any(name in names and not fit.fits(names[name]) for name, fit in self._named):
             return False
-        try:
-            return all(decided(tree, names) for tree in self.trees)
-        except (UndecidedError, ArithmeticError, TypeError, LookupError):
-            return False
+        return all(_holds(tree, names) for tree in self.trees)
 
     @property
     def _named(self) -> Iterator[tuple[str, Fit]]:
@@ -135,7 +131,7 @@ def domain_of(op: Op, where: str, sizes: Mapping[str, str], forms: Sequence[str]
     reads: set[str] = set()
     inputs = {s.name for f in op.forms.values() for s in f.signature.inputs}
     for tree in _conjuncts(where):
-        names = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
+        names = _names(tree)
         if not _decidable(tree, {*(a.upper() for a in axes), *numbers, *op.card.params}):
             reads |= names & inputs
             continue
@@ -145,8 +141,7 @@ def domain_of(op: Op, where: str, sizes: Mapping[str, str], forms: Sequence[str]
             equal.append((pair[0].lower(), pair[1].lower()))
         fits += [(axis, fit) for name, fit in _bounds(tree) for axis in _meant(op, name, axes)]
     text = "; ".join(filter(None, (where.strip(), *(f"{k} {v}" for k, v in sizes.items()), ",".join(forms))))
-    conditions = tuple(ast.unparse(t) for t in trees)
-    return Domain(tuple(fits), tuple(equal), conditions, frozenset(reads), text, tuple(trees))
+    return Domain(tuple(fits), tuple(equal), frozenset(reads), text, tuple(trees))
 
 
 @lru_cache(maxsize=256)
@@ -161,14 +156,7 @@ def _may_be(op: Op, domain: Domain, value: str) -> bool:
     """Whether the conditions that the string parameter alone decides hold for a value of it."""
     if not op.choice:
         return True
-    for tree in domain.trees:
-        if {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)} <= {op.choice}:
-            try:
-                if not decided(tree, {op.choice: value}):
-                    return False
-            except (UndecidedError, ArithmeticError, TypeError, LookupError):
-                return False
-    return True
+    return all(_holds(tree, {op.choice: value}) for tree in domain.trees if _names(tree) <= {op.choice})
 
 
 def fit_of(text: str) -> Fit:
@@ -240,13 +228,23 @@ DECIDABLE = (
 
 def _decidable(tree: ast.expr, known: set[str]) -> bool:
     """Whether sizes and parameters decide a condition, and it is of a kind that is decided here."""
-    calls = {n.func.id for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and not n.keywords}
-    if sum(isinstance(n, ast.Call) for n in ast.walk(tree)) and not calls <= CALLS.keys():
+    calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call)]
+    plain = all(isinstance(n.func, ast.Name) and n.func.id in CALLS and not n.keywords for n in calls)
+    functions = set().union(*(_names(n.func) for n in calls))
+    return plain and _names(tree) <= known | functions and all(isinstance(n, DECIDABLE) for n in ast.walk(tree))
+
+
+def _names(tree: ast.expr) -> set[str]:
+    """Return the names in a condition."""
+    return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
+
+
+def _holds(tree: ast.expr, names: Mapping[str, Any]) -> bool:
+    """Whether a condition holds; one that numbers do not decide does not."""
+    try:
+        return bool(decided(tree, names))
+    except (UndecidedError, ArithmeticError, TypeError, LookupError):
         return False
-    if any(isinstance(n, ast.Call) and (not isinstance(n.func, ast.Name) or n.keywords) for n in ast.walk(tree)):
-        return False
-    names = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
-    return names <= known | calls and all(isinstance(n, DECIDABLE) for n in ast.walk(tree))
 
 
 def decided(tree: ast.expr, names: Mapping[str, Any]) -> Any:
