@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from einspec.calls import cases
-from einspec.calls.beside import Shape, other_params, other_shapes, varied
+from einspec.calls.beside import FAR, Shape, other_params, other_shapes, varied
 from einspec.calls.space import Case, spaces
 from einspec.card import Form, Op
 from einspec.constraints import constraints
@@ -22,8 +22,6 @@ MORE, MOST_TRIED, MOST_COMPARED = 6, 2000, 200
 """How many more calls a constraint has at most, among how many they are looked for, and of how many it is seen whether they
 violate another.
 """
-NO_AXIS = 999
-"""A position at which no tensor has an axis."""
 VARIED = 3
 """How many sizes and numbers of a plain call are changed at once, where fewer will not do."""
 
@@ -159,7 +157,7 @@ def _far_axes_of_nothing(op: Op) -> Iterator[InvalidCall]:
     names = [name for name, param in op.card.params.items() if param.axis]
     for case in cases.bank(op) if names else ():
         shapes = tuple((*shape[:-1], 0) if len(shape) > 1 else shape for shape in case.shapes)
-        yield from _invalid(case, shapes, {**case.params, **dict.fromkeys(names, NO_AXIS)})
+        yield from _invalid(case, shapes, {**case.params, **dict.fromkeys(names, FAR)})
 
 
 def _of_its_form(call: InvalidCall, wanted: Mapping[str, Form]) -> bool:
