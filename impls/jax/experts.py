@@ -116,10 +116,7 @@ def shared_expert(y: Array, shared: Array, gate: Array | None = None, *, kind: S
 def moe_dense(x: Array, weights: Array, index: Array, gate_up: Array, down: Array, *, weight_on: Side = "output") -> Array:
     """Compute moe_dense (see its card)."""
     if weight_on == "input":
-        routed, one, expert = routes_as_tokens(x, weights, index)
-        y = moe_dense(routed, one, expert, gate_up, down)
-        total: Array = y.reshape(*index.shape, y.shape[1]).sum(1, dtype=one.dtype).astype(x.dtype)
-        return total
+        return weighted_inputs(moe_dense, x, weights, index, gate_up, down)
     order, row, counts = group(index, experts=len(gate_up))
     rows = permute(x, order, k=max(index.shape[1], 1))  # r d
     h = glu(grouped_matmul(rows, gate_up, counts))  # r f
@@ -181,12 +178,13 @@ def zero_experts(
     return y, jnp.where(own < experts, own, -1)
 
 
-def routes_as_tokens(x: Array, weights: Array, index: Array) -> tuple[Array, Array, Array]:
-    """Return the tokens times the weights of their routes, one row a route, and what makes each a token of weight 1."""
+def weighted_inputs(run: Callable[..., Array], x: Array, weights: Array, index: Array, gate_up: Array, down: Array) -> Array:
+    """Return what experts make of tokens times their weights: every route is a token of its own, of weight 1."""
     factor = jnp.where(index >= 0, weights, 0)  # of a route that is dropped, nothing is read
     routed = factor[:, :, None] * x.astype(jnp.promote_types(weights.dtype, x.dtype))[:, None]  # t k d
     one = jnp.ones((index.size, 1), routed.dtype)
-    return routed.astype(x.dtype).reshape(index.size, x.shape[1]), one, index.reshape(index.size, 1)
+    y = run(routed.astype(x.dtype).reshape(index.size, x.shape[1]), one, index.reshape(index.size, 1), gate_up, down)
+    return y.reshape(*index.shape, y.shape[1]).sum(1, dtype=one.dtype).astype(x.dtype)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(3,))

@@ -13,7 +13,7 @@ from jax import Array, lax
 
 from einspec.impls.checked import op
 from einspec.impls.jax.assignment import drop, position
-from einspec.impls.jax.experts import expert_matmul, expert_mlp, glu, moe_dense, routes_as_tokens
+from einspec.impls.jax.experts import expert_matmul, expert_mlp, glu, moe_dense, weighted_inputs
 from einspec.impls.jax.groups import numbers, permute, sums_to, unpermute
 from einspec.impls.jax.routing import expert_choice, gate, wide
 from einspec.impls.jax.soft import soft_combine, soft_dispatch, soft_weights
@@ -44,9 +44,7 @@ def moe_layer(
         index = drop(index, position(index, experts=router.shape[1]), capacity=capacity)[0]
     run = _few_routes if index.size < len(gate_up) else moe_dense
     if preset == "llama4":
-        routed, one, expert = routes_as_tokens(x, weights, index)
-        y = run(routed, one, expert, gate_up, down)
-        return y.reshape(*index.shape, y.shape[1]).sum(1, dtype=one.dtype).astype(x.dtype)
+        return weighted_inputs(run, x, weights, index, gate_up, down)
     y = run(x, weights, index, gate_up, down)
     return _with_identity(y, x, weights, index >= len(gate_up)) if preset == "longcat" else y
 

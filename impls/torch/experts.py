@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
@@ -108,9 +109,7 @@ def moe_dense(
 ) -> Tensor:
     """Compute moe_dense (see its card)."""
     if weight_on == "input":
-        routed, one, expert = routes_as_tokens(x, weights, index)
-        y = moe_dense(routed, one, expert, gate_up, down)
-        return y.reshape(*index.shape, y.shape[1]).sum(1, dtype=one.dtype).to(x.dtype)
+        return weighted_inputs(moe_dense, x, weights, index, gate_up, down)
     order, row, counts = group(index, experts=gate_up.shape[0])
     rows = permute(x, order, k=max(index.shape[1], 1))  # r d
     h = glu(grouped_matmul(rows, gate_up, counts))  # r f
@@ -171,12 +170,16 @@ def zero_experts(
     return y, torch.where(kept, own, -1).int()
 
 
-def routes_as_tokens(x: Tensor, weights: Tensor, index: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the tokens times the weights of their routes, one row a route, and what makes each a token of weight 1."""
+def weighted_inputs(
+    run: Callable[..., Tensor], x: Tensor, weights: Tensor, index: Tensor, gate_up: Tensor, down: Tensor
+) -> Tensor:
+    """Return what experts make of tokens times their weights: every route is a token of its own, of weight 1."""
     factor = torch.where(index >= 0, weights, 0)  # of a route that is dropped, nothing is read
     dtype = torch.promote_types(weights.dtype, x.dtype)
     routed = (factor.to(dtype)[:, :, None] * x.to(dtype)[:, None]).to(x.dtype)  # t k d
-    return routed.flatten(0, 1), torch.ones_like(weights, dtype=dtype).reshape(-1, 1), index.reshape(-1, 1)
+    one = torch.ones_like(weights, dtype=dtype).reshape(-1, 1)
+    y = run(routed.flatten(0, 1), one, index.reshape(-1, 1), gate_up, down)
+    return y.reshape(*index.shape, y.shape[1]).sum(1, dtype=dtype).to(x.dtype)
 
 
 def _gelu(h: Tensor) -> Tensor:

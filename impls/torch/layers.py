@@ -11,7 +11,7 @@ from torch import Tensor
 
 from einspec.impls.checked_torch import op
 from einspec.impls.torch.assignment import drop, position
-from einspec.impls.torch.experts import expert_mlp, glu, moe_dense, routes_as_tokens
+from einspec.impls.torch.experts import expert_mlp, glu, moe_dense, weighted_inputs
 from einspec.impls.torch.groups import Sums, permute, unpermute
 from einspec.impls.torch.modes import in_numpy
 from einspec.impls.torch.routing import expert_choice, gate, wide
@@ -45,9 +45,7 @@ def moe_layer(
         index = drop(index, position(index, experts=router.shape[1]), capacity=capacity)[0]
     run = _few_routes if _is_few(x, weights, index, gate_up, down) else moe_dense
     if preset == "llama4":
-        routed, one, expert = routes_as_tokens(x, weights, index)
-        y = run(routed, one, expert, gate_up, down)
-        return y.reshape(*index.shape, y.shape[1]).sum(1, dtype=one.dtype).to(x.dtype)
+        return weighted_inputs(run, x, weights, index, gate_up, down)
     y = run(x, weights, index, gate_up, down)
     return _with_identity(y, x, weights, index >= gate_up.shape[0]) if preset == "longcat" else y
 
