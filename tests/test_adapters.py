@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,10 +33,8 @@ out.index = "order.astype(np.int32)"
 """
 
 
-def run(
-    folder: Path, text: str, *ops: str, tiers: tuple[str, ...] = ("scope",), framework: str = "numpy", **options: bool
-) -> Run:
-    """Return the run over a file of adapters."""
+def run(folder: Path, text: str, *ops: str, framework: str = "numpy", **options: bool) -> Run:
+    """Return the run over a file of adapters, in the small scope."""
     path = folder / "library.toml"
     path.write_text(f'framework = "{framework}"\n{text}', encoding="utf-8")
     return check(Request((str(path),), ops, tiers=("scope",), **options))
@@ -44,6 +44,13 @@ def results(found: Run) -> dict[str, Result]:
     """Return the results by the id of the clause within its op."""
     assert not [p for p in found.problems if "was not judged" not in p], found.problems
     return {r.clause.partition("/")[2]: r for r in found.results}
+
+
+def said_by(script: str) -> str:
+    """Return what a script says that fails."""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode
+    return done.stderr
 
 
 def mistake(text: str) -> str:
@@ -130,9 +137,6 @@ def test_an_adapter_is_judged_as_a_function_is(tmp_path: Path) -> None:
 
 def test_a_wrong_adapter_is_found_and_its_script_stands_alone(tmp_path: Path) -> None:
     """The script of a failure defines the call itself, with the sizes of that call: it needs the library alone."""
-    import subprocess
-    import sys
-
     text = '[op.channel_shuffle]\nmodule = "(B, groups)"\ncall = "x.reshape(*module, -1, H, W)"\nout.y = "r.reshape(x.shape)"\n'
     found = results(run(tmp_path, text, "channel_shuffle"))["def"]
     assert found.verdict == "wrong"
@@ -141,9 +145,15 @@ def test_a_wrong_adapter_is_found_and_its_script_stands_alone(tmp_path: Path) ->
     assert "def channel_shuffle(x, *, groups):" in script
     assert re.search(r"^    B = \d+$", script, re.M)
     assert "einspec" not in script
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert done.returncode
-    assert "AssertionError" in done.stderr
+    assert "AssertionError" in said_by(script)
+
+
+def test_a_script_knows_the_names_that_every_expression_knows(tmp_path: Path) -> None:
+    """That of a call that must raise shows that it does not: a name that is missing there would raise instead."""
+    found = results(run(tmp_path, '[op.pixel_shuffle]\ncall = "F.relu(x)"\n', framework="torch", everything=True))
+    for clause in ("def", next(c for c in found if c.startswith("err.divides"))):
+        assert found[clause].verdict == "wrong"
+        assert "AssertionError" in said_by((found[clause].witness or {})["script"])
 
 
 def test_what_a_library_lacks_is_unsupported(tmp_path: Path) -> None:

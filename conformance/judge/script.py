@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,11 @@ from einspec.card import Op, load
 from einspec.conformance.judge.context import Context
 from einspec.conformance.judge.literals import NARROW, can_be_written, literal
 from einspec.conformance.protocol import Call, parameters
-from einspec.conformance.targets.library import as_python
+from einspec.conformance.targets.library import SETUP, as_python
 from einspec.conformance.targets.session import Session
 from einspec.conformance.targets.spelling import arguments, in_order
 from einspec.conformance.trial import Trial
+from einspec.solve import Solution
 
 Array = np.ndarray[Any, Any]
 WIDE = ("int64", "uint64", "float64", "complex128")
@@ -106,12 +107,7 @@ class Writer:
         """Return the imports, and what defines the functions."""
         trial = self.trial
         arrays = [*trial.arrays.values(), *(e.array for e in trial.expected.values())]
-        used = self.used(arrays)
-        lines = ["import numpy as np", *(["import ml_dtypes"] if used & set(NARROW) else [])]
-        lines += [*IMPORTS[self.framework], *self.session.target.load.splitlines()]
-        adapter = self.session.adapter(self.op.name)
-        if adapter is not None:
-            lines += as_python(adapter, self.op, trial.case.solution)
+        lines = opening(self.session, self.op, self.used(arrays), trial.case.solution)
         given = {a.dtype.name for a in trial.arrays.values()}
         if self.framework == "jax" and given & set(WIDE):
             lines.append('jax.config.update("jax_enable_x64", True)')
@@ -328,6 +324,26 @@ def _compared(got: str, found: str, want: Expected) -> list[str]:
     return lines
 
 
+def opening(
+    session: Session, op: Op, dtypes: Set[str], solution: Solution | None, params: Mapping[str, Any] | None = None
+) -> list[str]:
+    """Return the imports, and what defines the function.
+
+    Args:
+        session: the target.
+        op: the op.
+        dtypes: those of the arrays.
+        solution: the sizes of the call; None where it has none.
+        params: its parameters in that case.
+    """
+    adapter = session.adapter(op.name)
+    known = SETUP[session.framework].splitlines() if adapter is not None else []
+    narrow = ["import ml_dtypes"] if dtypes & set(NARROW) else []
+    imports = dict.fromkeys(["import numpy as np", *narrow, *IMPORTS[session.framework], *known])
+    lines = [*imports, *session.target.load.splitlines()]
+    return lines if adapter is None else [*lines, *as_python(adapter, op, solution, params)]
+
+
 def spelled(session: Session, op: Op, params: Mapping[str, Any]) -> list[str]:
     """Return the parameters of a call as a function takes them."""
     function = session.functions[op.name]
@@ -348,12 +364,7 @@ def script_of_invalid(session: Session, op: str, call: Call) -> str:
         return ""
     if framework == "torch" and {t.dtype for t in parts} & set(NARROW):
         return ""
-    narrow = {t.dtype for t in parts} & set(NARROW)
-    lines = ["import numpy as np", *(["import ml_dtypes"] if narrow else [])]
-    lines += [*IMPORTS[framework], *session.target.load.splitlines()]
-    adapter = session.adapter(op)
-    if adapter is not None:
-        lines += as_python(adapter, load(op), None, parameters(call))
+    lines = opening(session, load(op), {t.dtype for t in parts}, None, parameters(call))
     names = []
     for given in call.inputs:
         made = [MAKE[framework].format(literal(t.array()).partition("  #")[0]) for t in given.parts]
