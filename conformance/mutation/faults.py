@@ -120,18 +120,13 @@ class Only(Fault):
     detail: str
     condition: str
     holds: Callable[[Call], bool]
-    output: int = 0
-    acts: Where = "plain"
-    lengths: tuple[int, ...] = SHORT
     dtypes: tuple[str, ...] = ()
     layout: str = ""
     repeats: bool = False
 
     def made(self, call: Call, outputs: list[Array], twin: list[Array]) -> list[Array] | None:
         """Return the outputs with another last element."""
-        if self.output >= len(outputs) or not self.holds(call):
-            return None
-        return Place("", self.output, None).edited(outputs, spoil)
+        return Place("", 0, None).edited(outputs, spoil) if self.holds(call) else None
 
 
 @dataclass(frozen=True)
