@@ -77,8 +77,6 @@ class Expressions:
             inputs: the tensors by name, as NumPy arrays.
             params: the parameters.
         """
-        if not self.adapter.where:
-            return ""
         try:
             numbers = self._numbers(list(inputs.values()), params, self.sized_where)
             scope = {**self.names, **numbers, **inputs}

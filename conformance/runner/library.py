@@ -19,12 +19,13 @@ from einspec.conformance.targets.names import TargetError
 class DataCandidate(Candidate):
     """The ops of a file of adapters."""
 
-    packages: tuple[str, ...] = ()
+    packages: Mapping[str, str] = {}
+    """The versions of the packages that the file names."""
 
     def describe(self) -> Target:
-        """Return what the judge is told, with the versions of the packages that the file names."""
+        """Return what the judge is told, with these versions."""
         target = super().describe()
-        target.versions |= {p: importlib.metadata.version(p) for p in self.packages}
+        target.versions |= self.packages
         return target
 
 
@@ -44,10 +45,9 @@ class DataModule:
         sys.path.insert(0, str(path.parent.resolve()))
         try:
             names = prepared(self.library.framework, self.library.setup, path.name)
-            versions = {p: importlib.metadata.version(p) for p in self.library.packages}
+            self.packages = {p: importlib.metadata.version(p) for p in self.library.packages}
         except (Exception, SystemExit) as error:
             raise TargetError(f"{name}: setup: {type(error).__name__}: {error}") from error
-        self.packages = tuple(versions)
         self.module = ModuleType(path.stem)
         self.expressions = {op: Expressions(load(op), self.library.adapter(op), names, self.adapter) for op in self.library.op}
         self.functions = {op: (op, found.call) for op, found in self.expressions.items()}
@@ -73,6 +73,7 @@ class DataModule:
         for op, found in self.expressions.items():
             candidate.functions[op], candidate.labels[op] = found.call, op
             candidate.calls[op] = found.call
-            candidate.domains[op] = found.outside
+            if found.adapter.where:
+                candidate.domains[op] = found.outside
         self.module.unsupported = list(self.library.unsupported)  # type: ignore[attr-defined]
         return [candidate]
