@@ -15,6 +15,7 @@ import pytest
 from einspec.calls import cases
 from einspec.calls.domain import domain_of, numbers_of, within
 from einspec.card import load
+from einspec.conformance.checks.invalid import violating
 from einspec.conformance.cli import main
 from einspec.conformance.judge.verdict import Result
 from einspec.conformance.run.request import Request
@@ -219,6 +220,16 @@ def test_where_steers_and_is_counted(tmp_path: Path) -> None:
     assert found["def"].instances == met
     without = results(run(tmp_path, WHERE.replace("where", "# where")))
     assert without["def"].verdict == "wrong"
+
+
+def test_calls_that_must_raise_are_counted_as_well(tmp_path: Path) -> None:
+    """Those outside are not made, and a clause that holds says how many that leaves."""
+    text = '[op.top_k]\nwhere = "len(x) != 2"\ncall = "(x[:, :k].reshape(len(x), k),) * 2"\n'
+    found = results(run(tmp_path, text, everything=True))["err.require.enough"]
+    calls = violating(load("top_k"), "require.enough")
+    made = sum(call.inputs[0].shape[0] != 2 for call in calls)
+    assert 0 < made < len(calls)
+    assert (found.verdict, found.instances, found.reason) == ("holds", made, f"{made} of {len(calls)} calls meet where")
 
 
 def test_where_is_no_excuse_inside(tmp_path: Path) -> None:

@@ -47,10 +47,10 @@ def judge_invalid(context: Context, clause: str, constraint: str) -> Result:
                 return context.result(clause, "scope", Verdict.WRONG, number + 1, problem, data)
             context.admitted[CUT] = None
             held += 1
+    left = outside(len(outcomes), [came.outside for came in outcomes if came.outside])
     if not held:
-        left = outside(len(outcomes), [came.outside for came in outcomes if came.outside])
         return context.not_run(clause, "scope", left or MAY_ACCEPT)
-    return context.result(clause, "scope", Verdict.HOLDS, held)
+    return context.result(clause, "scope", Verdict.HOLDS, held, left)
 
 
 def _is_demanded(context: Context, constraint: str, number: int, optional: bool) -> bool:
