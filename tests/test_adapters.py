@@ -351,16 +351,20 @@ def test_a_hostile_expression_is_no_way_round_the_wall(tmp_path: Path, name: str
         assert str(os.getpid()) not in seen.read_text().split()
 
 
-def test_a_python_file_cannot_say_that_a_call_is_outside(tmp_path: Path) -> None:
+FORGED = "from einspec.conformance.runner import ways\nways.Calls.outside = lambda self, op, call: 'where'\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("forged.py", f"import numpy as np\n{FORGED}def matrix_transpose(x: np.ndarray):\n    return x\n"),
+        ("forged.toml", f'framework = "numpy"\nsetup = """\n{FORGED}"""\n[op.matrix_transpose]\ncall = "x"\n'),
+    ],
+)
+def test_who_has_no_condition_cannot_say_that_a_call_is_outside(tmp_path: Path, name: str, text: str) -> None:
     """Only a condition that the report shows leaves calls out: a runner that says so of its own accord is not believed."""
-    path = tmp_path / "forged.py"
-    path.write_text(
-        "import numpy as np\nfrom einspec.conformance.runner import ways\n"
-        "ways.Calls.outside = lambda self, op, call: 'where'\n"
-        "def matrix_transpose(x: np.ndarray):\n    return x\n",
-        encoding="utf-8",
-    )
-    found = check(Request((str(path),), tiers=("scope",)))
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    found = check(Request((str(tmp_path / name),), tiers=("scope",)))
     assert {r.verdict for r in found.results if r.clause == "matrix_transpose/def"} == {"wrong"}
 
 
