@@ -229,7 +229,7 @@ def test_the_command_judges_implementations(
     file = tmp_path / "mine.py"
     file.write_text("import numpy as np\n\n\ndef matrix_transpose(x):\n    return np.swapaxes(x, -1, -2)\n")
     assert main(["mutants", "--implementations", "--list", str(file)]) == 0
-    assert "mine.py.matrix_transpose~strides(x, transposed)\n    x is transposed" in capsys.readouterr().out
+    assert "\nmine.py.matrix_transpose~strides(x, transposed)\n    x is transposed" in capsys.readouterr().out
     for wrong, said in (
         (["numpy", "torch"], "one implementation at a time"),
         (["--vectors"], "golden vectors have no implementation"),

@@ -6,6 +6,7 @@ Exit status 0 only if every mutant that differs from its op was killed.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
 from collections.abc import Iterable, Sequence
@@ -87,9 +88,9 @@ def _of_implementations(arguments: argparse.Namespace) -> int:
         raise UsageError(f"{name} has no {', '.join(lacking)}")
     names = part_of([op for op in wanted or paths() if op in there], arguments.shard)
     if arguments.list:
-        for op in names:
-            for fault in kernels.faults(load(op)):
-                print(f"{name}.{op}~{fault.operator}({fault.detail})\n    {fault.condition}")
+        for op, right in itertools.product(map(load, names), rights):
+            for fault in kernels.faults(op) if op.name in right.candidate.functions else ():
+                print(f"{right.id(op, fault)}\n    {fault.condition}")
         return 0
     return _tell(arguments, names, implementations.scores(names, name, arguments.processes), kernels.LIMITED)
 

@@ -58,6 +58,10 @@ class Right:
         """The implementation as a target."""
         return InsideSession(replace(self.candidate, calls={}), self.target)
 
+    def id(self, op: Op, fault: Fault) -> str:
+        """Return what it is called with a fault in its function of an op."""
+        return f"{self.name}.{op.name}~{fault.operator}({fault.detail})"
+
     def mutant(self, op: Op, fault: Fault) -> tuple[InsideSession, Faulty]:
         """Return it as a target whose function of an op has a fault."""
         faulty = Faulty(self.candidate.call(op.name), fault, op, self.candidate.adapter)
@@ -90,11 +94,7 @@ class Assessor:
         by = self.killer(fault)
         count, reached, differs = (0, 0, "") if by else self.compared(fault)
         status: Status = "killed" if by else "survived" if differs else "equivalent"
-        return Assessment(self.id(fault), fault.operator, fault.condition, status, by, count, reached, differs)
-
-    def id(self, fault: Fault) -> str:
-        """Return what a mutant is called."""
-        return f"{self.right.name}.{self.op.name}~{fault.operator}({fault.detail})"
+        return Assessment(self.right.id(self.op, fault), fault.operator, fault.condition, status, by, count, reached, differs)
 
     def killer(self, fault: Fault) -> str:
         """Return the tier and the kind of clause that finds a mutant wrong, or nothing."""
@@ -105,7 +105,7 @@ class Assessor:
             context = Context(session, self.op, self.sheets, Policy(), shrinks=False)
             fails = judge_unit(context, clause, tier).verdict.fails
             if faulty.broken is not None:
-                raise FaultError(self.id(fault)) from faulty.broken
+                raise FaultError(self.right.id(self.op, fault)) from faulty.broken
             if fails:
                 self.killers[fault.operator] = list(dict.fromkeys([(clause, tier), *known]))
                 return f"{tier} {clause.partition('.')[0]}"
