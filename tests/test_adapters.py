@@ -172,6 +172,9 @@ def test_the_solver_never_answers_for_a_library(tmp_path: Path) -> None:
     )
     assert sized["err.require.enough"].verdict == "not run"
     assert "reads sizes" in sized["err.require.enough"].reason
+    some = results(run(tmp_path, '[op.top_k]\nwhere = "len(x) != 2"\ncall = "(x[:, :K], x[:, :K])"\n', everything=True))
+    assert some["err.require.enough"].verdict == "not run"
+    assert "reads sizes" in some["err.require.enough"].reason
     plain = results(run(tmp_path, '[op.top_k]\ncall = "(x[:, :k], x[:, :k])"\n', everything=True))
     assert plain["err.require.enough"].verdict == "wrong"
 

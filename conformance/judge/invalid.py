@@ -13,6 +13,8 @@ from einspec.conformance.protocol import Outcome as Came
 MAY_ACCEPT = "a file of functions may accept more than the card; --strict asks for this too"
 CUT = "remainder_dropped"
 """The convention that is looked at where calls that must raise are judged."""
+LACKING = "LackingError"
+"""What is raised instead of the function, which is not called."""
 
 
 def judge_invalid(context: Context, clause: str, constraint: str) -> Result:
@@ -33,13 +35,14 @@ def judge_invalid(context: Context, clause: str, constraint: str) -> Result:
             what = ", ".join(sorted(near.options)) or "the call that it is made from"
             return context.not_run(clause, "scope", f"the function refuses {what}")
     outcomes = list(context.stream(block))
-    held = 0
+    left = outside(len(outcomes), [came.outside for came in outcomes if came.outside])
+    lacking, held = "", 0
     for number, came in enumerate(outcomes):
         if came.outside:
             continue
-        if number == 0 and came.error is not None and came.error.name == "LackingError":
-            return context.not_run(clause, "scope", came.error.text)
-        if came.error is not None:
+        if came.error is not None and came.error.name == LACKING:
+            lacking = lacking or came.error.text
+        elif came.error is not None:
             held += 1
         elif _is_demanded(context, constraint, number, optional):
             if CUT not in context.admit or not _cut_off(context, constraint, number, came):
@@ -47,9 +50,8 @@ def judge_invalid(context: Context, clause: str, constraint: str) -> Result:
                 return context.result(clause, "scope", Verdict.WRONG, number + 1, problem, data)
             context.admitted[CUT] = None
             held += 1
-    left = outside(len(outcomes), [came.outside for came in outcomes if came.outside])
     if not held:
-        return context.not_run(clause, "scope", left or MAY_ACCEPT)
+        return context.not_run(clause, "scope", lacking or left or MAY_ACCEPT)
     return context.result(clause, "scope", Verdict.HOLDS, held, left)
 
 
