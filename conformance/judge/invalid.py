@@ -36,12 +36,12 @@ def judge_invalid(context: Context, clause: str, constraint: str) -> Result:
             return context.not_run(clause, "scope", f"the function refuses {what}")
     outcomes = list(context.stream(block))
     left = outside(len(outcomes), [came.outside for came in outcomes if came.outside])
-    lacking, held = "", 0
+    reason, held = "", 0
     for number, came in enumerate(outcomes):
         if came.outside:
             continue
         if came.error is not None and came.error.name == LACKING:
-            lacking = lacking or came.error.text
+            reason = reason or came.error.text
         elif came.error is not None:
             held += 1
         elif _is_demanded(context, constraint, number, optional):
@@ -51,7 +51,7 @@ def judge_invalid(context: Context, clause: str, constraint: str) -> Result:
             context.admitted[CUT] = None
             held += 1
     if not held:
-        return context.not_run(clause, "scope", lacking or left or MAY_ACCEPT)
+        return context.not_run(clause, "scope", reason or left or MAY_ACCEPT)
     return context.result(clause, "scope", Verdict.HOLDS, held, left)
 
 
