@@ -106,7 +106,6 @@ def context(op: Op) -> dict[str, Any]:
         "uses": used(op),
         "users": [n for n in paths() if op.name in _used(n)],
         "laws": [n for n in paths() if n != op.name and op.name in _law_ops(n)],
-        "address": address,
     }
 
 

@@ -6,7 +6,7 @@ import re
 
 from markupsafe import Markup, escape
 
-from einspec.card import paths, resolve
+from einspec.card import paths
 
 ORDINARY = re.compile(r"see (?P<seen>[a-z_0-9]+)|(?P<name>[a-z0-9]+(?:_[a-z0-9]+)+)")
 """Where a text may name an op: after ``see``, or by a name that is no ordinary word."""
@@ -37,11 +37,3 @@ def linked(text: str, own: str = "") -> Markup:
 def _inside_a_word(text: str, start: int, end: int) -> bool:
     """Whether a name is part of a longer one, as ``depth_to_space`` is of ``tf.nn.depth_to_space``."""
     return bool(re.match(r"[\w.]", text[start - 1 : start])) or bool(re.match(r"\w|\.\w|\(", text[end : end + 2]))
-
-
-def op_of(name: str) -> str:
-    """Return the op of a name or alias, ``""`` for none."""
-    try:
-        return resolve(name)
-    except KeyError:
-        return ""
