@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from sources import INTERRUPTIBLE, SLOW, begun, until, written
+from sources import INTERRUPTIBLE, PATIENCE, SLOW, begun, until, written
 
 from einspec.card import load
 from einspec.conformance.clauses import units
@@ -164,7 +164,7 @@ def test_an_interrupted_run_leaves_a_report(tmp_path: Path, sent: signal.Signals
     with begun(command, stdout=subprocess.PIPE, env=environment) as process:
         until(lambda: report_path.exists() and '"kind": "result"' in report_path.read_text(encoding="utf-8"), process)
         process.send_signal(sent)
-        out, _ = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert "interrupted" in out
     found = report.read(report_path)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from sources import INTERRUPTIBLE, begun, until
+from sources import INTERRUPTIBLE, PATIENCE, begun, until
 
 from einspec import load
 from einspec.calls import cases
@@ -153,10 +153,10 @@ def test_who_ends_the_command_ends_its_processes(sent: signal.Signals) -> None:
         until(lambda: sum("spawn_main" in " ".join(child.cmdline()) for child in watched.children()) >= 2, process)
         workers = watched.children()
         process.send_signal(sent)
-        _, said = process.communicate(timeout=20)
+        _, said = process.communicate(timeout=PATIENCE)
         assert process.returncode == 130
         assert said == "einspec: interrupted\n"
-        assert psutil.wait_procs(workers, timeout=5)[1] == []
+        assert psutil.wait_procs(workers, timeout=PATIENCE)[1] == []
 
 
 @pytest.mark.parametrize("name", ["position", "top_k"])
