@@ -6,19 +6,28 @@ import json
 import re
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from einspec.conformance.judge.admitted import ALLOWED, WAYS
+from einspec.calls.space import make_case
+from einspec.card import load
+from einspec.conformance.checks.batches import mapped
+from einspec.conformance.checks.long_axes import past_16_bits
+from einspec.conformance.judge.admitted import ALLOWED, WAYS, admitted
 from einspec.conformance.judge.verdict import Result
+from einspec.conformance.judge.wrongness import wrong_output
+from einspec.conformance.mapping import place, rows_of
+from einspec.conformance.protocol import Mapped
 from einspec.conformance.reports.merge import merge
 from einspec.conformance.reports.report import read
 from einspec.conformance.reports.summary import markdown
 from einspec.conformance.run.request import Request
 from einspec.conformance.run.run import check
 from einspec.conformance.targets.conventions import CONVENTIONS
+from einspec.conformance.trial import Outcome
 
 ELSEWHERE = {"index_dtype", "python_scalars", "remainder_dropped"}
 """The conventions that are looked at where results are read, or where their clause is judged."""
@@ -220,3 +229,41 @@ def test_reports_say_what_was_admitted(tmp_path: Path) -> None:
     merged = merge([read(report)])
     assert "### Admitted" in markdown(merged)
     assert "index\\_dtype: top\\_k (1 clause)" in markdown(merged)
+
+
+def test_equal_values_in_any_order_under_every_map() -> None:
+    """Calls that are mapped over any axis, or nested, are taken apart as they were put together."""
+    case = make_case(load("top_k"), {"k": 3}, [(2, 4)])
+    assert case is not None
+    axis = Mapped((1,), 1)
+    for maps in ((axis,), (Mapped((0,)),), (axis, Mapped((2,), 2))):
+        trial = mapped(case, maps, 2)
+        assert trial is not None
+        rows = [r for (r,) in rows_of([trial.arrays["x"]], maps, [False])]
+        index = np.stack([[_last_first(row)[:3] for row in each] for each in rows]).astype(np.int32)
+        found = {"index": index, "value": np.stack([np.take_along_axis(r, i, -1) for r, i in zip(rows, index, strict=True)])}
+        places, size = [m.out for m in maps], [2] * len(maps)
+        found = {n: place(a.reshape(*size, *a.shape[1:]), places, listed=False) for n, a in found.items()}
+        outcome = Outcome({s.name: found[s.name] for s in case.form.signature.outputs})
+        assert wrong_output(trial, outcome) is not None, "equal values are among those that are chosen"
+        assert admitted(["ties"], trial, outcome, wrong_output) == ("ties",)
+        other = replace(outcome, outputs={**outcome.outputs, "index": found["index"][..., ::-1].copy()})
+        assert admitted(["ties"], trial, other, wrong_output) == ()
+
+
+def test_equal_values_among_very_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row of 70,000 is looked at as it came, and never compared each with each again."""
+    monkeypatch.setattr("einspec.conformance.judge.admitted.plain_trial", None)
+    (trial, *_) = [t for t in past_16_bits(load("top_k")) if t.relation and max(t.arrays["x"].shape) == 70_000]
+    x, k = trial.arrays["x"], trial.case.solution.sizes["k"]
+    index = np.stack([_last_first(row)[:k] for row in x]).astype(np.int32)
+    outcome = Outcome({"value": np.take_along_axis(x, index, -1), "index": index})
+    assert wrong_output(trial, outcome) is not None
+    assert admitted(["ties"], trial, outcome, wrong_output) == ("ties",)
+    outcome.outputs["index"][-1, -1] = int(np.argmin(x[-1]))
+    assert admitted(["ties"], trial, outcome, wrong_output) == ()
+
+
+def _last_first(row: np.ndarray) -> np.ndarray:
+    """Return the positions of the values of a row in descending order, the higher first where they are equal."""
+    return len(row) - 1 - np.argsort(-row[::-1], kind="stable")

@@ -22,6 +22,7 @@ from einspec.calls.invalid import InvalidCall
 from einspec.calls.space import Case, make_case
 from einspec.conformance.checks.gradients import GRADIENT
 from einspec.conformance.checks.trials import plain_trial
+from einspec.conformance.mapping import levels_of, rows_of, unplace
 from einspec.conformance.trial import Outcome, Trial
 from einspec.language.linear import EXACT
 
@@ -82,21 +83,39 @@ def _right(trial: Trial, outcome: Outcome, judge: Judge) -> bool:
 
 
 def _apart(trial: Trial, outcome: Outcome) -> Iterator[tuple[Trial, Outcome]]:
-    """Yield a call, or the independent calls that are stacked in it, with answers of their own."""
-    listed = any(s.listed for s in (*trial.case.form.signature.inputs, *trial.case.form.signature.outputs))
-    count = len(next(iter(trial.arrays.values()))) if trial.arrays else 0
-    if trial.way.kind not in ("rows", "vmap") or listed or outcome.error is not None or count > MOST_ROWS:
+    """Yield a call, or the independent calls that are mapped in it, with answers of their own."""
+    signature, whole = trial.case.form.signature, outcome.error is None
+    shaped = whole and all(outcome.outputs[n].shape == w.array.shape for n, w in trial.expected.items())
+    if trial.way.kind not in ("rows", "vmap") or not shaped:
         yield trial, outcome
         return
-    for i in range(count):
-        row = plain_trial(trial.case, {n: a[i] for n, a in trial.arrays.items()})
-        yield row, Outcome({n: np.asarray(a[i]) for n, a in outcome.outputs.items()})
+    maps = levels_of(trial.way, len(signature.inputs))
+    inputs = [trial.arrays[s.name] for s in signature.inputs]
+    rows = list(rows_of(inputs, maps, [s.listed for s in signature.inputs]))
+    if len(rows) > MOST_ROWS:
+        yield trial, outcome
+        return
+    found = {s.name: unplace(outcome.outputs[s.name], [m.out for m in maps], s.listed) for s in signature.outputs}
+    flat = {name: array.reshape(len(rows), *array.shape[len(maps) :]) for name, array in found.items()}
+    for number, row in enumerate(rows):
+        own = {s.name: array for s, array in zip(signature.inputs, row, strict=True)}
+        yield plain_trial(trial.case, own), Outcome({name: array[number] for name, array in flat.items()})
 
 
 def _again(trial: Trial, arrays: Mapping[str, Array] | None = None) -> Trial | None:
-    """Return a call with the answers that are allowed now, on the same inputs or on others; None where it is a law."""
+    """Return a call with the answers that are allowed now, on the same inputs or on others.
+
+    None where there are none but those that it has: of a law, of derivatives of other kinds than gradients, of a call that is
+    too large to be evaluated but at some places, or whose selection is looked at as it came.
+    """
     given = dict(trial.arrays if arrays is None else arrays)
-    if trial.law is not None or trial.way.at:
+    in_parts = trial.way.at or any(want.at is not None for want in trial.expected.values())
+    if (
+        trial.law is not None
+        or in_parts
+        or trial.way.kind in ("jvp", "double_backward")
+        or (trial.relation is not None and trial.relation[0] == "descends")
+    ):
         return None
     if trial.way.kind in ("rows", "vmap"):
         return replace(trial, arrays=given)  # whose rows are looked at one by one
