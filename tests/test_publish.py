@@ -24,12 +24,14 @@ from einspec.card import aliases, load
 from einspec.clauses import clauses
 from einspec.conformance.cli import main
 from einspec.conformance.errors import UsageError
+from einspec.conformance.judge.verdict import Result, Verdict
 from einspec.conformance.mutation.mutants import mutants
 from einspec.conformance.publish import site as module
 from einspec.conformance.publish.catalogue import contested, single_function, words_of
 from einspec.conformance.publish.forms import marked, others
 from einspec.conformance.publish.page import context, indices
 from einspec.conformance.publish.telling import telling
+from einspec.conformance.publish.verdicts import Judged
 from einspec.conformance.publish.words import linked
 from einspec.meaning import current
 from einspec.pages.cited import Outcome, check, citations
@@ -119,7 +121,7 @@ def test_every_link_leads_somewhere(pages: dict[str, Page], site: dict[str, byte
                 assert tag == "a", f"{name}: {tag} leads outside"
                 assert parts.scheme == "https" or address.startswith("http://"), f"{name}: {address}"
                 continue
-            target = parts.path or name
+            target = parts.path.removeprefix("../latest/") or name
             assert target in site, f"{name}: {address} leads nowhere"
             if parts.fragment:
                 assert pages[target].ids[parts.fragment] == 1, f"{name}: {address} leads to no place of its page"
@@ -325,3 +327,86 @@ def test_without_jinja_the_command_says_what_to_install(
     assert main(["publish", "nowhere"]) == 2
     assert "einspec[site]" in capsys.readouterr().err
     assert not Path("nowhere").exists()
+
+
+WRONG = "import numpy as np\ndef swap_hw(x):\n    return np.swapaxes(x, -1, -2)[..., ::-1].copy()\n"
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Return reports of a wrong file and of a backend."""
+    folder = tmp_path_factory.mktemp("reports")
+    (folder / "mine.py").write_text(WRONG)
+    found = [folder / "mine.jsonl", folder / "numpy.jsonl"]
+    for name, path in zip((str(folder / "mine.py"), "numpy"), found, strict=True):
+        main(["check", name, "--op", "swap_hw", "--tier", "scope", "--all", "--report", str(path)])
+    return found
+
+
+def test_verdicts_stand_beside_the_clauses(
+    site: dict[str, bytes], reports: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of others first, with the smallest input and the script of what fails; the version itself does not change."""
+    monkeypatch.setattr(module, "files", lambda: iter(site.items()))
+    module.publish(tmp_path, reports=reports)
+    assert (tmp_path / einspec.SPEC_VERSION / "swap_hw.html").read_bytes() == site["swap_hw.html"]
+    text = (tmp_path / "latest" / "swap_hw.html").read_text()
+    page = Page("swap_hw.html", text)
+    assert page.tags["script"] == 1
+    row = text[text.index('<tr id="def">') : text.index("</tr>", text.index('<tr id="def">'))]
+    assert re.findall(r'<li class="(\w+)" title="[^"]*">(.) ([\w.]+)', row) == [
+        ("wrong", "✗", "mine.py"),
+        ("holds", "✓", "reference"),
+    ]
+    assert "<details" in row
+    assert "swap_hw(x[" in row
+    assert "from mine import *" in row
+    assert "<dt>reference</dt>" in text
+    assert "Not judged here" not in text
+    other = (tmp_path / "latest" / "pixel_shuffle.html").read_text()
+    assert "Not judged here: none of the reports" in other
+    assert 'href="../latest/swap_hw.html#clauses"' in site["swap_hw.html"].decode()
+    for name in (einspec.SPEC_VERSION, "latest"):
+        lines = (tmp_path / name / module.SUMS).read_text().splitlines()
+        assert len(lines) == len(site)
+        for digest, _, file in (line.partition("  ") for line in lines):
+            assert hashlib.sha256((tmp_path / name / file).read_bytes()).hexdigest() == digest, file
+    module.publish(tmp_path)  # today's verdicts may go: they are no part of the version
+    assert (tmp_path / "latest" / "swap_hw.html").read_bytes() == site["swap_hw.html"]
+
+
+def test_a_report_of_another_version_is_refused(
+    reports: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its clauses may mean something else; nothing is written."""
+    old = tmp_path / "old.jsonl"
+    old.write_text(reports[0].read_text().replace(f'"spec": "{einspec.SPEC_VERSION}"', '"spec": "0.9"'))
+    assert main(["publish", str(tmp_path / "site"), "--results", str(reports[1]), str(old)]) == 2
+    assert "old.jsonl judges spec 0.9" in capsys.readouterr().err
+    assert main(["publish", str(tmp_path / "site"), "--results", str(tmp_path / "none.jsonl")]) == 2
+    assert not (tmp_path / "site").exists()
+
+
+def test_the_worst_verdict_stands_for_a_clause() -> None:
+    """Over tiers, devices and backends; what was not run somewhere says nothing of elsewhere."""
+
+    def result(clause: str, verdict: Verdict, backend: str = "numpy", reason: str = "") -> Result:
+        return Result(f"top_k/{clause}", "scope", verdict, 1, reason, backend=backend, device="cpu")
+
+    found = [result("def", Verdict.NOT_RUN), result("def", Verdict.HOLDS), result("nan", Verdict.HOLDS)]
+    found += [result("nan", Verdict.WRONG, "torch", "lost"), result("pure", Verdict.NOT_RUN)]
+    groups: dict[str, list[Result]] = {}
+    for one in found:
+        groups.setdefault(one.clause, []).append(one)
+    column = Judged("reference", "", groups)
+    cells = {name: column.cell("top_k", [name]) for name in ("def", "nan", "pure", "repeat")}
+    assert {n: c and c.text for n, c in cells.items()} == {
+        "def": "holds",
+        "nan": "wrong (torch cpu): lost",
+        "pure": "not run",
+        "repeat": None,
+    }
+    together = column.cell("top_k", ["def", "nan"])
+    assert together is not None
+    assert together.text == "nan wrong (torch cpu): lost"
+    assert column.counts("top_k") == {Verdict.WRONG: 1, Verdict.HOLDS: 1, Verdict.NOT_RUN: 1}

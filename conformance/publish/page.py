@@ -70,6 +70,7 @@ def picture_on(op: Op) -> Picture:
     return picture_of(found.case, found.inputs)
 
 
+@functools.cache
 def context(op: Op) -> dict[str, Any]:
     """Return what the page of an op shows."""
     name, form = default_of(op)

@@ -6,7 +6,7 @@ import functools
 import hashlib
 import importlib.resources
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ from einspec.conformance.publish import data
 from einspec.conformance.publish.catalogue import calls, contested, families, words_of
 from einspec.conformance.publish.history import steps
 from einspec.conformance.publish.notation import CONSTRUCTS, functions, shown
-from einspec.conformance.publish.page import citations, context, picture_on
+from einspec.conformance.publish.page import Row, citations, context, picture_on
+from einspec.conformance.publish.verdicts import Cell, Judged, read
 from einspec.conformance.publish.words import address
 from einspec.pages.cite import bibtex, citation, published, written
 from einspec.pages.picture import palette
@@ -59,9 +60,8 @@ def files() -> Iterator[tuple[str, bytes]]:
 
 def _texts() -> Iterator[tuple[str, str]]:
     for name in paths():
-        op = load(name)
-        yield address(name), _page("op.html", here=name, **context(op))
-        yield f"{name}.bib", written(citations(op), "bibtex") + "\n"
+        yield address(name), op_page(name)
+        yield f"{name}.bib", written(citations(load(name)), "bibtex") + "\n"
         yield f"{name}.toml", paths()[name].read_text(encoding="utf-8")
     for alias in aliases():
         name = resolve(alias)
@@ -78,6 +78,17 @@ def _texts() -> Iterator[tuple[str, str]]:
     yield "spec.json", data.dumped(data.spec())
     yield "spec.css", f"{palette.style()}\n{_static('spec.css')}"
     yield "spec.js", _static("spec.js")
+
+
+def op_page(name: str, reports: Sequence[Judged] = ()) -> str:
+    """Return the page of an op, with the verdicts of reports beside its clauses."""
+    judged = [(column, counts) for column in reports if (counts := column.counts(name))]
+
+    def verdicts(row: Row) -> list[Cell]:
+        ids = [clause.id for clause in row.clauses]
+        return [cell for column, _ in judged if (cell := column.cell(name, ids))]
+
+    return _page("op.html", here=name, judged=judged, reports=reports, verdicts=verdicts, **context(load(name)))
 
 
 def _static(name: str) -> str:
@@ -98,35 +109,46 @@ def _kinds() -> Iterator[tuple[str, str, int, str]]:
             yield kind, text, len(own), ", ".join(dict.fromkeys(t for i in own for t in tiers_of(i)))
 
 
-def publish(folder: Path, replace: bool = False) -> tuple[int, int]:
-    """Write the site of this version of the spec, a copy of it as the latest, and what leads there.
+def publish(folder: Path, replace: bool = False, reports: Sequence[Path] = ()) -> tuple[int, int]:
+    """Write the site of this version of the spec, the latest pages, and what leads there.
+
+    The latest pages are a copy, in which the verdicts of reports stand beside the clauses: who meets a clause changes from day
+    to day, and what a version says does not.
 
     Args:
         folder: where it goes; other versions in it stay as they are.
         replace: whether this version may be there already with other content.
+        reports: reports that ``einspec check --report`` wrote.
 
     Returns:
         The number of files of a version and their size in bytes.
 
     Raises:
-        UsageError: the folder holds this version with other content; nothing was written.
+        UsageError: the folder holds this version with other content, or a report does not read; nothing was written.
     """
+    judged = read(reports) if reports else []
     version = einspec.SPEC_VERSION
     found = dict(files())
-    sums = "".join(f"{hashlib.sha256(found[name]).hexdigest()}  {name}\n" for name in sorted(found)).encode()
+    sums = _sums(found)
     known = folder / version / SUMS
     if known.is_file() and known.read_bytes() != sums and not replace:
         raise UsageError(
             f"{folder / version} holds spec {version} with other content, and what is published is not altered; "
             "publish to another folder, or give --replace if this version was never released"
         )
-    for name in (version, LATEST):
-        _write(folder / name, {**found, SUMS: sums})
+    latest = {**found, **{address(name): op_page(name, judged).encode() for name in paths()}} if judged else found
+    _write(folder / version, {**found, SUMS: sums})
+    _write(folder / LATEST, {**latest, SUMS: _sums(latest)})
     there = {p.parent.name for p in folder.glob(f"*/{SUMS}")} | {version}
     versions = sorted(there - {LATEST}, key=_parts, reverse=True)
     listed = json.dumps({"latest": version, "versions": versions})
     _write(folder, {"index.html": _page("root.html", versions=versions).encode(), "versions.json": f"{listed}\n".encode()})
     return len(found) + 1, sum(map(len, found.values())) + len(sums)
+
+
+def _sums(found: Mapping[str, bytes]) -> bytes:
+    """Return the checksums of files, as sha256sum writes them."""
+    return "".join(f"{hashlib.sha256(found[name]).hexdigest()}  {name}\n" for name in sorted(found)).encode()
 
 
 def _write(folder: Path, found: dict[str, bytes]) -> None:
