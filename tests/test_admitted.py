@@ -207,6 +207,32 @@ def test_a_convention_weakens_its_clause_and_excuses_nothing_wrong(tmp_path: Pat
     assert wrong.admitted == ()
 
 
+BACKWARDS = "(lambda v, i: (v[:, :k].flip(1), i[:, :k].flip(1).int()))(*torch.sort(x, dim=1, stable=True, descending=True))"
+
+
+@pytest.mark.parametrize(
+    ("framework", "name", "call", "tiers"),
+    [
+        ("torch", "route_order", BACKWARDS, ("scope", "property", "big", "transform")),
+        ("numpy", "dropped_weights", EXAMPLES["dropped_weights"].call, ("property", "big")),
+    ],
+)
+def test_a_convention_is_known_in_every_tier(
+    tmp_path: Path, framework: str, name: str, call: str, tiers: tuple[str, ...]
+) -> None:
+    """Calls that are drawn, huge, compiled and mapped: nothing is accused of the convention."""
+    pytest.importorskip(framework, reason=f"needs {framework}")
+    example, path = EXAMPLES[name], tmp_path / "library.toml"
+    lines = [f'framework = "{framework}"', f"setup = {json.dumps(SETUP)}", f"[op.{example.op}]", f"call = {json.dumps(call)}"]
+    lines += [f"where = {json.dumps(example.where)}"] if example.where else []
+    path.write_text("\n".join([*lines, f'admit = ["{name}", "index_dtype"]']), encoding="utf-8")
+    found = check(Request((str(path),), tiers=tiers, everything=True))
+    others = ("err.", "grad", "transform.jvp", "transform.double_backward")  # conventions are about what a call gives
+    wrong = [r.clause for r in found.results if r.verdict in ("wrong", "errored")]
+    assert [c for c in wrong if not c.partition("/")[2].startswith(others)] == []
+    assert {r.tier for r in found.results if name in r.admitted} == set(tiers)
+
+
 def test_reports_say_what_was_admitted(tmp_path: Path) -> None:
     """The matrix, the lines under it, the report and its summary: a convention is never a plain pass."""
     path, report = tmp_path / "library.toml", tmp_path / "report.jsonl"

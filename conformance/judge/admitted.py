@@ -40,6 +40,8 @@ NORMALISED = {"norm": ("sum", "softmax", "p_norm"), "preset": ("mixtral", "topk_
 """The values of the same parameters with which one score is divided by itself."""
 SINGLE = ("plain", "eager", "jit", "compile", "twice")
 """The ways in which one call is made and nothing else comes than its outputs."""
+NOT_AGAIN = ("rows", "vmap", "jvp", "double_backward")
+"""The ways in which a call has answers that are not worked out again: very many rows at once, derivatives but gradients."""
 MOST_ROWS = 512
 """How many rows of a call are judged one by one."""
 
@@ -54,18 +56,20 @@ def admitted(names: Sequence[str], trial: Trial, outcome: Outcome, judge: Judge)
         judge: says what is wrong.
     """
     known = [n for n in names if n in WAYS]
+    wrong = [each for each in _apart(trial, outcome) if judge(*each) is not None] if known else []
     for some in [*((n,) for n in known), *(tuple(known[:i]) for i in range(2, len(known) + 1))]:
-        used: list[str] = []
-        changed = trial, outcome
+        used: set[str] = set()
+        changed = list(wrong)
         with contextlib.ExitStack() as stack:
             for name in some:
                 stack.enter_context(ALLOWED.get(name, contextlib.nullcontext)())
-                found = _changed(WAYS[name], *changed)
-                if found is not None:
-                    changed = found
-                    used.append(name)
-            if used and _right(*changed, judge):
-                return tuple(used)
+                for i, each in enumerate(changed):
+                    found = _changed(WAYS[name], *each)
+                    if found is not None:
+                        changed[i] = found
+                        used.add(name)
+            if used and all(judge(*each) is None for each in changed):
+                return tuple(name for name in some if name in used)
     return ()
 
 
@@ -75,11 +79,6 @@ def _changed(way: Way, trial: Trial, outcome: Outcome) -> tuple[Trial, Outcome] 
         return way(trial, outcome)
     except (ValueError, TypeError, LookupError, ArithmeticError):
         return None
-
-
-def _right(trial: Trial, outcome: Outcome, judge: Judge) -> bool:
-    """Whether nothing is wrong with a call, in any of the rows that are stacked in it."""
-    return all(judge(*each) is None for each in _apart(trial, outcome))
 
 
 def _apart(trial: Trial, outcome: Outcome) -> Iterator[tuple[Trial, Outcome]]:
@@ -105,8 +104,8 @@ def _apart(trial: Trial, outcome: Outcome) -> Iterator[tuple[Trial, Outcome]]:
 def _again(trial: Trial, arrays: Mapping[str, Array] | None = None) -> Trial | None:
     """Return a call with the answers that are allowed now, on the same inputs or on others.
 
-    None where there are none but those that it has: of a law, of derivatives of other kinds than gradients, of a call that is
-    too large to be evaluated but at some places, or whose selection is looked at as it came.
+    None where there are none but those that it has: of a law, of a call that is too large to be evaluated but at some places,
+    or whose selection is looked at as it came.
     """
     given = dict(trial.arrays if arrays is None else arrays)
     in_parts = trial.way.at or any(want.at is not None for want in trial.expected.values())
@@ -117,8 +116,6 @@ def _again(trial: Trial, arrays: Mapping[str, Array] | None = None) -> Trial | N
         or (trial.relation is not None and trial.relation[0] == "descends")
     ):
         return None
-    if trial.way.kind in ("rows", "vmap"):
-        return replace(trial, arrays=given)  # whose rows are looked at one by one
     if trial.way.kind == "vjp":
         outer = {n: _cast(a, FLOATS) if arrays is not None else a for n, a in trial.extra.items()}
         wanted = expected_gradient(trial.case, given, outer, trial.way.wrt)
@@ -228,8 +225,9 @@ def _dropped_weights(trial: Trial, outcome: Outcome) -> tuple[Trial, Outcome] | 
     if want is None or trial.law is not None or trial.way.kind not in SINGLE:
         return None
     given = trial.arrays.get("index", outcome.outputs.get("index"))
-    if given is None or given.shape != want.array.shape:
+    if given is None or given.shape != (want.array.shape if want.at is None else want.shape):
         return None
+    given = given if want.at is None else given[tuple(want.at.T)]
     wide = given.astype(np.int64)
     most = trial.case.solution.sizes.get("e", np.iinfo(np.int64).max)
     none = (wide < 0) | (wide >= most)
