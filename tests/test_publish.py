@@ -14,6 +14,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import jsonschema
 import numpy as np
 import pytest
 
@@ -288,6 +289,25 @@ def test_data_for_programs(site: dict[str, bytes]) -> None:
     lines = zlib.decompress(packed).decode().splitlines()
     assert len(lines) == len(einspec.ops()) + sum(map(len, current().values()))
     assert "pixel_shuffle/def std:label -1 pixel_shuffle.html#def pixel_shuffle/def" in lines
+
+
+def test_data_for_programs_fits_its_schema(site: dict[str, bytes], capsys: pytest.CaptureFixture[str]) -> None:
+    """The schema lies beside it, is the one that is printed, and knows every kind of node; what it does not know is refused."""
+    schema, found = json.loads(site["spec.schema.json"]), json.loads(site["spec.json"])
+    assert main(["schema", "spec"]) == 0
+    assert capsys.readouterr().out == site["spec.schema.json"].decode()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    validator = jsonschema.Draft202012Validator(schema)
+    kinds = set(re.findall(r'"kind":"(\w+)"', site["spec.json"].decode()))
+    assert kinds == {d["properties"]["kind"]["const"] for d in schema["$defs"].values() if "kind" in d["properties"]}
+    found["ops"] = {name: found["ops"][name] for name in ("top_k", "capacity", "moe_layer", "tile", "fold")}
+    assert set(re.findall(r'"kind": "(\w+)"', json.dumps(found["ops"]))) == kinds
+    assert [e.message for e in validator.iter_errors(found)] == []
+    top_k = found["ops"]["top_k"]
+    total = top_k["forms"][""]["equations"][0]["tree"]["body"]
+    assert (total["kind"], total["function"], total["axes"]) == ("Reduce", "sum", ["e1"])
+    total["kind"] = "Total"
+    assert len(list(validator.iter_errors(found))) == 1
 
 
 def test_a_published_version_is_not_altered(

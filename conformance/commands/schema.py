@@ -1,4 +1,4 @@
-"""Print a JSON Schema: of a card, of a line of a report, or of the index of golden vectors."""
+"""Print a JSON Schema: of a card, of a line of a report, of the spec for programs, or of the index of golden vectors."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import json
 MODULES = {
     "card": "einspec.language.tables",
     "report": "einspec.conformance.reports.lines",
+    "spec": "einspec.conformance.publish.data",
     "vectors": "einspec.conformance.vectors.schema",
 }
 """The module whose ``schema()`` it is."""

@@ -76,6 +76,7 @@ def _texts() -> Iterator[tuple[str, str]]:
     for name, values in pages.items():
         yield f"{name}.html", _page(f"{name}.html", here=name, **values)
     yield "spec.json", data.dumped(data.spec())
+    yield "spec.schema.json", json.dumps(data.schema(), indent=2) + "\n"
     yield "spec.css", f"{palette.style()}\n{_static('spec.css')}"
     yield "spec.js", _static("spec.js")
 
