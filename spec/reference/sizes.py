@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from einspec.card import Form, Op
 from einspec.errors import FormulaError
-from einspec.language.formula import Axis, Group, Index, Number, Rest, axes_of, base
+from einspec.language.formula import Axis, Binary, Group, Index, Number, Rest, Size, axes_of, base
+from einspec.language.formula import Param as Parameter
 from einspec.language.tables import Param
 from einspec.reference.source import Scope, shape_of
 from einspec.reference.terms import Writer
@@ -52,9 +54,10 @@ class Sizes:
         for axis, term in self.form.sizes.items():
             if isinstance(term.node, Number):
                 self.scope.fixed[axis] = int(term.node.value)
-        self.derive()
+        self.derive(constants=True)
         for name, param in self.op.card.params.items():
             self.parameter(name, param)
+        self.derive()
         for spec in signature.inputs:
             self.tensor(spec)
         self.solve()
@@ -269,22 +272,35 @@ class Sizes:
         """Whether an axis has at least one coordinate."""
         if self.scope.fixed.get(axis, 0) > 0 or axis in self.op.card.axes:
             return True
-        term = self.form.sizes.get(axis)
-        if term and term.text.isupper() and self.positive(term.text.lower()):
+        if axis in self.form.sizes and self.least(self.form.sizes[axis].node) > 0:
             return True
-        for name, param in self.op.card.params.items():
-            of_it = param.size and any(axis in axes_of_target(t) for t in param.targets(name))
-            named = term and term.text in param.targets(name)
-            if (of_it or named) and isinstance(param.min, int) and param.min > 0:
-                return True
-        return bool(term and all(c in "+" or c.isalnum() or c in "_ " for c in term.text) and "+" in term.text)
+        sized = (p for n, p in self.op.card.params.items() if p.size and any(axis in axes_of_target(t) for t in p.targets(n)))
+        return any(isinstance(p.min, int) and p.min > 0 for p in sized)
 
-    def derive(self) -> None:
-        """Write the sizes that the card derives from those that are known."""
-        numbers = not self.lines and not self.known
+    def least(self, node: object) -> float:
+        """Return what an expression over sizes and parameters is never below."""
+        match node:
+            case Number(value):
+                return value
+            case Size(axis):
+                return int(self.positive(axis))
+            case Parameter(name):
+                own = (p.min for n, p in self.op.card.params.items() if p.is_number and name in p.targets(n))
+                return next((m for m in own if isinstance(m, int)), -math.inf)
+            case Binary("+", left, right):
+                return self.least(left) + self.least(right)
+            case Binary("*", left, right) if min(self.least(left), self.least(right)) >= 0:
+                return self.least(left) * self.least(right)
+        return -math.inf
+
+    def derive(self, constants: bool = False) -> None:
+        """Write the sizes that the card derives from those that are known, or those alone that are numbers."""
         for axis, term in self.form.sizes.items():
-            constant = isinstance(term.node, Number)
-            if axis in self.known or (numbers and not constant) or not {base(a) for a in term.needs} <= self.known:
+            if (
+                axis in self.known
+                or (constants and not isinstance(term.node, Number))
+                or not {base(a) for a in term.needs} <= self.known
+            ):
                 continue
             self.lines.append(f"{self.size(axis)} = {self.number(term.node)}")
             self.known.add(axis)
