@@ -35,6 +35,17 @@ def _inside(case: Case, arrays: list[Array], names: tuple[str, ...]) -> bool:
     return bool(((places >= 0) & (places < _bound(case, names[0]))).all())
 
 
+def _inside_or_none(case: Case, arrays: list[Array], names: tuple[str, ...]) -> bool:
+    """Whether all numbers are positions, or -1."""
+    places = arrays[0].astype(np.int64)
+    return bool(((places >= -1) & (places < _bound(case, names[0]))).all())
+
+
+def _fitting_mask(case: Case, arrays: list[Array], names: tuple[str, ...]) -> bool:
+    """Whether as many rows as are true may be put there."""
+    return int(np.count_nonzero(arrays[0])) <= _bound(case, names[0])
+
+
 def _distinct_places(case: Case, arrays: list[Array], names: tuple[str, ...]) -> bool:
     """Whether the positions among the numbers differ along the axes that no output has."""
     order, lines, length = lines_of(case, names[0])
@@ -70,6 +81,8 @@ def _bound(case: Case, name: str) -> int:
 KEPT: dict[str, Callable[[Case, list[Array], tuple[str, ...]], bool]] = {
     "distinct_slots": _distinct_slots,
     "inside": _inside,
+    "inside_or_none": _inside_or_none,
+    "fitting_mask": _fitting_mask,
     "distinct_places": _distinct_places,
     "fitting_counts": _fitting_counts,
 }

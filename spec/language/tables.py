@@ -35,6 +35,12 @@ PROMISES = {
         "no two routes have the same slot of the same expert, but for those that have none", "give one slot to several rows"
     ),
     "inside": Promise("every number is a position that there is", "hold numbers that are no position"),
+    "inside_or_none": Promise(
+        "every number is a position that there is, or -1 for none", "hold other numbers that are no position than -1"
+    ),
+    "fitting_mask": Promise(
+        "no more of it is true than there are rows to put there", "are true more often than there are rows"
+    ),
     "distinct_places": Promise(
         "no position comes twice along the axis that the output does not have", "hold a position twice along one axis"
     ),
