@@ -22,6 +22,7 @@ from einspec.impls.adapters.jax import (  # noqa: F401  # what the judge looks f
 from einspec.impls.jax.assignment import *  # noqa: F403  # a backend is the sum of its families
 from einspec.impls.jax.attention import *  # noqa: F403
 from einspec.impls.jax.axes import *  # noqa: F403
+from einspec.impls.jax.caches import *  # noqa: F403
 from einspec.impls.jax.elements import *  # noqa: F403
 from einspec.impls.jax.experts import *  # noqa: F403
 from einspec.impls.jax.groups import *  # noqa: F403

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import jax.numpy as jnp
+import numpy as np
 from einops import rearrange
 from jax import Array
 
@@ -16,15 +17,19 @@ from einspec.impls.checked import op
 __all__ = [
     "merge_heads",
     "merge_qkv",
+    "merge_qkv_contiguous",
+    "mrope_select",
     "repeat_kv",
     "rope_half_to_interleaved",
     "rope_interleaved_to_half",
     "split_heads",
     "split_qkv",
+    "split_qkv_contiguous",
     "split_qkv_grouped",
 ]
 
 Layout = Literal["3hd", "h3d", "hd3", "d3h"]
+Sections = int | tuple[int, int, int]
 QKV: dict[Layout, str] = {"3hd": "(t h d)", "h3d": "(h t d)", "hd3": "(h d t)", "d3h": "(d t h)"}
 
 
@@ -59,6 +64,31 @@ def split_qkv_grouped(x: Array, *, num_kv_heads: int, num_queries_per_kv: int) -
     r = num_queries_per_kv
     y = rearrange(x, "b n (g s d) -> b g s n d", g=num_kv_heads, s=r + 2)
     return rearrange(y[:, :, :r], "b g r n d -> b (g r) n d"), y[:, :, r], y[:, :, r + 1]
+
+
+@op
+def split_qkv_contiguous(x: Array, *, num_heads: int, num_kv_heads: int) -> tuple[Array, Array, Array]:
+    """Compute split_qkv_contiguous (see its card)."""
+    y = rearrange(x, "b n (s d) -> b s n d", s=num_heads + 2 * num_kv_heads)
+    return y[:, :num_heads], y[:, num_heads : num_heads + num_kv_heads], y[:, num_heads + num_kv_heads :]
+
+
+@op
+def merge_qkv_contiguous(q: Array, k: Array, v: Array) -> Array:
+    """Compute merge_qkv_contiguous (see its card)."""
+    return jnp.concatenate([rearrange(t, "b h n d -> b n (h d)") for t in (q, k, v)], -1)
+
+
+@op
+def mrope_select(x: Array, *, sections: Sections, layout: Literal["chunked", "interleaved"] = "chunked") -> Array:
+    """Compute mrope_select (see its card)."""
+    times, heights, widths = sections if isinstance(sections, tuple | list) else (sections,) * 3
+    f = np.arange(x.shape[-1])
+    if layout == "chunked":
+        high, wide = (f >= times) & (f < times + heights), f >= times + heights
+    else:
+        high, wide = (f % 3 == 1) & (f < 3 * heights), (f % 3 == 2) & (f < 3 * widths)
+    return jnp.where(wide, x[2], jnp.where(high, x[1], x[0]))
 
 
 @op

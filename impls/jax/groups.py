@@ -19,10 +19,12 @@ __all__ = [
     "align_groups",
     "group",
     "lengths_to_offsets",
+    "pad_back",
     "padded_to_ragged",
     "permute",
     "ragged_to_padded",
     "row_labels",
+    "unpad",
     "unpermute",
 ]
 
@@ -114,6 +116,36 @@ def padded_to_ragged(y: Array, counts: Array, *, rows: int) -> Array:
     owner = group_of(ends, rows)
     place = jnp.arange(rows, dtype=jnp.int32) - jnp.pad(ends, (1, 0))[owner]
     return rows_from(y.reshape(e * c, d), jnp.where((owner < e) & (place < c), owner * c + place, -1), 1)
+
+
+@op
+@partial(jax.jit, static_argnames="rows")
+def unpad(x: Array, mask: Array, *, rows: int) -> tuple[Array, Array, Array]:
+    """Compute unpad (see its card)."""
+    b, n, *rest = x.shape
+    index = jnp.flatnonzero(mask, size=rows, fill_value=b * n).astype(jnp.int32)
+    y = (
+        jnp.take(x.reshape(b * n, *rest), index, axis=0, mode="fill", fill_value=0)
+        if b * n
+        else jnp.zeros((rows, *rest), x.dtype)
+    )
+    offsets = jnp.pad(jnp.cumsum(mask.sum(1, dtype=jnp.int32), dtype=jnp.int32), (1, 0))
+    return y, jnp.where(index < b * n, index, -1), offsets
+
+
+@op
+@jax.jit
+def pad_back(y: Array, mask: Array) -> Array:
+    """Compute pad_back (see its card)."""
+    if not len(y):
+        return jnp.zeros((*mask.shape, *y.shape[1:]), y.dtype)
+    return jnp.take(y, row_of(mask, len(y)), axis=0, mode="fill", fill_value=0)
+
+
+def row_of(mask: Array, rows: int) -> Array:
+    """Return for every place the number of the row that belongs there; that of the rows where there is none."""
+    row = jnp.cumsum(mask.reshape(-1), dtype=jnp.int32).reshape(mask.shape) - 1
+    return jnp.where(mask & (row < rows), row, rows)
 
 
 def group_ends(counts: Array, rows: int) -> Array:

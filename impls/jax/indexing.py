@@ -10,8 +10,9 @@ import jax.numpy as jnp
 from jax import Array
 
 from einspec.impls.checked import op
+from einspec.impls.jax.groups import row_of
 
-__all__ = ["one_hot", "scatter", "scatter_add", "take", "take_along"]
+__all__ = ["masked_scatter", "one_hot", "scatter", "scatter_add", "take", "take_along"]
 
 Outside = Literal["zero", "clip", "wrap"]
 
@@ -59,6 +60,15 @@ def scatter_add(x: Array, index: Array, updates: Array, *, axis: int) -> Array:
     """Compute scatter_add (see its card)."""
     dtype = jnp.promote_types(x.dtype, jnp.float32) if jnp.issubdtype(x.dtype, jnp.inexact) else x.dtype
     return x.astype(dtype).at[_along(index, x.shape[axis], axis)].add(updates.astype(dtype), mode="drop").astype(x.dtype)
+
+
+@op
+def masked_scatter(x: Array, mask: Array, source: Array) -> Array:
+    """Compute masked_scatter (see its card)."""
+    if not len(source):
+        return x
+    row = row_of(mask, len(source))
+    return jnp.where((row < len(source))[..., None], jnp.take(source, row, axis=0, mode="clip"), x)
 
 
 @op

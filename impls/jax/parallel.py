@@ -16,9 +16,19 @@ from einspec.impls.checked import op
 from einspec.impls.jax.assignment import expert_counts
 from einspec.impls.jax.groups import group_ends, group_of, numbers, rows_from
 
-__all__ = ["dispatch_layout", "ep_exchange", "ep_plan", "ep_return", "expert_map", "replicate_index"]
+__all__ = [
+    "context_parallel_merge",
+    "context_parallel_split",
+    "dispatch_layout",
+    "ep_exchange",
+    "ep_plan",
+    "ep_return",
+    "expert_map",
+    "replicate_index",
+]
 
 Layout = Literal["dense", "ragged"]
+Order = Literal["zigzag", "striped", "contiguous"]
 Placement = Literal["linear", "round_robin"]
 
 
@@ -58,6 +68,28 @@ def ep_return(y: Array, counts: Array | None = None, *, layout: Layout = "dense"
     expert, inside, row = _rows_of(ends, rows, rearrange(away, "q (l p) -> p (q l)", p=q))
     source = jnp.where(inside & (row < m), expert // max(counts.shape[1] // q, 1) * m + row, -1)
     return rows_from(y.reshape(q * m, d), source.reshape(-1), 1).reshape(q, rows, d)
+
+
+@op
+def context_parallel_split(x: Array, *, ranks: int, order: Order = "zigzag") -> Array:
+    """Compute context_parallel_split (see its card)."""
+    if order == "striped":
+        return rearrange(x, "b (m p) ... -> p b m ...", p=ranks)
+    if order == "contiguous":
+        return rearrange(x, "b (p m) ... -> p b m ...", p=ranks)
+    chunks = rearrange(x, "b (i p m) ... -> i p b m ...", i=2, p=ranks)
+    return jnp.concatenate([chunks[0], chunks[1, ::-1]], 2)
+
+
+@op
+def context_parallel_merge(y: Array, *, order: Order = "zigzag") -> Array:
+    """Compute context_parallel_merge (see its card)."""
+    if order == "striped":
+        return rearrange(y, "p b m ... -> b (m p) ...")
+    if order == "contiguous":
+        return rearrange(y, "p b m ... -> b (p m) ...")
+    first, last = jnp.split(y, 2, axis=2)
+    return rearrange(jnp.concatenate([first, last[::-1]]), "c b m ... -> b (c m) ...")
 
 
 @op

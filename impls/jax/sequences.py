@@ -18,6 +18,7 @@ __all__ = [
     "document_mask",
     "look_around",
     "pad_to_multiple",
+    "reverse_sequence",
     "sequence_mask",
     "skew",
     "sliding_window",
@@ -80,6 +81,16 @@ def sequence_mask(lengths: Array, *, max_length: int) -> Array:
     """Compute sequence_mask (see its card)."""
     whole = lengths if lengths.dtype.itemsize >= 4 else lengths.astype(jnp.int32)
     return jnp.arange(max_length, dtype=jnp.int32) < jnp.clip(whole, 0, max_length).astype(jnp.int32)[:, None]
+
+
+@op
+def reverse_sequence(x: Array, lengths: Array) -> Array:
+    """Compute reverse_sequence (see its card)."""
+    n = jnp.arange(x.shape[1], dtype=jnp.int32)
+    whole = lengths if lengths.dtype.itemsize >= 4 else lengths.astype(jnp.int32)
+    ends = jnp.clip(whole, 0, x.shape[1]).astype(jnp.int32)[:, None]
+    source = jnp.where(n < ends, ends - 1 - n, n)  # b n
+    return jnp.take_along_axis(x, source.reshape(*x.shape[:2], *(1,) * (x.ndim - 2)), 1) if x.size else x
 
 
 @op

@@ -15,6 +15,7 @@ from einspec.impls.adapters.numpy import (  # noqa: F401  # what the judge looks
 from einspec.impls.numpy.assignment import *  # noqa: F403  # a backend is the sum of its families
 from einspec.impls.numpy.attention import *  # noqa: F403
 from einspec.impls.numpy.axes import *  # noqa: F403
+from einspec.impls.numpy.caches import *  # noqa: F403
 from einspec.impls.numpy.elements import *  # noqa: F403
 from einspec.impls.numpy.experts import *  # noqa: F403
 from einspec.impls.numpy.groups import *  # noqa: F403

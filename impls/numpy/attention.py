@@ -16,16 +16,20 @@ from einspec.impls.numpy.views import unshared
 __all__ = [
     "merge_heads",
     "merge_qkv",
+    "merge_qkv_contiguous",
+    "mrope_select",
     "repeat_kv",
     "rope_half_to_interleaved",
     "rope_interleaved_to_half",
     "split_heads",
     "split_qkv",
+    "split_qkv_contiguous",
     "split_qkv_grouped",
 ]
 
 Array = np.ndarray[Any, Any]
 Layout = Literal["3hd", "h3d", "hd3", "d3h"]
+Sections = int | tuple[int, int, int]
 
 
 @op
@@ -70,6 +74,35 @@ def split_qkv_grouped(x: Array, *, num_kv_heads: int, num_queries_per_kv: int) -
     d = features // (g * (r + 2))
     y = x.reshape(b, n, g, r + 2, d).transpose(0, 2, 3, 1, 4)  # b g s n d
     return unshared(y[:, :, :r].reshape(b, g * r, n, d), x), y[:, :, r].copy(), y[:, :, r + 1].copy()
+
+
+@op
+def split_qkv_contiguous(x: Array, *, num_heads: int, num_kv_heads: int) -> tuple[Array, Array, Array]:
+    """Compute split_qkv_contiguous (see its card)."""
+    b, n, features = x.shape
+    heads = num_heads + 2 * num_kv_heads
+    y = x.reshape(b, n, heads, features // heads).swapaxes(1, 2)
+    q, k, v = np.split(y, [num_heads, num_heads + num_kv_heads], axis=1)
+    return unshared(q, x), unshared(k, x), unshared(v, x)
+
+
+@op
+def merge_qkv_contiguous(q: Array, k: Array, v: Array) -> Array:
+    """Compute merge_qkv_contiguous (see its card)."""
+    y = np.concatenate([t.swapaxes(1, 2) for t in (q, k, v)], 2)  # b n s d
+    return y.reshape(*y.shape[:2], y.shape[2] * y.shape[3])
+
+
+@op
+def mrope_select(x: Array, *, sections: Sections, layout: Literal["chunked", "interleaved"] = "chunked") -> Array:
+    """Compute mrope_select (see its card)."""
+    times, heights, widths = sections if isinstance(sections, tuple | list) else (sections,) * 3
+    if layout == "chunked":
+        return np.concatenate([x[0, ..., :times], x[1, ..., times : times + heights], x[2, ..., times + heights :]], -1)
+    y: Array = x[0].copy()
+    y[..., 1 : 3 * heights : 3] = x[1, ..., 1 : 3 * heights : 3]
+    y[..., 2 : 3 * widths : 3] = x[2, ..., 2 : 3 * widths : 3]
+    return y
 
 
 @op

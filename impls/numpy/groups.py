@@ -16,10 +16,12 @@ __all__ = [
     "align_groups",
     "group",
     "lengths_to_offsets",
+    "pad_back",
     "padded_to_ragged",
     "permute",
     "ragged_to_padded",
     "row_labels",
+    "unpad",
     "unpermute",
 ]
 
@@ -108,6 +110,29 @@ def padded_to_ragged(y: Array, counts: Array, *, rows: int) -> Array:
         x[start : start + size] = slots[:size]
         start = end
     return x
+
+
+@op
+def unpad(x: Array, mask: Array, *, rows: int) -> tuple[Array, Array, Array]:
+    """Compute unpad (see its card)."""
+    b, n, *rest = x.shape
+    places = np.flatnonzero(mask)[:rows]
+    index, y = np.full(rows, -1, np.int32), np.zeros((rows, *rest), x.dtype)
+    index[: len(places)] = places
+    y[: len(places)] = x.reshape(b * n, *rest)[places]
+    offsets = np.zeros(b + 1, np.int32)
+    np.cumsum(mask.sum(1), out=offsets[1:])
+    return y, index, offsets
+
+
+@op
+def pad_back(y: Array, mask: Array) -> Array:
+    """Compute pad_back (see its card)."""
+    (b, n), rest = mask.shape, y.shape[1:]
+    places = np.flatnonzero(mask)[: len(y)]
+    x = np.zeros((b * n, *rest), y.dtype)
+    x[places] = y[: len(places)]
+    return x.reshape(b, n, *rest)
 
 
 def group_ends(counts: Array, rows: int) -> Array:

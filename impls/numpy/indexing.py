@@ -10,7 +10,7 @@ import numpy as np
 
 from einspec.impls.checked import op
 
-__all__ = ["one_hot", "scatter", "scatter_add", "take", "take_along"]
+__all__ = ["masked_scatter", "one_hot", "scatter", "scatter_add", "take", "take_along"]
 
 Array = np.ndarray[Any, Any]
 Outside = Literal["zero", "clip", "wrap"]
@@ -69,6 +69,16 @@ def scatter_add(x: Array, index: Array, updates: Array, *, axis: int) -> Array:
         np.add.at(y, (np.where(places < 0, n, places), *grid[1:]), np.moveaxis(updates, axis, 0).astype(dtype, copy=False))
         z: Array = np.moveaxis(y[:n], 0, axis).astype(x.dtype, copy=False)
         return z
+
+
+@op
+def masked_scatter(x: Array, mask: Array, source: Array) -> Array:
+    """Compute masked_scatter (see its card)."""
+    b, n, d = x.shape
+    places = np.flatnonzero(mask)[: len(source)]
+    y: Array = x.reshape(b * n, d).copy()
+    y[places] = source[: len(places)]
+    return y.reshape(x.shape)
 
 
 @op

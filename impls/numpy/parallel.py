@@ -10,10 +10,20 @@ import numpy as np
 
 from einspec.impls.checked import op
 
-__all__ = ["dispatch_layout", "ep_exchange", "ep_plan", "ep_return", "expert_map", "replicate_index"]
+__all__ = [
+    "context_parallel_merge",
+    "context_parallel_split",
+    "dispatch_layout",
+    "ep_exchange",
+    "ep_plan",
+    "ep_return",
+    "expert_map",
+    "replicate_index",
+]
 
 Array = np.ndarray[Any, Any]
 Layout = Literal["dense", "ragged"]
+Order = Literal["zigzag", "striped", "contiguous"]
 Placement = Literal["linear", "round_robin"]
 
 
@@ -55,6 +65,34 @@ def ep_return(y: Array, counts: Array | None = None, *, layout: Layout = "dense"
     x = np.zeros((q * rows, d), y.dtype)
     x[source] = y.reshape(q * m, d)[target]
     return x.reshape(q, rows, d)
+
+
+@op
+def context_parallel_split(x: Array, *, ranks: int, order: Order = "zigzag") -> Array:
+    """Compute context_parallel_split (see its card)."""
+    b, n, *rest = x.shape
+    if order == "striped":
+        return np.moveaxis(x.reshape(b, n // ranks, ranks, *rest), 2, 0)
+    if order == "contiguous":
+        return x.reshape(b, ranks, n // ranks, *rest).swapaxes(0, 1)
+    m = n // (2 * ranks)
+    y = np.empty((ranks, b, 2 * m, *rest), x.dtype)
+    for p in range(ranks):
+        y[p, :, :m] = x[:, p * m : (p + 1) * m]
+        y[p, :, m:] = x[:, n - (p + 1) * m : n - p * m]
+    return y
+
+
+@op
+def context_parallel_merge(y: Array, *, order: Order = "zigzag") -> Array:
+    """Compute context_parallel_merge (see its card)."""
+    p, b, n, *rest = y.shape
+    if order == "striped":
+        return np.moveaxis(y, 0, 2).reshape(b, n * p, *rest)
+    if order == "contiguous":
+        return y.swapaxes(0, 1).reshape(b, p * n, *rest)
+    halves = y.reshape(p, b, 2, n // 2, *rest)
+    return np.concatenate([*halves[:, :, 0], *halves[::-1, :, 1]], 1)
 
 
 @op

@@ -17,6 +17,7 @@ __all__ = [
     "document_mask",
     "look_around",
     "pad_to_multiple",
+    "reverse_sequence",
     "sequence_mask",
     "skew",
     "sliding_window",
@@ -85,6 +86,15 @@ def sequence_mask(lengths: Array, *, max_length: int) -> Array:
     """Compute sequence_mask (see its card)."""
     mask: Array = np.arange(max_length) < lengths.astype(np.int64)[:, None]
     return mask
+
+
+@op
+def reverse_sequence(x: Array, lengths: Array) -> Array:
+    """Compute reverse_sequence (see its card)."""
+    n = np.arange(x.shape[1])
+    ends = lengths.astype(np.int64).clip(0, len(n))[:, None]
+    y: Array = x[np.arange(len(x))[:, None], np.where(n < ends, ends - 1 - n, n)]
+    return y
 
 
 @op

@@ -11,20 +11,25 @@ import torch
 from torch import Tensor
 
 from einspec.impls.checked_torch import op
+from einspec.impls.torch.bits import moved
 from einspec.impls.torch.views import unshared
 
 __all__ = [
     "merge_heads",
     "merge_qkv",
+    "merge_qkv_contiguous",
+    "mrope_select",
     "repeat_kv",
     "rope_half_to_interleaved",
     "rope_interleaved_to_half",
     "split_heads",
     "split_qkv",
+    "split_qkv_contiguous",
     "split_qkv_grouped",
 ]
 
 Layout = Literal["3hd", "h3d", "hd3", "d3h"]
+Sections = int | tuple[int, int, int]
 
 
 @op
@@ -66,6 +71,34 @@ def split_qkv_grouped(x: Tensor, *, num_kv_heads: int, num_queries_per_kv: int) 
     g, r = num_kv_heads, num_queries_per_kv
     y = x.reshape(b, n, g, r + 2, features // (g * (r + 2))).permute(0, 2, 3, 1, 4)  # b g s n d
     return unshared(y[:, :, :r].flatten(1, 2), x), unshared(y[:, :, r], x), unshared(y[:, :, r + 1], x)
+
+
+@op
+def split_qkv_contiguous(x: Tensor, *, num_heads: int, num_kv_heads: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Compute split_qkv_contiguous (see its card)."""
+    b, n, features = x.shape
+    heads = num_heads + 2 * num_kv_heads
+    y = x.reshape(b, n, heads, features // heads).transpose(1, 2)
+    keys, values = num_heads, num_heads + num_kv_heads
+    return unshared(y[:, :keys], x), unshared(y[:, keys:values], x), unshared(y[:, values:], x)
+
+
+@op
+def merge_qkv_contiguous(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Compute merge_qkv_contiguous (see its card)."""
+    return torch.cat([t.transpose(1, 2) for t in (q, k, v)], 2).flatten(2)
+
+
+@op
+def mrope_select(x: Tensor, *, sections: Sections, layout: Literal["chunked", "interleaved"] = "chunked") -> Tensor:
+    """Compute mrope_select (see its card)."""
+    times, heights, widths = sections if isinstance(sections, tuple | list) else (sections,) * 3
+    f = torch.arange(x.shape[-1], device=x.device)
+    if layout == "chunked":
+        own = (f >= times).long() + (f >= times + heights)
+    else:
+        own = ((f % 3 == 1) & (f < 3 * heights)) + 2 * ((f % 3 == 2) & (f < 3 * widths))
+    return moved(x, lambda bits: bits.gather(0, own.expand(1, *x.shape[1:])).squeeze(0))
 
 
 @op

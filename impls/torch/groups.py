@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -19,10 +20,12 @@ __all__ = [
     "align_groups",
     "group",
     "lengths_to_offsets",
+    "pad_back",
     "padded_to_ragged",
     "permute",
     "ragged_to_padded",
     "row_labels",
+    "unpad",
     "unpermute",
 ]
 
@@ -109,6 +112,31 @@ def padded_to_ragged(y: Tensor, counts: Tensor, *, rows: int) -> Tensor:
     place = torch.arange(rows, device=y.device) - starts
     slot = torch.where((owner < e) & (place < c), owner * c + place, -1)
     return rows_from(y.reshape(e * c, d), slot)
+
+
+@op
+def unpad(x: Tensor, mask: Tensor, *, rows: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Compute unpad (see its card)."""
+    b, n, *rest = x.shape
+    row = row_of(mask)
+    target = torch.where((row >= 0) & (row < rows), row, rows)  # one row more, for what goes nowhere
+    token = torch.arange(b * n, device=x.device)
+    index = token.new_full((rows + 1,), -1).scatter(0, target, token)[:rows]
+    y = rows_from(x.reshape(b * n, math.prod(rest)), index).reshape(rows, *rest)
+    return y, index.int(), functional.pad(mask.sum(1).cumsum(0), (1, 0)).int()
+
+
+@op
+def pad_back(y: Tensor, mask: Tensor) -> Tensor:
+    """Compute pad_back (see its card)."""
+    r, *rest = y.shape
+    return rows_from(y.reshape(r, math.prod(rest)), row_of(mask)).reshape(*mask.shape, *rest)
+
+
+def row_of(mask: Tensor) -> Tensor:
+    """Return for every place the number of the row that belongs there; -1 where the mask is false."""
+    flat = mask.reshape(-1)
+    return torch.where(flat, flat.cumsum(0) - 1, -1)
 
 
 def group_ends(counts: Tensor, rows: int) -> Tensor:

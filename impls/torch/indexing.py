@@ -11,8 +11,9 @@ from torch import Tensor
 
 from einspec.impls.checked_torch import op
 from einspec.impls.torch.bits import moved, signed
+from einspec.impls.torch.groups import row_of, rows_from
 
-__all__ = ["one_hot", "scatter", "scatter_add", "take", "take_along"]
+__all__ = ["masked_scatter", "one_hot", "scatter", "scatter_add", "take", "take_along"]
 
 Outside = Literal["zero", "clip", "wrap"]
 
@@ -69,6 +70,14 @@ def scatter_add(x: Tensor, index: Tensor, updates: Tensor, *, axis: int) -> Tens
     sums = torch.cat([whole.to(dtype), more], a).scatter_add(a, _slots(index, x.shape[a]), signed(updates).to(dtype))
     y = sums.narrow(a, 0, x.shape[a]).to(whole.dtype)
     return y if y.dtype == x.dtype else y.view(x.dtype)
+
+
+@op
+def masked_scatter(x: Tensor, mask: Tensor, source: Tensor) -> Tensor:
+    """Compute masked_scatter (see its card)."""
+    row = row_of(mask)
+    there = ((row >= 0) & (row < source.shape[0])).reshape(*mask.shape, 1)
+    return torch.where(there, rows_from(source, row).reshape(x.shape), x)
 
 
 @op

@@ -11,11 +11,22 @@ from torch import Tensor
 
 from einspec.impls.checked_torch import op
 from einspec.impls.torch.assignment import expert_counts
+from einspec.impls.torch.bits import moved
 from einspec.impls.torch.groups import rows_from
 
-__all__ = ["dispatch_layout", "ep_exchange", "ep_plan", "ep_return", "expert_map", "replicate_index"]
+__all__ = [
+    "context_parallel_merge",
+    "context_parallel_split",
+    "dispatch_layout",
+    "ep_exchange",
+    "ep_plan",
+    "ep_return",
+    "expert_map",
+    "replicate_index",
+]
 
 Layout = Literal["dense", "ragged"]
+Order = Literal["zigzag", "striped", "contiguous"]
 Placement = Literal["linear", "round_robin"]
 
 
@@ -59,6 +70,33 @@ def ep_return(y: Tensor, counts: Tensor | None = None, *, layout: Layout = "dens
     expert, inside, row = _rows_of(ends, rows, home)
     source = torch.where(inside & (row < m), expert // max(local, 1) * m + row, -1)
     return rows_from(y.reshape(q * m, d), source.reshape(-1)).reshape(q, rows, d)
+
+
+@op
+def context_parallel_split(x: Tensor, *, ranks: int, order: Order = "zigzag") -> Tensor:
+    """Compute context_parallel_split (see its card)."""
+    b, n, *rest = x.shape
+    if order == "striped":
+        return x.reshape(b, n // ranks, ranks, *rest).movedim(2, 0)
+    if order == "contiguous":
+        return x.reshape(b, ranks, n // ranks, *rest).transpose(0, 1)
+    chunk = torch.arange(2 * ranks, device=x.device)
+    chunk = torch.stack([chunk[:ranks], chunk[ranks:].flip(0)], 1).flatten()  # p i
+    y = moved(x.reshape(b, 2 * ranks, n // (2 * ranks), *rest), lambda bits: bits.index_select(1, chunk))
+    return y.reshape(b, ranks, n // ranks, *rest).transpose(0, 1)
+
+
+@op
+def context_parallel_merge(y: Tensor, *, order: Order = "zigzag") -> Tensor:
+    """Compute context_parallel_merge (see its card)."""
+    p, b, n, *rest = y.shape
+    if order == "striped":
+        return y.movedim(0, 2).reshape(b, n * p, *rest)
+    if order == "contiguous":
+        return y.transpose(0, 1).reshape(b, p * n, *rest)
+    halves = y.reshape(p, b, 2, n // 2, *rest).transpose(0, 1)  # b p i m
+    last = moved(halves[:, :, 1], lambda bits: bits.flip(1))
+    return torch.stack([halves[:, :, 0], last], 1).reshape(b, p * n, *rest)
 
 
 @op

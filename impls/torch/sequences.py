@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from einspec.impls.checked_torch import op
+from einspec.impls.torch.bits import moved
 from einspec.impls.torch.views import unshared
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "document_mask",
     "look_around",
     "pad_to_multiple",
+    "reverse_sequence",
     "sequence_mask",
     "skew",
     "sliding_window",
@@ -81,6 +83,15 @@ def sliding_window_mask(*, seq_len: int, left: int, right: int) -> Tensor:
 def sequence_mask(lengths: Tensor, *, max_length: int) -> Tensor:
     """Compute sequence_mask (see its card)."""
     return torch.arange(max_length, device=lengths.device) < lengths.long()[:, None]
+
+
+@op
+def reverse_sequence(x: Tensor, lengths: Tensor) -> Tensor:
+    """Compute reverse_sequence (see its card)."""
+    n = torch.arange(x.shape[1], device=x.device)
+    ends = lengths.long().clamp(0, x.shape[1])[:, None]
+    source = torch.where(n < ends, ends - 1 - n, n).reshape(*x.shape[:2], *(1,) * (x.ndim - 2)).expand(x.shape)
+    return moved(x, lambda bits: bits.gather(1, source))
 
 
 @op
