@@ -184,7 +184,8 @@ def weighted_inputs(run: Callable[..., Array], x: Array, weights: Array, index: 
     routed = factor[:, :, None] * x.astype(jnp.promote_types(weights.dtype, x.dtype))[:, None]  # t k d
     one = jnp.ones((index.size, 1), routed.dtype)
     y = run(routed.astype(x.dtype).reshape(index.size, x.shape[1]), one, index.reshape(index.size, 1), gate_up, down)
-    return y.reshape(*index.shape, y.shape[1]).sum(1, dtype=one.dtype).astype(x.dtype)
+    wide = jnp.promote_types(one.dtype, jnp.float32)
+    return y.reshape(*index.shape, y.shape[1]).sum(1, dtype=wide).astype(x.dtype)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(3,))

@@ -185,7 +185,7 @@ def zero_experts(
 
 def _weighted_inputs(x: Array, weights: Array, index: Array, gate_up: Array, down: Array) -> Array:
     """Return what experts make of tokens times their weights: every route is a token of its own, of weight 1."""
-    (t, k), dtype = weights.shape, np.promote_types(weights.dtype, x.dtype)
+    (t, k), dtype = weights.shape, np.promote_types(np.promote_types(weights.dtype, x.dtype), np.float32)
     with np.errstate(all="ignore"):
         routed = (weights[:, :, None] * x[:, None]).astype(x.dtype, copy=False)  # t k d
         one = np.ones((t * k, 1), np.float32)

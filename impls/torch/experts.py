@@ -179,7 +179,8 @@ def weighted_inputs(
     routed = (factor.to(dtype)[:, :, None] * x.to(dtype)[:, None]).to(x.dtype)  # t k d
     one = torch.ones_like(weights, dtype=dtype).reshape(-1, 1)
     y = run(routed.flatten(0, 1), one, index.reshape(-1, 1), gate_up, down)
-    return y.reshape(*index.shape, y.shape[1]).sum(1, dtype=dtype).to(x.dtype)
+    wide = torch.promote_types(dtype, torch.float32)
+    return y.reshape(*index.shape, y.shape[1]).sum(1, dtype=wide).to(x.dtype)
 
 
 def _gelu(h: Tensor) -> Tensor:
