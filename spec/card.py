@@ -8,7 +8,7 @@ import numbers
 import operator
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -59,6 +59,8 @@ OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq, "!=": operator.ne,
 }  # fmt: skip
 """What sizes are computed with: all operators but the division that gives no whole number."""
+KEPT_IN = "float32"
+"""The choice of a parameter that keeps tensors in at least this dtype, in which everything is computed at least."""
 LAW_HELPERS: dict[str, Callable[..., Any]] = {"len": len, "ones_like": lambda x: x * 0 + 1}
 """What a law may call besides ops."""
 
@@ -242,7 +244,19 @@ def compile_card(name: str, family: str, card: Card, find: Callable[[str], Op] |
     for table, names in {"dtype": card.dtype, "values": card.values}.items():
         for tensor in names.keys() - tensors:
             raise CardError(f"{where}: {table}.{tensor}: no such tensor")
+    _check_kept(where, card, forms.values())
     return Op(name, family, card, forms)
+
+
+def _check_kept(where: str, card: Card, forms: Iterable[Form]) -> None:
+    """Check that what a parameter keeps is on the way, and that it says in which dtype."""
+    known = {name for f in forms for e in f.equations for name in (e.tensor, e.tensor.partition(".")[0])}
+    for name, param in card.params.items():
+        for kept in param.keeps.split():
+            if kept not in known:
+                raise CardError(f"{where}: params.{name}.keeps: {kept} is no tensor of the definition and no op that it uses")
+        if param.keeps and not (KEPT_IN in param.choices and param.default in param.choices and card.stores):
+            raise CardError(f"{where}: params.{name}.keeps: needs stores, {KEPT_IN} among the choices, and a default")
 
 
 def _form(where: str, card: Card, variant: Variant, choice: dict[str, str], find: Callable[[str], Op]) -> Form:

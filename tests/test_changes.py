@@ -106,6 +106,12 @@ def test_the_command_says_what_changed(capsys: pytest.CaptureFixture[str]) -> No
     assert out.endswith("new: none\n")
 
 
+def test_what_is_legal_now_by_a_parameter_alone_is_told_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where no call differs that both versions have, the sentence of the card says what is new."""
+    assert main(["changes", "expert_choice_layer", "--since", "1.0"]) == 0
+    assert "\nexpert_choice_layer\n  1.1: router_dtype says" in capsys.readouterr().out
+
+
 def test_a_version_that_there_is_not_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     """The message lists those that there are."""
     assert main(["changes", "--since", "0.9"]) == 2

@@ -185,6 +185,14 @@ BROKEN = {
         PLAIN + '[params.k]\nchoices = ["p", "q"]\ndoc = "?"\n[when.k.p]\n',
         r"axes/swap.toml: when.k: params.k.choices must be \['p'\]",
     ),
+    "a choice that keeps what is not on the way": (
+        PLAIN + 'stores = true\n[params.k]\nchoices = ["input", "float32"]\ndefault = "input"\nkeeps = "y z"\ndoc = "?"',
+        "axes/swap.toml: params.k.keeps: z is no tensor of the definition and no op that it uses",
+    ),
+    "a choice that keeps what is never rounded": (
+        PLAIN + '[params.k]\nchoices = ["input", "float32"]\ndefault = "input"\nkeeps = "y"\ndoc = "?"',
+        "axes/swap.toml: params.k.keeps: needs stores, float32 among the choices, and a default",
+    ),
     "forms of two parameters": (PLAIN + "[when.k.p]\n[when.l.p]\n", "axes/swap.toml: when: only one parameter"),
     "an output without equation": (
         PLAIN.replace("-> y: b a", "-> y: b a, z: a"),

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from einspec.calls import cases, contended
+from einspec.answers.expect import analysed
+from einspec.calls import cases, contended, inner
 from einspec.calls.inputs import filled, makes_up, ramps, strata
 from einspec.calls.space import Case, make_case
 from einspec.conformance.checks.scene import Asked, Scene
 from einspec.conformance.checks.trials import plain_trial
 from einspec.conformance.trial import Trial
+from einspec.dtypes import numpy_dtype
 from einspec.language.linear import EXACT, OpClass
 
 Array = np.ndarray[Any, Any]
@@ -21,6 +23,8 @@ MOST_INDEXED = 5000
 BEYOND_FLOATS = 2**53 + 1
 """The least natural number that float64 does not hold."""
 HALVES = ("float16", "bfloat16")
+SEEDS, ENOUGH = 16, 0.2
+"""How many calls on nearly equal numbers are looked at for one of whose outputs so much changes where they are rounded."""
 
 
 def ask_dtype(scene: Scene, dtype: str, _: str) -> Asked:
@@ -90,6 +94,41 @@ def _values_in(scene: Scene, few: Sequence[Case], dtype: str) -> Iterator[Trial]
             for stratum in ("gauss", "uneven"):
                 arrays = filled(case, dtype, stratum, i)
                 yield plain_trial(case, arrays, how=f"{dtype} input, many at once")
+    yield from _inside(scene, few, dtype)
+
+
+def _inside(scene: Scene, few: Sequence[Case], dtype: str) -> Iterator[Trial]:
+    """Yield calls on which it shows in how many bits an op computes on the way, and those of a parameter that says so."""
+    for i, case in enumerate(other for each in few for other in inner.keeping(each)):
+        yield plain_trial(case, filled(case, dtype, "gauss", i, scene.subnormals), how=f"{dtype} input")
+    if scene.compiles or dtype not in HALVES:
+        return
+    for case, tensor in inner.twins(scene.op):
+        yield _telling(case, tensor, dtype)
+    for case in inner.long_sums(scene.op) if dtype == "bfloat16" else ():
+        yield plain_trial(case, inner.level(case, dtype), how=f"{dtype} input, a long sum")
+
+
+def _telling(case: Case, tensor: str, dtype: str) -> Trial:
+    """Return a call in which a tensor holds nearly equal numbers, of some the one where most changes if it is rounded."""
+    found: list[tuple[float, Trial]] = []
+    while len(found) < SEEDS and not (found and found[-1][0] >= ENOUGH):
+        arrays = inner.twin_inputs(case, tensor, dtype, len(found))
+        trial = plain_trial(case, arrays, how=f"{dtype} input, {tensor} nearly equal in pairs")
+        found.append((_changed(trial, tensor, dtype), trial))
+    return max(found, key=lambda each: each[0])[1]
+
+
+def _changed(trial: Trial, tensor: str, dtype: str) -> float:
+    """Return how much of the outputs is wrong where a tensor on the way is rounded and all else is exact."""
+    exact = analysed(trial.case, trial.arrays, last=tensor)[tensor].array
+    rounded = exact.astype(numpy_dtype(dtype)).astype(exact.dtype)
+    other = analysed(trial.case, trial.arrays, {tensor: rounded})
+    shares = [0.0]
+    for name, want in trial.expected.items():
+        bound = np.zeros(want.array.shape) if want.bound is None else want.bound
+        shares.append(float(np.mean(np.abs(other[name].array - want.array) > bound)))
+    return max(shares)
 
 
 def _kinds(scene: Scene, case: Case, dtype: str) -> tuple[str, ...]:

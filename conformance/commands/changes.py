@@ -46,16 +46,16 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _changed(since: str, before: Op, after: Op) -> Iterator[str]:
     """Yield the lines about an op; none where it means what it meant."""
+    from einspec.meaning import digest
     from einspec.released.differences import differences
 
-    found = list(differences(before, after))
-    if found:
-        yield f"\n{after.name}"
-        yield from (f"  {version}: {what}" for version, what in after.card.changed.items())
-    for difference in found:
+    if digest(before, "def") == digest(after, "def"):
+        return
+    yield f"\n{after.name}"
+    yield from (f"  {version}: {what}" for version, what in after.card.changed.items())
+    for difference in differences(before, after):
         yield from _shown(since, difference)
-    if found:
-        yield ""
+    yield ""
 
 
 def _shown(since: str, difference: Difference) -> Iterator[str]:

@@ -22,7 +22,7 @@ __all__ = ["expert_choice_layer", "moe_layer", "soft_moe_layer"]
 
 
 @op
-@partial(jax.jit, static_argnames=("k", "preset", "capacity", "groups", "keep", "scale"))
+@partial(jax.jit, static_argnames=("k", "preset", "capacity", "groups", "keep", "scale", "router_dtype"))
 def moe_layer(
     x: Array,
     router: Array,
@@ -35,6 +35,7 @@ def moe_layer(
     groups: int = 1,
     keep: int = 1,
     scale: float = 1.0,
+    router_dtype: Literal["input", "float32"] = "input",
 ) -> Array:
     """Compute moe_layer (see its card)."""
     logits = _logits(x, router)
@@ -50,9 +51,16 @@ def moe_layer(
 
 
 @op
-@partial(jax.jit, static_argnames=("capacity", "softmax"))
+@partial(jax.jit, static_argnames=("capacity", "softmax", "router_dtype"))
 def expert_choice_layer(
-    x: Array, router: Array, gate_up: Array, down: Array, *, capacity: int, softmax: Literal["experts", "tokens"] = "experts"
+    x: Array,
+    router: Array,
+    gate_up: Array,
+    down: Array,
+    *,
+    capacity: int,
+    softmax: Literal["experts", "tokens"] = "experts",
+    router_dtype: Literal["input", "float32"] = "input",
 ) -> Array:
     """Compute expert_choice_layer (see its card)."""
     weights, token = expert_choice(_logits(x, router), capacity=capacity, softmax=softmax)  # e c

@@ -33,6 +33,7 @@ def moe_layer(
     groups: int = 1,
     keep: int = 1,
     scale: float = 1.0,
+    router_dtype: Literal["input", "float32"] = "input",
 ) -> Array:
     """Compute moe_layer (see its card)."""
     logits = _logits(x, router)
@@ -48,7 +49,14 @@ def moe_layer(
 
 @op
 def expert_choice_layer(
-    x: Array, router: Array, gate_up: Array, down: Array, *, capacity: int, softmax: Literal["experts", "tokens"] = "experts"
+    x: Array,
+    router: Array,
+    gate_up: Array,
+    down: Array,
+    *,
+    capacity: int,
+    softmax: Literal["experts", "tokens"] = "experts",
+    router_dtype: Literal["input", "float32"] = "input",
 ) -> Array:
     """Compute expert_choice_layer (see its card)."""
     weights, token = expert_choice(_logits(x, router), capacity=capacity, softmax=softmax)  # e c

@@ -36,6 +36,7 @@ def moe_layer(
     groups: int = 1,
     keep: int = 1,
     scale: float = 1.0,
+    router_dtype: Literal["input", "float32"] = "input",
 ) -> Tensor:
     """Compute moe_layer (see its card)."""
     logits = _logits(x, router)
@@ -59,6 +60,7 @@ def expert_choice_layer(
     *,
     capacity: int,
     softmax: Literal["experts", "tokens"] = "experts",
+    router_dtype: Literal["input", "float32"] = "input",
 ) -> Tensor:
     """Compute expert_choice_layer (see its card)."""
     weights, token = expert_choice(_logits(x, router), capacity=capacity, softmax=softmax)  # e c

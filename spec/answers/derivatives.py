@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -125,8 +125,10 @@ class _Slopes(Analysis):
     in every order.
     """
 
-    def __init__(self, case: Case, form: Form, given: Mapping[str, Array], working: str, stored: str) -> None:
-        super().__init__(replace(case.solution, form=form), given, working, stored, {})
+    def __init__(
+        self, case: Case, form: Form, given: Mapping[str, Array], working: str, stored: str, kept: Collection[str]
+    ) -> None:
+        super().__init__(replace(case.solution, form=form), given, working, stored, kept, {})
         self.stated = {e.tensor for e in case.form.equations}
         self.backward = False
 

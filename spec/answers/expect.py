@@ -12,7 +12,7 @@ import numpy as np
 
 from einspec.answers.rules import Expected, is_nan
 from einspec.calls.space import Case
-from einspec.card import Form
+from einspec.card import KEPT_IN, Form
 from einspec.dtypes import COMPLEX, WIDE, finfo, numpy_dtype
 from einspec.language.formula import Bracket, walk
 from einspec.language.linear import EXACT, OpClass
@@ -173,14 +173,26 @@ def _analysed(
     return analyse(case.solution, wide, *precision(case, inputs), given, last, free_ties)
 
 
-def precision(case: Case, inputs: Mapping[str, Array]) -> tuple[str, str]:
-    """Return the dtype in which an op computes these inputs at least, and that of tensors on the way, ``""`` for the same."""
+def precision(case: Case, inputs: Mapping[str, Array]) -> tuple[str, str, frozenset[str]]:
+    """Return the dtype in which an op computes these inputs at least, and that of tensors on the way, ``""`` for the same.
+
+    The last are those on the way that are kept in the first of both all the same.
+    """
     lead = inputs[case.form.lead].dtype.name if case.form.lead else "float32"
+    stored = lead if case.op.card.stores else ""
     if lead in HALVES and half_inside.get():
-        return lead, lead if case.op.card.stores else ""
+        return lead, stored, kept_in(case)
     double, complex_ = lead in ("float64", "complex128"), lead in COMPLEX
     working = ("complex128" if double else "complex64") if complex_ else "float64" if double else "float32"
-    return working, lead if case.op.card.stores else ""
+    return working, stored, kept_in(case)
+
+
+def kept_in(case: Case) -> frozenset[str]:
+    """Return the tensors on the way that a parameter of the call says to be kept in at least float32."""
+    params = case.op.card.params.items()
+    names = {n for name, p in params if case.params.get(name, p.default) == KEPT_IN for n in p.keeps.split()}
+    tensors = (e.tensor for e in case.form.equations)
+    return frozenset(t for t in tensors if names & {t, t.partition(".")[0]})
 
 
 def breaks_ties(form: Form) -> bool:

@@ -188,6 +188,8 @@ def _parameters(op: Op, draft: Solution, variant: int) -> dict[str, Any]:
     """Return the parameters that give these sizes; defaults are left out for every second variant."""
     params: dict[str, Any] = {**draft.form.choice}
     for name, param in op.card.params.items():
+        if param.choices and name not in params:
+            continue  # what it says is no form of its own: left out it is the default
         if param.choices:
             pass
         elif param.size:

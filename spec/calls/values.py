@@ -31,7 +31,8 @@ def fill(shape: tuple[int, ...], dtype: str, stratum: str, rng: np.random.Genera
             ``sparse``, the same among zeros; ``small``, integers whose sums are exact in every dtype; ``coarse``, three
             integers, so that most things tie; ``gauss``, ordinary numbers; ``low``, numbers near the least of the dtype,
             below whatever a maximum may be started with; ``fading``, numbers whose exponentials are small and smaller;
-            ``uneven``, powers of two so far apart that a sum of 16 bits loses the smaller one.
+            ``uneven``, powers of two so far apart that a sum of 16 bits loses the smaller one; ``level``, numbers between
+            3/4 and 1, of which a long sum in 16 bits stands still.
         rng: where the values come from.
         subnormals: whether the values may be subnormal; some compilers flush those to zero.
     """
@@ -55,6 +56,8 @@ def fill(shape: tuple[int, ...], dtype: str, stratum: str, rng: np.random.Genera
         return (least * rng.uniform(0.1, 0.24, shape)).astype(target)  # 1 / x is no subnormal, which XLA flushes
     if stratum == "uneven":
         return (rng.choice([-1, 1], shape) * 2.0 ** rng.choice([-1, 0, 1, 12], shape)).astype(target)
+    if stratum == "level":
+        return rng.uniform(0.75, 1, shape).astype(target)
     if stratum == "fading":
         return rng.uniform(-70, 10, shape).astype(target)
     values = rng.standard_normal(shape)

@@ -84,6 +84,9 @@ class Param(Table, frozen=True):
     min: int | msgspec.UnsetType = msgspec.UNSET
     several: bool = msgspec.field(default=False, name="tuple")
     """Takes one integer for all its targets, or a tuple with one each."""
+    keeps: str = ""
+    """Tensors on the way, or ops whose tensors these are, that are kept in at least the dtype which the choice names; where the
+    choice names no dtype nothing is said of them."""
     values: tuple[int | float | str, ...] = ()
     """The values that the judge tries, where the smallest legal ones do not tell enough."""
 

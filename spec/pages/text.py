@@ -242,7 +242,8 @@ def dtypes(op: Op) -> Iterator[str]:
     outputs = [f"{s.name}: {form.dtype[s.name]}" for s in form.signature.outputs]
     yield f"{', '.join(inputs)} -> {', '.join(outputs)}".strip()
     if any(f.kind in (OpClass.LINEAR, OpClass.NONLINEAR) and f.lead for f in op.forms.values()):
-        how = "tensors on the way may be rounded to the dtype" if op.card.stores else "the result is rounded once"
+        kept = "".join(f", but for those that {name} keeps" for name, param in op.card.params.items() if param.keeps)
+        how = f"tensors on the way may be rounded to the dtype{kept}" if op.card.stores else "the result is rounded once"
         yield f"float16 and bfloat16 are computed in at least float32; {how}"
 
 

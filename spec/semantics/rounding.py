@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -46,6 +46,7 @@ def analyse(
     inputs: Mapping[str, Array],
     working: str,
     stored: str = "",
+    kept: Collection[str] = (),
     given: Mapping[str, Array] | None = None,
     last: str = "",
     free_ties: bool = False,
@@ -57,11 +58,12 @@ def analyse(
         inputs: the inputs as float64 or int64, exact.
         working: the dtype in which everything is computed at least.
         stored: the dtype to which tensors on the way may be rounded, if any.
+        kept: those that may not.
         given: tensors that are taken as they are, not by their equations.
         last: the tensor after which no more are looked at.
         free_ties: whether equal values may come in any order, so that a coordinate decides nothing.
     """
-    run = Analysis(solution, inputs, working, stored, given or {}, free_ties)
+    run = Analysis(solution, inputs, working, stored, kept, given or {}, free_ties)
     with np.errstate(all="ignore"):
         for equation in solution.form.equations if last not in inputs else ():
             run.define(equation)
@@ -79,6 +81,7 @@ class Analysis(Products):
         inputs: Mapping[str, Array],
         working: str,
         stored: str,
+        kept: Collection[str],
         given: Mapping[str, Array],
         free_ties: bool = False,
     ) -> None:
@@ -87,7 +90,8 @@ class Analysis(Products):
         self.tensors = {name: Tensor(array, np.zeros(array.shape), all_whole(array)) for name, array in inputs.items()}
         self.stored = numpy_dtype(stored) if stored else None
         self.inputs = inputs
-        self.outputs = {s.name for s in solution.form.signature.outputs}
+        self.unrounded = {*kept, *(s.name for s in solution.form.signature.outputs)}
+        """The tensors that are not rounded on the way."""
         self.known: dict[int, Quantity] = {}
         """The terms that are met again, by their identity."""
 
@@ -101,7 +105,7 @@ class Analysis(Products):
             return
         found = self.spread(self.term(equation.body), tuple(itertools.chain(*dims)))
         tensor = Tensor(np.asarray(found.value.array).reshape(shape), found.error.reshape(shape), found.whole)
-        if self.stored is not None and equation.tensor not in self.outputs:
+        if self.stored is not None and equation.tensor not in self.unrounded:
             tensor = Tensor(tensor.array, tensor.error + storing(tensor, self.stored), tensor.whole)
         self.tensors[equation.tensor] = tensor
 
