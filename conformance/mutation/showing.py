@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from einspec.calls.covering import full_spaces, usual_numbers
+from einspec.calls.covering import full_spaces
 from einspec.calls.inputs import filled, ramps
 from einspec.calls.routes import Pattern, routes
-from einspec.calls.space import Case
+from einspec.calls.space import Case, usual_numbers
 from einspec.card import Op
 from einspec.clauses import dtypes_of
 from einspec.conformance.mutation.fault import Fault

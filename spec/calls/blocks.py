@@ -8,8 +8,8 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from einspec.calls.covering import LONG, full_spaces, usual_numbers
-from einspec.calls.space import Case, Space
+from einspec.calls.covering import LONG, full_spaces
+from einspec.calls.space import Case, Space, usual_numbers
 from einspec.card import Op
 from einspec.semantics.traits import traits_of
 

@@ -10,8 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from einspec.calls.covering import usual_numbers
-from einspec.calls.space import MOST_RANK, SCOPE, Case, Space, spaces
+from einspec.calls.space import MOST_RANK, SCOPE, Case, Space, spaces, usual_numbers
 from einspec.card import Form, Op
 from einspec.language.formula import Axis, Bracket, Read, Reduce, Size, base, children, walk
 from einspec.solve import expand

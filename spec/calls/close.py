@@ -8,9 +8,9 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from einspec.calls.covering import full_spaces, usual_values
+from einspec.calls.covering import full_spaces
 from einspec.calls.inputs import filled
-from einspec.calls.space import Case, Space
+from einspec.calls.space import Case, Space, usual_values
 from einspec.card import Form, Op
 
 Array = np.ndarray[Any, Any]

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from einspec.calls.space import Case, Space, make_case, spaces
+from einspec.calls.space import Case, Space, make_case, spaces, usual_numbers, usual_values
 from einspec.card import Op
 from einspec.language.linear import EXACT
 from einspec.semantics.traits import traits_of
@@ -217,26 +217,6 @@ def classes(values: Sequence[Any]) -> list[tuple[Any, ...]]:
     middle = 2 + (len(values) - 1) // 2
     parts = (values[:1], values[1:2], values[2:middle], values[middle:])
     return [tuple(part) for part in parts if part]
-
-
-def usual_numbers(space: Space) -> dict[int, Any]:
-    """Return the variables of the numbers that a caller may leave out, and what they are then."""
-    known: dict[str, Any] = {}
-    for name, param in space.op.card.params.items():
-        if param.is_number and not param.required:
-            targets, default = param.targets(name), Fraction(str(param.default)) if param.rational else param.default
-            each = default if isinstance(default, tuple) else (default,) * len(targets)
-            known |= zip((f"={t}" for t in targets), each, strict=True)
-    return {i: known[names[0]] for i, names in enumerate(space.variables) if names[0] in known}
-
-
-def usual_values(space: Space) -> list[Any]:
-    """Return an assignment of axes of size 2, or of the least size that is more, with the usual numbers."""
-    usual = usual_numbers(space)
-    return [
-        max(2, least) if i in space.axes else usual.get(i, own[0])
-        for i, (least, own) in enumerate(zip(space.least, space.candidates, strict=True))
-    ]
 
 
 def _tie(space: Space, values: list[Any], fixed: Mapping[int, Any]) -> bool:

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from einspec.calls.cases import coordinates
-from einspec.calls.covering import full_spaces, usual_values
+from einspec.calls.covering import full_spaces
 from einspec.calls.inputs import filled
 from einspec.calls.routes import routes
-from einspec.calls.space import Case, Space, make_case
+from einspec.calls.space import Case, Space, make_case, usual_values
 from einspec.card import KEPT_IN, Form, Op
 from einspec.language.formula import Read, Reduce, axes_of, base, walk
 from einspec.language.linear import OpClass

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from einspec.calls.covering import full_spaces, usual_numbers
+from einspec.calls.covering import full_spaces
 from einspec.calls.inputs import filled
 from einspec.calls.routes import PATTERNS, Pattern, routes
-from einspec.calls.space import Case, Space
+from einspec.calls.space import Case, Space, usual_numbers
 from einspec.card import Form, Op
 from einspec.language.linear import OpClass
 

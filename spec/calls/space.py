@@ -300,3 +300,23 @@ def _fitting(numbers: tuple[Any, ...], fit: Fit | None) -> tuple[Any, ...]:
     if fit is None:
         return numbers
     return tuple(n for n in numbers if fit.fits(n)) or (fit(1),)
+
+
+def usual_numbers(space: Space) -> dict[int, Any]:
+    """Return the variables of the numbers that a caller may leave out, and what they are then."""
+    known: dict[str, Any] = {}
+    for name, param in space.op.card.params.items():
+        if param.is_number and not param.required:
+            targets, default = param.targets(name), Fraction(str(param.default)) if param.rational else param.default
+            each = default if isinstance(default, tuple) else (default,) * len(targets)
+            known |= zip((f"={t}" for t in targets), each, strict=True)
+    return {i: known[names[0]] for i, names in enumerate(space.variables) if names[0] in known}
+
+
+def usual_values(space: Space) -> list[Any]:
+    """Return an assignment of axes of size 2, or of the least size that is more, with the usual numbers."""
+    usual = usual_numbers(space)
+    return [
+        max(2, least) if i in space.axes else usual.get(i, own[0])
+        for i, (least, own) in enumerate(zip(space.least, space.candidates, strict=True))
+    ]
