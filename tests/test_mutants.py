@@ -34,7 +34,7 @@ from einspec.conformance.mutation.mutants import MOST, MOST_INLINED, candidates,
 from einspec.conformance.mutation.operators import mistakes
 from einspec.conformance.mutation.score import Score
 from einspec.conformance.protocol import Way
-from einspec.conformance.run.costs import costs
+from einspec.conformance.run.costs import cost
 from einspec.conformance.run.sheets import SheetStore
 from einspec.conformance.trial import Trial
 
@@ -248,8 +248,8 @@ def test_shards_hold_every_op_once(capsys: pytest.CaptureFixture[str]) -> None:
         shown.append({line.partition("~")[0].partition("[")[0] for line in lines if line[0] != " "})
     assert shown[0] | shown[1] == set(names)
     assert not shown[0] & shown[1]
-    totals = [sum(costs()[op] for op in part) for part in shown]
-    assert max(totals) - min(totals) <= max(costs()[op] for op in names)
+    totals = [sum(cost(op) for op in part) for part in shown]
+    assert max(totals) - min(totals) <= max(cost(op) for op in names)
     assert main(["mutants", "--list", "--shard", "2/2", "top_k"]) == 2
     assert "has no op" in capsys.readouterr().err
 

@@ -68,13 +68,13 @@ def _show(names: Sequence[str]) -> int:
 def _build(names: Sequence[str], processes: int | None) -> int:
     """Make the sheets of ops side by side, and print a line for each as it is done."""
     from einspec.conformance.run.building import build_op
-    from einspec.conformance.run.costs import costs
+    from einspec.conformance.run.costs import cost
     from einspec.conformance.run.pool import side_by_side
     from einspec.conformance.run.sheets import sheets_directory, store
 
     if store().folder is None:
         raise UsageError("EINSPEC_SHEETS is off, so that nothing is kept: unset it to build sheets")
-    order = sorted(names, key=lambda name: -costs()[name])
+    order = sorted(names, key=lambda name: -cost(name))
     built = []
     for one in side_by_side(build_op, [(name,) for name in order], processes):
         built.append(one)

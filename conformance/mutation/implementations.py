@@ -24,7 +24,7 @@ from einspec.conformance.mutation.kernels import OPERATORS, candidates, faults
 from einspec.conformance.mutation.score import Score
 from einspec.conformance.mutation.showing import showing
 from einspec.conformance.protocol import Item, Target
-from einspec.conformance.run.costs import costs
+from einspec.conformance.run.costs import cost
 from einspec.conformance.run.inside import InsideSession
 from einspec.conformance.run.pool import side_by_side
 from einspec.conformance.run.sheets import store
@@ -202,5 +202,5 @@ def chosen(op: Op, only: Sequence[str] | None) -> list[Fault]:
 
 def scores(names: Sequence[str], implementation: str, processes: int | None = None) -> Iterator[Score]:
     """Yield the scores of ops of an implementation, as they are found, in processes side by side."""
-    order = sorted(names, key=lambda name: -costs()[name])
+    order = sorted(names, key=lambda name: -cost(name))
     yield from side_by_side(score, [(name, implementation) for name in order], processes)

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from einspec.card import load, paths
+from einspec.card import load
 
 TABLE = Path(__file__).parent / "costs.json"
 PER_LETTER = 1 / 800
@@ -15,10 +15,16 @@ PER_LETTER = 1 / 800
 
 
 @functools.cache
-def costs() -> dict[str, float]:
-    """Return about how many seconds each op takes; ``python bench costs`` writes the table."""
+def cost(op: str) -> float:
+    """Return about how many seconds an op takes; ``python bench costs`` writes the table."""
+    return measured().get(op) or guess(op)
+
+
+@functools.cache
+def measured() -> dict[str, float]:
+    """Return how many seconds each op took that was there when the table was written."""
     table: dict[str, float] = json.loads(TABLE.read_text(encoding="utf-8")) if TABLE.exists() else {}
-    return {op: table.get(op) or guess(op) for op in paths()}
+    return table
 
 
 def guess(op: str) -> float:
@@ -32,11 +38,10 @@ def dealt_out(ops: Sequence[str], shard: tuple[int, int]) -> list[str]:
     part, parts = shard
     if parts == 1:
         return list(ops)
-    cost = costs()
     shares: list[list[str]] = [[] for _ in range(parts)]
     totals = [0.0] * parts
-    for op in sorted(ops, key=lambda op: (-cost.get(op, 1.0), op)):
+    for op in sorted(ops, key=lambda op: (-cost(op), op)):
         least = totals.index(min(totals))
         shares[least].append(op)
-        totals[least] += cost.get(op, 1.0)
+        totals[least] += cost(op)
     return [op for op in ops if op in shares[part - 1]]

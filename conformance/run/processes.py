@@ -14,7 +14,7 @@ from typing import Any
 
 from einspec.card import load, paths
 from einspec.conformance.run import events
-from einspec.conformance.run.costs import costs, dealt_out
+from einspec.conformance.run.costs import cost, dealt_out
 from einspec.conformance.run.events import Event, Idle, Problem
 from einspec.conformance.run.pool import one_thread_each, undisturbed
 from einspec.conformance.run.request import Request
@@ -70,9 +70,8 @@ class Queue:
 
     def __init__(self, request: Request) -> None:
         ops = shared_out(request)
-        self.cost = costs()
         order = sorted(request.names, key=lambda n: "jax" not in n)  # which compiles longest
-        self.left = {name: sorted(ops, key=lambda op: -self.cost.get(op, 1.0)) for name in order}
+        self.left = {name: sorted(ops, key=lambda op: -cost(op)) for name in order}
 
     def next(self, members: Sequence[Member], member: Member) -> tuple[str, str] | None:
         """Return what a process is to judge next; None if nothing is left that pays."""
@@ -82,7 +81,7 @@ class Queue:
         fresh = [n for n, ops in self.left.items() if ops and n not in busy]
         if fresh:
             return fresh[0], self.left[fresh[0]].pop(0)
-        rest = {n: sum(self.cost.get(o, 1.0) for o in ops) for n, ops in self.left.items() if ops}
+        rest = {n: sum(cost(o) for o in ops) for n, ops in self.left.items() if ops}
         longest = max(rest, key=lambda n: rest[n], default="")
         if longest and rest[longest] > IMPORTING and not is_file(longest):
             return longest, self.left[longest].pop(0)
