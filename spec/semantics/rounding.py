@@ -171,30 +171,46 @@ class Analysis(Products):
 
     def bracket(self, op: str, left: Node, right: Node) -> Quantity:
         """Return the truth of a comparison; its error is infinite where the errors of its sides could turn it round."""
-        pairs = [(self.term(a), self.term(b)) for a, b in zip(operands(left), operands(right), strict=True)]
+        sides = list(zip(operands(left), operands(right), strict=True))
+        pairs = [(self.term(a), self.term(b)) for a, b in sides]
         value = self.machine.compare(op, [(a.value, b.value) for a, b in pairs])
         loose = self.free_ties and breaks_tie(left)
         if not loose and not any(q.inexact for pair in pairs for q in pair):
             return self.exact(value)
+        near = [self.near(a, b, terms, loose) for (a, b), terms in zip(pairs, sides, strict=True)]
+        if not any(n.any() for n in near):
+            return Quantity(value, np.zeros(np.shape(value.array)))
         doubt, open_tie = np.zeros((), bool), np.ones((), bool)
         axes: tuple[str, ...] = ()
-        for (a, b), terms in zip(pairs, zip(operands(left), operands(right), strict=True), strict=True):
-            (x, y), (ex, ey), own = self.aligned(a, b)
-            errors = ex + ey
-            near = np.zeros(errors.shape, bool)
-            if a.inexact or b.inexact:
-                chance = near if a.whole and b.whole else self.by_chance(x == y, errors, terms, own)
-                counted = x.dtype.kind in "iub" and y.dtype.kind in "iub"  # counts are off by chance alone
-                near = (errors > 0) & (np.abs(x - y) <= errors) & ((x != y) | np.isinf(errors) | chance | counted)
-            if loose and isinstance(terms[0], Axis):
-                near = near | (x != y)
+        for (a, b), close in zip(pairs, near, strict=True):
+            (x, y), _, own = self.aligned(a, b)
             same = (x == y) | (np.isnan(x) & np.isnan(y)) if x.dtype.kind == "f" or y.dtype.kind == "f" else x == y
             (d, o, n, s), axes = self.machine.align(
-                Labelled(doubt, axes), Labelled(open_tie, axes), Labelled(near, own), Labelled(np.asarray(same), own)
+                Labelled(doubt, axes), Labelled(open_tie, axes), Labelled(close, own), Labelled(np.asarray(same), own)
             )
             doubt, open_tie = d | (o & n), o & (s | n)
         error = np.where(self.machine.spread(Labelled(doubt, axes), value.axes).array, np.inf, 0.0)
         return Quantity(value, error)
+
+    def near(self, a: Quantity, b: Quantity, sides: tuple[Node, Node], loose: bool) -> Array:
+        """Return where rounding could turn round the order of two terms, or make them equal or unequal.
+
+        Args:
+            a: the left term.
+            b: the right one.
+            sides: what they are in the definition.
+            loose: whether equal values may come in any order.
+        """
+        (x, y), (ex, ey), own = self.aligned(a, b)
+        near = np.zeros(np.broadcast_shapes(ex.shape, ey.shape), bool)
+        if a.inexact or b.inexact:
+            errors = ex + ey
+            near = (errors > 0) & (np.abs(x - y) <= errors)
+            if near.any():
+                chance = np.zeros((), bool) if a.whole and b.whole else self.by_chance(x == y, errors, sides, own)
+                counted = x.dtype.kind in "iub" and y.dtype.kind in "iub"  # counts are off by chance alone
+                near &= (x != y) | np.isinf(errors) | chance | counted
+        return near | (x != y) if loose and isinstance(sides[0], Axis) else near
 
     def by_chance(self, equal: Array, errors: Array, sides: tuple[Node, Node], axes: tuple[str, ...]) -> Array:
         """Return where two rounded terms are equal on these inputs and not on those that are moved."""
