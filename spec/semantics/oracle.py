@@ -37,6 +37,8 @@ from einspec.solve import Solution, atoms, expand, opened, rest_axis
 
 STEPS = 20_000
 """Above this number of multiplications an einsum is broken into pairs."""
+PASSES = 4
+"""Above this number of multiplications for each element of the largest array, too: else the pairs cost more than they save."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,12 +177,11 @@ class Machine(Elementwise):
             return Labelled(self.einsum(terms, kept), kept, mask and not bound)
         aligned, value_axes = self.align(*values)
         product = functools.reduce(lambda a, b: a * b, aligned)
-        masks = [t for t in terms if t.mask]
+        masks = [Labelled(t.array != 0, t.axes) for t in terms if t.mask]
         if masks:
-            own = merged(*[t.axes for t in masks])
-            strong = Labelled(self.einsum(masks, own), own)
-            (product, strong_array), value_axes = self.align(Labelled(product, value_axes), strong)
-            product = self.xp.where(strong_array != 0, product, self.xp.zeros_like(product))
+            (product, *truths), value_axes = self.align(Labelled(product, value_axes), *masks)
+            strong = functools.reduce(lambda a, b: a & b, truths)
+            product = self.xp.where(strong, product, self.xp.zeros((), dtype=product.dtype, **self.options))
         where = tuple(i for i, a in enumerate(value_axes) if a in (bound or ()))
         summed = product.sum(axis=where) if where else product
         return self.spread(Labelled(summed, tuple(a for a in value_axes if a not in (bound or ()))), kept)
@@ -193,7 +194,9 @@ class Machine(Elementwise):
         if self.torch:
             return self.xp.einsum(text, *arrays)
         steps = math.prod([self.size(a) for a in merged(*own)])
-        return self.xp.einsum(text, *arrays, optimize=steps > STEPS)
+        counts = arrays[0].dtype.kind in "iu"  # which have one sum in any order
+        least = PASSES * max(math.prod(a.shape) for a in arrays) if counts else 0
+        return self.xp.einsum(text, *arrays, optimize=steps > max(STEPS, least))
 
     def common(self, arrays: list[Array]) -> list[Array]:
         """Return the arrays in one dtype: PyTorch's einsum does not promote, and NumPy's is fast on floats alone."""
