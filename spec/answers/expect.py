@@ -49,26 +49,29 @@ class Map:
         return np.where(self.index == 0, self.constant.astype(flat.dtype), source[..., self.index])
 
 
-def index_maps(case: Case, inputs: Mapping[str, Array]) -> dict[str, Map]:
+def index_maps(case: Case, inputs: Mapping[str, Array], brackets: dict[int, oracle.Labelled] | None = None) -> dict[str, Map]:
     """Return the map of every output of an op that moves elements, found by the oracle on an integer ramp.
 
     Args:
         case: the call.
         inputs: the inputs, of which only the indices matter.
+        brackets: see :func:`einspec.semantics.oracle.evaluate`; no comparison of an op that moves elements reads them.
     """
+    brackets = {} if brackets is None else brackets
     ramps, start = {name: widen(array) for name, array in inputs.items() if name not in case.form.data}, 1
     whole = all(isinstance(n, int) for n in case.solution.values.values())  # so that a constant beyond 2**53 stays what it is
     for name in case.form.data:
         size = inputs[name].size
         ramps[name] = np.arange(start, start + size, dtype=np.int64 if whole else np.float64).reshape(inputs[name].shape)
         start += size
-    found = oracle.evaluate(case.solution, ramps)
+    found = oracle.evaluate(case.solution, ramps, brackets=brackets)
     outputs = [spec.name for spec in case.form.signature.outputs]
     if traits_of(case.form).plain:
         return {name: Map(found[name].astype(np.int64), None) for name in outputs}
     if not traits_of(case.form).constants:
         return {name: Map(np.rint(found[name]).astype(np.int64), np.zeros(())) for name in outputs}
-    fills = oracle.evaluate(case.solution, {k: np.zeros_like(v) if k in case.form.data else v for k, v in ramps.items()})
+    nothing = {k: np.zeros_like(v) if k in case.form.data else v for k, v in ramps.items()}
+    fills = oracle.evaluate(case.solution, nothing, brackets=brackets)
     return {name: Map(np.rint(found[name] - fills[name]).astype(np.int64), fills[name]) for name in outputs}
 
 
@@ -98,8 +101,9 @@ def _expected(case: Case, inputs: Mapping[str, Array], maps: Mapping[str, Map] |
     if traits_of(form).plain and all(s.name in form.data for s in form.signature.inputs):
         found = oracle.evaluate(case.solution, inputs)
         return {s.name: Expected(_cast(found[s.name], output_dtype(case, s.name, inputs))) for s in outputs}
-    if moves(case.solution, inputs):
-        maps = maps or index_maps(case, inputs)
+    brackets: dict[int, oracle.Labelled] = {}
+    if moves(case.solution, {k: v if k in form.data else widen(v) for k, v in inputs.items()}, brackets):
+        maps = maps or index_maps(case, inputs, brackets)
         flat = np.concatenate([np.asarray(inputs[name]).reshape(-1) for name in form.data])
         how = "bits" if form.kind in EXACT else "values"
         return {s.name: Expected(_cast(maps[s.name].apply(flat), output_dtype(case, s.name, inputs)), how) for s in outputs}

@@ -59,6 +59,7 @@ def evaluate(
     equations: Sequence[Equation] | None = None,
     device: Any = None,
     finite: bool = False,
+    brackets: dict[int, Labelled] | None = None,
 ) -> dict[str, Array]:
     """Return every tensor that a definition defines.
 
@@ -69,6 +70,8 @@ def evaluate(
         equations: what to evaluate; the definition of the card when absent.
         device: where PyTorch puts what the oracle makes itself.
         finite: the inputs hold no NaN or infinity, so that values need not be looked at (under a trace they cannot be).
+        brackets: the comparisons of the definition, by their identity, as far as they are known: what is evaluated here is
+            added, for other inputs of the same sizes on which no comparison comes out otherwise.
 
     Returns:
         One array a tensor, integers where all that it is made of are integers.
@@ -76,6 +79,7 @@ def evaluate(
     if xp is None:
         import numpy as xp  # noqa: ICN001  # the framework is an argument
     machine = Machine(solution, dict(inputs), xp, device, finite)
+    machine.brackets = brackets
     with machine.quiet():
         for equation in equations or solution.form.equations:
             machine.define(equation)
@@ -90,6 +94,8 @@ class Machine(Elementwise):
         self.solution, self.tensors = solution, tensors
         self.known: dict[int, Labelled] = {}
         """The terms that are met again, by their identity."""
+        self.brackets: dict[int, Labelled] | None = None
+        """The comparisons that are known, by their identity, where they are kept."""
 
     def size(self, axis: str) -> int:
         """Return the size of an axis."""
@@ -122,7 +128,11 @@ class Machine(Elementwise):
                 names = opened(index, self.solution.ranks)
                 return self.diagonal(self.tensors[tensor].reshape(tuple([self.size(a) for a in names])), names)
             case Bracket(op, left, right):
-                return self.bracket(op, left, right)
+                if self.brackets is None:
+                    return self.bracket(op, left, right)
+                if id(node) not in self.brackets:
+                    self.brackets[id(node)] = self.bracket(op, left, right)
+                return self.brackets[id(node)]
             case Binary("*"):
                 return self.contract([self.term(f) for f in factors(node)], None)
             case Binary(op, left, right):

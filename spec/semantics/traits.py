@@ -83,10 +83,15 @@ def _multilinear(form: Form) -> bool:
     return True
 
 
-def moves(solution: Solution, inputs: Mapping[str, Array]) -> bool:
+def moves(solution: Solution, inputs: Mapping[str, Array], brackets: dict[int, oracle.Labelled] | None = None) -> bool:
     """Whether each element of the outputs is one element of the inputs or a constant.
 
     A sum over brackets is looked at: it moves elements where one bracket at most holds. Then -0 may come out as 0.
+
+    Args:
+        solution: the sizes of the call.
+        inputs: the inputs, of which only the indices matter.
+        brackets: see :func:`einspec.semantics.oracle.evaluate`.
     """
     form = solution.form
     if form.kind in EXACT:
@@ -94,6 +99,6 @@ def moves(solution: Solution, inputs: Mapping[str, Array]) -> bool:
     indexed = len(form.data) < len(form.signature.inputs)
     if form.kind is not OpClass.LINEAR or not indexed or not traits_of(form).brackets:
         return False
-    ones = {k: np.ones(v.shape) if k in form.data else v for k, v in inputs.items()}
-    found = oracle.evaluate(solution, ones)
+    ones = {k: np.ones(v.shape, np.int64) if k in form.data else v for k, v in inputs.items()}
+    found = oracle.evaluate(solution, ones, brackets=brackets)
     return all(np.max(found[s.name], initial=0) <= 1 for s in form.signature.outputs)
