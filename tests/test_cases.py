@@ -11,15 +11,16 @@ from einspec import load, ops
 from einspec.answers.expect import expected
 from einspec.calls import cases
 from einspec.calls.assumptions import broken
-from einspec.calls.blocks import EDGES, blocks
+from einspec.calls.blocks import EDGES, blocks, large_outputs
+from einspec.calls.cases import big
 from einspec.calls.covering import MODELS, covering
 from einspec.calls.inputs import filled
-from einspec.calls.routes import NO_ROUTE, PATTERNS, ids, routes, slots
+from einspec.calls.routes import NO_ROUTE, SKEWED, ids, routes, slots
 from einspec.calls.space import make_case
 from einspec.clauses import dtypes_of
 from einspec.conformance.checks.conduct import ask_conduct, ask_layout
-from einspec.conformance.checks.definition import many
-from einspec.conformance.checks.long_axes import past_15_bits, past_16_bits
+from einspec.conformance.checks.definition import ask_definition, many
+from einspec.conformance.checks.long_axes import past_15_bits, past_16_bits, spikes
 from einspec.conformance.checks.scene import Scene
 from einspec.conformance.checks.trials import ordinary, plain_trial
 
@@ -142,6 +143,60 @@ def test_no_block_of_even_routes_is_the_one_before() -> None:
     assert (both[:, 0] != both[:, 1]).all()
 
 
+def test_mixed_routes_use_every_end_and_repeat_no_block() -> None:
+    """They reach the last expert and the last slot, a token never chooses an expert twice, and slots are as callers promise."""
+    case = make_case(load("dispatch"), {"experts": 9, "capacity": 300}, ((128, 1), (128, 4), (128, 4)))
+    assert case is not None
+    found = routes(case, "mixed")
+    index, position = found["index"], found["position"]
+    assert {0, 8} <= set(index[:, 0].tolist())
+    assert all(len(set(row)) == 4 for row in index.tolist())
+    assert {position[index == e].max() for e in range(9)} == {299}
+    assert not broken(case, {"x": np.zeros((128, 1), np.float32), **found})
+    few = make_case(load("expert_counts"), {"experts": 2}, ((1, 128),))
+    assert few is not None
+    (row,) = routes(few, "mixed")["index"]
+    assert sorted(row[:64]) != sorted(row[64:])
+
+
+def test_large_outputs_and_the_ends_of_blocks_are_in_every_form() -> None:
+    """Kernels choose by the size of an output; a long definition has a rest, one more and no rest behind every block too."""
+    (case,) = large_outputs(load("top_k"))
+    assert case.made > 4096
+    by_preset = {
+        p: [c.solution.sizes["e"] for c in blocks(load("gate")) if c.params["preset"] == p] for p in ("shazeer", "mixtral")
+    }
+    assert sorted(set(by_preset["shazeer"]))[-3:] == [1023, 1024, 1025]
+    assert sorted(set(by_preset["mixtral"]))[-3:] == [63, 64, 65], "where three experts are compared at once"
+
+
+def test_a_mask_is_tried_where_its_numbers_tell() -> None:
+    """An op that takes numbers alone is no op of zeros: windows are shifted at the edges of blocks too."""
+    shifted = [c for c in blocks(load("shifted_window_mask")) if c.params["shift"]]
+    assert {c.solution.sizes["h"] * c.solution.sizes["w"] for c in shifted} >= {64, 65, 512, 513}
+
+
+def test_long_sums_and_maxima_show_their_last_term() -> None:
+    """A sum of few numbers rounds little, and the greatest of a ramp is its last."""
+    (case,) = (c for c in big(load("global_avg_pool")) if c.solution.sizes["h"] > 2**16)
+    x = spikes(case)["x"]
+    lines = np.flatnonzero(x.any((0, 1, 3)))
+    assert {2**16 - 1, 2**16, x.shape[2] - 1} <= set(lines.tolist())
+    assert len(lines) < 20
+    asked = ask_definition(Scene(load("global_max_pool")), "", "big").trials
+    rising = [t for t in asked if t.case.solution.sizes["h"] == 1025 and (np.diff(t.arrays["x"].reshape(-1)) == 1).all()]
+    assert rising
+
+
+def test_every_long_axis_is_looked_at_where_few_terms_are_added() -> None:
+    """Behind 16 bits a call that rounds is compared at rows along each axis, or whole."""
+    assert {max(t.case.solution.sizes.items(), key=lambda e: e[1])[0] for t in past_15_bits(load("noisy_logits"))} == {"t", "e"}
+    assert any(t.case.solution.sizes["f"] > 2**16 for t in past_15_bits(load("glu")))
+    assert any(t.case.solution.sizes["t"] > 2**16 for t in past_15_bits(load("load_balance")))
+    far = [t for t in past_16_bits(load("permute")) if t.case.solution.sizes["t"] > 2**16]
+    assert all(t.arrays["order"].max() >= 2**15 for t in far)
+
+
 def test_many_elements_hold_what_16_bits_do_not() -> None:
     """Of the calls of a sum at the edges of blocks, some are exact in any order, the others no half holds."""
     made = [many(c)["x"] for c in blocks(load("dispatch")) if c.elements > 100]
@@ -175,7 +230,7 @@ def test_long_rows_are_looked_at_behind_16_bits_and_at_the_end() -> None:
 
 def test_patterns_of_routes_are_what_they_are_called() -> None:
     """Experts get even shares, all, none, a falling number or one; slots are distinct, the last route of each has one."""
-    counts = {p: np.bincount(1 + ids(p, 1000, 8), minlength=9)[1:].tolist() for p in PATTERNS}
+    counts = {p: np.bincount(1 + ids(p, 1000, 8), minlength=9)[1:].tolist() for p in SKEWED}
     assert counts["balanced"] == [125] * 8
     assert counts["first"] == [1000, *[0] * 7]
     assert counts["last"] == [*[0] * 7, 1000]

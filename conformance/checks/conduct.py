@@ -106,13 +106,11 @@ def _ranks(case: Case) -> list[int]:
 
 
 def _expanded(case: Case, given: Mapping[str, Array] | None = None) -> Iterator[Trial]:
-    """Yield calls whose input is one slice repeated with stride 0 along an axis."""
-    if any(s.listed for s in case.form.signature.inputs):
-        return
-    for axis in sorted({0, len(case.shapes[0]) - 1}):
+    """Yield calls whose input is one slice repeated with stride 0 along an axis, of a list each tensor."""
+    for axis in sorted({0, _ranks(case)[0] - 1}):
         arrays = dict(ordinary(case) if given is None else given)
-        for name, array in arrays.items():
-            along = min(axis, array.ndim - 1)
+        for spec, rank in zip(case.form.signature.inputs, _ranks(case), strict=True):
+            array, along = arrays[spec.name], spec.listed + min(axis, rank - 1)
             first = np.take(array, [0], axis=along)
-            arrays[name] = np.repeat(first, array.shape[along], axis=along)
+            arrays[spec.name] = np.repeat(first, array.shape[along], axis=along)
         yield plain_trial(case, arrays, Way(expand=axis), "expanded input")

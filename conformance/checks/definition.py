@@ -7,19 +7,20 @@ from typing import Any
 import numpy as np
 
 from einspec.calls import cases
-from einspec.calls.blocks import blocks
+from einspec.calls.blocks import blocks, large_outputs
 from einspec.calls.close import close, close_inputs
 from einspec.calls.inputs import filled, makes_up, ramps
 from einspec.calls.routes import routes
 from einspec.calls.skewed import far_ids, skewed, skewed_inputs
 from einspec.calls.space import Case
 from einspec.conformance.checks.drawn import drawn
-from einspec.conformance.checks.long_axes import close_trial, past_15_bits, past_16_bits
+from einspec.conformance.checks.long_axes import close_trial, past_15_bits, past_16_bits, spikes
 from einspec.conformance.checks.scene import Asked, Scene
 from einspec.conformance.checks.scope import routed, scope, spread
 from einspec.conformance.checks.trials import ordinary, plain_trial
 from einspec.conformance.trial import Trial
 from einspec.language.linear import OpClass
+from einspec.semantics.traits import traits_of
 
 Array = np.ndarray[Any, Any]
 COMPILED_CLOSE = 4
@@ -66,11 +67,15 @@ def _long(scene: Scene) -> Asked:
     found += past_16_bits(scene.op, scene.compiles) + past_15_bits(scene.op)
     edges = blocks(scene.op)
     found += [plain_trial(c, many(c)) for c in (spread(edges, COMPILED_BLOCKS) if scene.compiles else edges)]
+    found += [plain_trial(c, filled(c, "float32", "small", 4, known=routes(c, "mixed"))) for c in large_outputs(scene.op)]
     skew = skewed(scene.op)
     found += [plain_trial(c, skewed_inputs(c, p)) for c, p in (spread(skew, COMPILED_BLOCKS) if scene.compiles else skew)]
     near = close(scene.op)
     near = tuple(spread(near, COMPILED_CLOSE)) if scene.compiles else near
     found += [close_trial(c, close_inputs(c, axis, how)) for c, axis, how in near]
+    extreme = [c for c in (*chosen, *edges) if traits_of(c.form).extreme]
+    found += [plain_trial(c, ramps(c)) for c in (spread(extreme, COMPILED_CLOSE) if scene.compiles else extreme)]
+    found += [plain_trial(c, spikes(c)) for c in chosen if c.form.kind is OpClass.LINEAR and traits_of(c.form).sums]
     kinds = (OpClass.SELECTION, OpClass.NONLINEAR)
     deciding = [c for c in chosen if c.form.kind in kinds and c.form.data]
     found += [plain_trial(c, filled(c, "float32", "small", 1)) for c in deciding]
@@ -84,7 +89,7 @@ def many(case: Case) -> dict[str, Array]:
     if not case.form.data or case.form.kind is OpClass.NONLINEAR or makes_up(case):
         exact = case.form.kind is OpClass.LINEAR and case.elements % 2 == 0  # the others show what 16 bits do not hold
         kind = "small" if exact else "gauss"
-        return filled(case, "float32", kind, case.elements, known=routes(case, "balanced"))
+        return filled(case, "float32", kind, case.elements, known=routes(case, "mixed", case.elements))
     return ramps(case)
 
 

@@ -12,9 +12,11 @@ import numpy as np
 
 from einspec.answers.expect import analysed, output_dtype
 from einspec.answers.rules import Expected
-from einspec.calls.cases import batch_axis
+from einspec.calls.blocks import combinations
+from einspec.calls.cases import batch_axes
 from einspec.calls.hashed import queues
 from einspec.calls.inputs import filled
+from einspec.calls.routes import routes
 from einspec.calls.space import Case, Space, make_case, spaces
 from einspec.card import Op
 from einspec.conformance.checks.trials import plain_trial
@@ -31,8 +33,11 @@ SIZES = (70_000, 40_000)
 LONG_ROWS, ROW_EDGES = (2**16 + 1, 2**15 + 1), (256, 1024, 4096, 2**15, 2**16)
 """How many rows a call has whose results round, and around which of them it is compared."""
 POINTS = 48
+"""How many coordinates of an output are looked at, besides those at which narrow integers end."""
+ENDS = (2**7, 2**8, 2**15, 2**16)
+"""Where narrow integers, signed or not, end."""
 MOST_ELEMENTS, MOST_ROWS = 600_000, 16
-MOST_LONG = 400_000
+MOST_LONG = 600_000
 """How many elements of work a call with so many rows is: looping over them is slow."""
 MOST_PAIRS = 3.2e7
 """Up to how many pairs of candidates, times terms, a selection is evaluated as it is defined."""
@@ -55,37 +60,63 @@ def past_16_bits(op: Op, compiled: bool = False) -> list[Trial]:
         gathers = form.kind in EXACT and any(isinstance(n, Bracket) for e in form.equations for n in walk(e))
         if (exact and form.values) or (gathers and 0 not in space.ranks.values()):
             fixed = _given(space) if compiled and not form.values else frozenset()
-            found += [t for case in _grown(space, 0 if gathers else 1, fixed) for t in _at_points(case)]
+            short = 1 if form.values or not gathers else 0  # of two indices one may point far, and the other near
+            found += [t for case in _grown(space, short, fixed) for t in _at_points(case)]
         elif any(not mask for _, mask in form.selects.values()):
             found += [_selection(case) for case in _grown(space) if _rows(case) <= MOST_ROWS]
     return found
 
 
 def past_15_bits(op: Op) -> list[Trial]:
-    """Return calls of forms that round with more rows than 2**15, or 2**16, compared at rows: each is as if it were alone."""
+    """Return calls of forms that round with more rows than 2**15, or 2**16.
+
+    They are compared at rows where each is as if it were alone; else whole, where few terms make up an output.
+    """
     found: list[Trial] = []
     for space in spaces(op, most_rank=1, sizes=(1, 2)):
-        axis = batch_axis(space.form, space.ranks, everywhere=False)
         long = any(isinstance(n, Bracket) for e in space.form.equations for n in walk(e))  # others are long in any case
-        if axis is None or space.form.kind is not OpClass.NONLINEAR or not long or 0 in space.ranks.values():
+        form, few = space.form, _choices(space)
+        rounds = form.kind is OpClass.NONLINEAR or (form.kind is OpClass.LINEAR and not traits_of(form).multilinear)
+        if not rounds or not long or 0 in space.ranks.values():
             continue
-        case = _with_rows(space, axis)
-        if case is not None:
-            found += at_rows(case, filled(case, "float32", "gauss", 3), axis)
+        alone = batch_axes(space.form, space.ranks, everywhere=False)
+        for names in (space.variables[i] for i in space.axes):
+            case = None if few & set(names) else _with_rows(space, names)
+            if case is not None and names[0] in alone:
+                found += at_rows(case, filled(case, "float32", "gauss", 3), names[0])
+            elif case is not None and combinations(case) <= MOST_LONG:
+                sums = traits_of(case.form).sums
+                found.append(plain_trial(case, spikes(case) if sums else filled(case, "float32", "gauss", 3)))
     return found
 
 
-def _with_rows(space: Space, axis: str) -> Case | None:
+def _with_rows(space: Space, axis: tuple[str, ...]) -> Case | None:
     """Return a call with so many rows, the other axes 2 where that is little enough, else 1."""
     for which, rows in itertools.product((-1, 0), LONG_ROWS):
         values = [
             c[which] if not n[0].startswith("=") else c[-1] for n, c in zip(space.variables, space.candidates, strict=True)
         ]
-        values = [rows if n == (axis,) else v for n, v in zip(space.variables, values, strict=True)]
+        values = [rows if n == axis else v for n, v in zip(space.variables, values, strict=True)]
         case = space.case(values)
         if case is not None and case.work <= MOST_LONG:
             return case
     return None
+
+
+def spikes(case: Case) -> dict[str, Array]:
+    """Return small numbers at the ends of the longest axis of an input and beside where narrow integers end, and nothing else.
+
+    A sum of very many terms may round as much as a few of them are.
+    """
+    found = filled(case, "float32", "small", 2, known=routes(case, "mixed"))
+    lead = found[case.form.lead]
+    along = int(np.argmax(lead.shape))
+    lines, size = np.moveaxis(lead, along, 0), lead.shape[along]
+    rest = np.ones(size, bool)
+    rest[[n for edge in (0, *ENDS, size) for n in (edge - 1, edge, edge + 1) if 0 <= n < size]] = False
+    lines[rest] = 0
+    lines[~rest] += 4  # none of them is 0
+    return found
 
 
 def at_rows(case: Case, arrays: Mapping[str, Array], axis: str) -> Iterator[Trial]:
@@ -174,7 +205,7 @@ def _at_points(case: Case) -> Iterator[Trial]:
             points, values = points[:0], np.zeros(0)
         wants[spec.name] = Expected(np.asarray(values).astype(numpy_dtype(dtype)), "values", at=points, shape=shape)
     if any(len(w.array) for w in wants.values()):
-        yield Trial(case, arrays, wants, how=f"compared at {POINTS} coordinates")
+        yield Trial(case, arrays, wants, how=f"compared at {max(len(w.array) for w in wants.values())} coordinates")
 
 
 def _far(case: Case, arrays: Mapping[str, Array], rng: np.random.Generator) -> dict[str, Array]:
@@ -182,7 +213,7 @@ def _far(case: Case, arrays: Mapping[str, Array], rng: np.random.Generator) -> d
     found = dict(arrays)
     for name, (kind, term) in case.form.values.items():
         bound = term.value(case.solution.sizes, case.solution.values)
-        if kind in ("id", "place", "row") and bound >= min(SIZES):
+        if kind in ("id", "place", "row", "route") and bound >= min(SIZES):
             own = found[name].reshape(-1)[::2]
             own[: bound // 32] = bound - 1 - rng.permutation(bound // 32)[: len(own)]
         elif kind == "row" and bound < found[name].size:
@@ -206,7 +237,16 @@ def _coordinates(shape: tuple[int, ...], arrays: Mapping[str, Array], rng: np.ra
         narrow = np.concatenate([known + shift for shift in (-(2**16), -(2**8), 2**8, 2**16)])
         narrow = narrow[(narrow >= 0) & (narrow < shape[0])]
         points[32:, 0] = rng.choice(narrow, POINTS - 32) if narrow.size else points[32:, 0]
-    return points
+    return np.concatenate([points, *_at_bits(shape, rng)])
+
+
+def _at_bits(shape: tuple[int, ...], rng: np.random.Generator) -> Iterator[Array]:
+    """Yield coordinates of an output just before and behind where narrow integers end, axis by axis."""
+    for axis, size in enumerate(shape):
+        edges = [n + step for n in ENDS[2:] for step in (-1, 0, 1) if n < size and n + step < size]
+        points = np.stack([rng.integers(0, n, len(edges)) for n in shape], axis=1)
+        points[:, axis] = edges
+        yield points
 
 
 def _selection(case: Case) -> Trial:

@@ -118,9 +118,10 @@ class Writer:
         for name, array in self.trial.arrays.items():
             yield f"{name} = {self.made(array)}"
             layout = "expanded" if self.trial.way.expand >= 0 else self.trial.way.layout
-            axis = min(max(self.trial.way.expand, 0), array.ndim - 1)
+            rank = array.ndim - (name in self.listed)
+            axis = min(max(self.trial.way.expand, 0), rank - 1)
             one = "part" if name in self.listed else name
-            laid_out = self.laid_out(one, layout, array.ndim - (name in self.listed), axis)
+            laid_out = self.laid_out(one, layout, rank, axis)
             if laid_out != one:
                 yield f"{name} = [{laid_out} for part in {name}]" if name in self.listed else f"{name} = {laid_out}"
 

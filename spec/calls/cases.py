@@ -250,11 +250,16 @@ def batch_axis(form: Form, ranks: Mapping[str, int], everywhere: bool = True) ->
         ranks: what every rest stands for.
         everywhere: every input has the axis; else some, and what the others hold is the same for all its coordinates.
     """
-    return _batch_axis(form, tuple(ranks.items()), everywhere) if form.signature.inputs else None
+    return next(iter(batch_axes(form, ranks, everywhere)), None)
+
+
+def batch_axes(form: Form, ranks: Mapping[str, int], everywhere: bool = True) -> tuple[str, ...]:
+    """Return the axes along each of which calls are independent, see :func:`batch_axis`."""
+    return _batch_axes(form, tuple(ranks.items()), everywhere) if form.signature.inputs else ()
 
 
 @functools.lru_cache(maxsize=4096)
-def _batch_axis(form: Form, opened: tuple[tuple[str, int], ...], everywhere: bool) -> str | None:
+def _batch_axes(form: Form, opened: tuple[tuple[str, int], ...], everywhere: bool) -> tuple[str, ...]:
     inputs, outputs, ranks = form.signature.inputs, form.signature.outputs, dict(opened)
     plain = {s.name: {d.name for d in expand(s.index, ranks)[s.listed :] if isinstance(d, Axis)} for s in (*inputs, *outputs)}
     nodes = [n for e in form.equations for n in walk(e.body)]
@@ -264,4 +269,4 @@ def _batch_axis(form: Form, opened: tuple[tuple[str, int], ...], everywhere: boo
         used |= {a for s in inputs for names in s.axes(ranks) for a in names if a not in plain[s.name]}
     shared = set.intersection(*(plain[s.name] for s in (*inputs, *outputs) if everywhere or s in outputs)) - used
     order = (d.name for s in inputs for d in expand(s.index, ranks) if isinstance(d, Axis))
-    return next((a for a in order if a in shared), None)
+    return tuple(dict.fromkeys(a for a in order if a in shared))

@@ -13,10 +13,13 @@ import numpy as np
 from einspec.calls.space import Case
 
 Array = np.ndarray[Any, Any]
-Pattern = Literal["balanced", "first", "last", "most", "falling", "single"]
+Pattern = Literal["balanced", "first", "last", "most", "falling", "single", "mixed"]
 """As many to each expert; all to the first, or the last; all but a few to one in the middle; half to the
-first, a quarter to the second and so on; one to each and none besides, or few experts that have one."""
+first, a quarter to the second and so on; one to each and none besides, or few experts that have one; in no order, to any
+expert and any slot, the first and the last of them too, so that no block of routes or slots tells what another does."""
 PATTERNS: tuple[Pattern, ...] = get_args(Pattern)
+SKEWED = PATTERNS[:-1]
+"""Those that say how many routes each expert gets."""
 SPARSE = 64
 """From how many experts on those that get one route are few, so that nearly all have none."""
 NO_ROUTE = -1
@@ -42,7 +45,11 @@ def routes(case: Case, pattern: Pattern, seed: int = 0) -> dict[str, Array]:
             case "id":
                 own = _choices(pattern, count, shape[-1] if len(shape) > 1 else 1, bound, rng)
             case "count":
-                own = np.bincount(1 + ids(pattern, bound, count), minlength=1 + count)[1:]
+                own = np.bincount(1 + _choices(pattern, bound, 1, count, rng).reshape(-1), minlength=1 + count)[1:]
+            case "slot" if pattern == "mixed" and not _apart(case, spec.name):
+                own = _ends(rng.integers(0, max(bound, 1), count), bound, rng)
+            case "slot" if pattern == "mixed" and "index" in found and found["index"].shape == tuple(shape):
+                own = _any_slots(found["index"].reshape(-1), bound, rng)
             case "slot" if "index" in found and found["index"].shape == tuple(shape):
                 own = slots(found["index"].reshape(-1), bound)
             case "slot":
@@ -67,13 +74,48 @@ def _choices(pattern: Pattern, count: int, choices: int, experts: int, rng: np.r
 
     Where routes are even, tokens come in any order: experts in turn would be the same in every block.
     """
+    if pattern == "mixed" and experts:
+        return _mixed(count, choices, experts, rng)
     rows = ids(pattern, count // max(choices, 1), experts)[:, None]
     rows = rng.permutation(rows) * choices if pattern == "balanced" else rows
     return np.where(rows < 0, rows, (rows + np.arange(choices)) % max(experts, 1))
 
 
+def _mixed(count: int, choices: int, experts: int, rng: np.random.Generator) -> Array:
+    """Return so many ids in no order, those of a token distinct as far as there are experts."""
+    tokens = count // max(choices, 1)
+    if choices > experts:
+        return _ends(rng.integers(0, experts, count), experts, rng)
+    first = _ends(rng.integers(0, experts, tokens), experts, rng)
+    others = rng.permuted(np.tile(np.arange(1, experts), (tokens, 1)), axis=1)[:, : choices - 1]
+    further = np.concatenate([np.zeros((tokens, 1), np.int64), others], axis=1)
+    return np.asarray((first[:, None] + further) % experts)
+
+
+def _ends(numbers: Array, bound: int, rng: np.random.Generator) -> Array:
+    """Return numbers below a bound among which are the greatest there may be and, if there are several, 0."""
+    numbers[:2] = [bound - 1, 0][: len(numbers)]
+    return rng.permutation(numbers)
+
+
+def _apart(case: Case, name: str) -> bool:
+    """Whether callers promise that the slots of an input are distinct."""
+    return any(kind == "distinct_slots" and name in tensors for kind, tensors in case.form.assume.values())
+
+
+def _any_slots(index: Array, capacity: int, rng: np.random.Generator) -> Array:
+    """Return distinct slots of each expert, any of them and the last too; of one with more routes see :func:`slots`."""
+    found = slots(index, capacity)
+    for expert in np.unique(index[index >= 0]):
+        own = np.flatnonzero(index == expert)
+        if len(own) <= capacity:
+            places = rng.permutation(capacity - 1)[: len(own) - 1]
+            found[own] = rng.permutation(np.append(places, capacity - 1))
+    return found
+
+
 def ids(pattern: Pattern, count: int, experts: int) -> Array:
-    """Return so many ids of experts."""
+    """Return so many ids of experts, by one of the patterns that say how many each gets."""
     place = np.arange(count)
     if not experts:
         return np.full(count, NO_ROUTE)
@@ -92,6 +134,7 @@ def ids(pattern: Pattern, count: int, experts: int) -> Array:
         case "single":
             step = experts // 2 if experts >= SPARSE else 1
             return np.where(place * step < experts, place * step, NO_ROUTE)
+    raise ValueError(f"{pattern} routes are drawn token by token")
 
 
 def slots(index: Array, capacity: int) -> Array:

@@ -11,7 +11,7 @@ import numpy as np
 
 from einspec.calls.covering import full_spaces
 from einspec.calls.inputs import filled
-from einspec.calls.routes import PATTERNS, Pattern, routes
+from einspec.calls.routes import SKEWED, Pattern, routes
 from einspec.calls.space import Case, Space, usual_numbers
 from einspec.card import Form, Op
 from einspec.language.linear import OpClass
@@ -35,7 +35,7 @@ def skewed(op: Op) -> tuple[tuple[Case, Pattern], ...]:
         places = _places(space)
         if places is None:
             continue
-        for i, pattern in enumerate(PATTERNS):
+        for i, pattern in enumerate(SKEWED):
             for size in SIZES if not number else SIZES[(i + number) % len(SIZES) :][:1]:
                 case = _sized(space, dict(zip(places, size, strict=True)), pattern)
                 if case is not None:
