@@ -22,7 +22,7 @@ from einspec.conformance.run.request import Request
 from einspec.conformance.run.run import Run, check
 from einspec.conformance.targets.library import parsed, read_library
 from einspec.conformance.targets.names import TargetError
-from einspec.conformance.targets.places import Places
+from einspec.language.places import Places
 
 TOP_K = """
 [op.top_k]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import builtins
-import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -22,9 +21,9 @@ from einspec.card import Op, aliases, load, paths, sized_axes
 from einspec.clauses import clause_ids
 from einspec.conformance.targets.conventions import CONVENTIONS
 from einspec.conformance.targets.names import TargetError
-from einspec.conformance.targets.places import Place, Places
 from einspec.dtypes import ALL
 from einspec.language.formula import Axis, walk
+from einspec.language.places import Place, Places, named
 from einspec.solve import Solution
 
 SETUP = {
@@ -36,8 +35,6 @@ SETUP = {
 T = TypeVar("T")
 RESULT, MODULE = "r", "module"
 """What the call gave, in ``out``; what ``module`` built."""
-PART = re.compile(r"\.\.\.|[^.\[\]`]+")
-"""A part of a path as msgspec writes it."""
 MOST_TOLD = 8
 """Mistakes of one file that are told."""
 
@@ -177,8 +174,8 @@ class _Reader:
         try:
             return msgspec.convert(value, kind)
         except msgspec.ValidationError as error:
-            text, _, where = str(error).partition(" - at `$")
-            inner, missing = _named(value, tuple(PART.findall(where)), text)
+            text = str(error).partition(" - at `$")[0]
+            inner, missing = named(value, error)
             place = self.places.key((*path, *inner)) if missing else self.places.value((*path, *inner))
             allowed = ", ".join(kind.__struct_fields__)  # type: ignore[attr-defined]
             label = ".".join(map(str, (*path, *inner)))
@@ -361,24 +358,6 @@ def _bound(tree: ast.Module) -> tuple[set[str], bool]:
         if not isinstance(node, ast.Lambda | ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
             pending += ast.iter_child_nodes(node)
     return names, star
-
-
-def _named(value: Any, path: tuple[str, ...], text: str) -> tuple[tuple[str | int, ...], bool]:
-    """Return the path of what msgspec finds wrong, and whether that is a key.
-
-    It calls ``...`` a key of a table whose values are texts; the first one that is none is meant.
-    """
-    if text.startswith("Object contains unknown field"):
-        return (*path, text.partition("`")[2].rstrip("`")), True
-    if text.startswith("Object missing"):
-        return path, True
-    found: list[str | int] = []
-    for part in path:
-        if part == "..." and isinstance(value, dict):
-            part = next((k for k, v in value.items() if not isinstance(v, str)), "")
-        found.append(int(part) if part.isdecimal() else part)
-        value = value.get(part) if isinstance(value, dict) else None
-    return tuple(found), False
 
 
 def _tensors(op: Op, side: str) -> list[str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import msgspec
 
 Path = tuple[str | int, ...]
 BARE = re.compile(r"[A-Za-z0-9_-]+")
@@ -12,6 +14,8 @@ BLANK = re.compile(r"(?:[ \t\r\n]+|#[^\n]*)*")
 SCALAR = re.compile(r"[^,\]}\s#]+(?: \d[^,\]}\s#]*)?")
 """A number, a truth value or a time; a date and a time may have a space between."""
 QUOTES = ('"""', "'''", '"', "'")
+PART = re.compile(r"\.\.\.|[^.\[\]`]+")
+"""A part of a path as msgspec writes it."""
 ESCAPE = re.compile(r"\\u([0-9A-Fa-f]{4})|\\U([0-9A-Fa-f]{8})|\\(.)", re.S)
 
 
@@ -149,3 +153,23 @@ class Places:
 def _escaped(found: re.Match[str]) -> str:
     code = found[1] or found[2]
     return chr(int(code, 16)) if code else found[3]
+
+
+def named(value: Any, error: msgspec.ValidationError) -> tuple[Path, bool]:
+    """Return the path of what msgspec finds wrong in a table, and whether that is a key.
+
+    It calls ``...`` a key of a table whose values are texts; the first one that is none is meant.
+    """
+    text, _, where = str(error).partition(" - at `$")
+    path = tuple(PART.findall(where))
+    if text.startswith("Object contains unknown field"):
+        return (*path, text.partition("`")[2].rstrip("`")), True
+    if text.startswith("Object missing"):
+        return path, True
+    found: list[str | int] = []
+    for part in path:
+        if part == "..." and isinstance(value, dict):
+            part = next((k for k, v in value.items() if not isinstance(v, str)), "")
+        found.append(int(part) if part.isdecimal() else part)
+        value = value.get(part) if isinstance(value, dict) else None
+    return tuple(found), False
