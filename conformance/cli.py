@@ -6,14 +6,17 @@ import argparse
 import contextlib
 import importlib
 import io
+import os
 import signal
 import sys
 import threading
 from collections.abc import Iterator
 
 import einspec
-from einspec.conformance.commands import NAMES
+from einspec import folders
+from einspec.conformance.commands import NAMES, WITHOUT_CARDS, add_cards
 from einspec.conformance.errors import UsageError
+from einspec.errors import CardError
 
 
 def parser() -> argparse.ArgumentParser:
@@ -34,6 +37,8 @@ def parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.arguments(sub)
+        if name not in WITHOUT_CARDS:
+            add_cards(sub)
         sub.set_defaults(run=module.run)
     return top
 
@@ -48,9 +53,9 @@ def main(argv: list[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # an exception of a backend may hold anything
     try:
-        with _ended_like_interrupted():
+        with _ended_like_interrupted(), _with_cards(arguments):
             status: int = arguments.run(arguments)
-    except (KeyError, UsageError) as error:
+    except (KeyError, UsageError, CardError) as error:
         print(f"einspec: {error.args[0]}", file=sys.stderr)
         return 2
     except BrokenPipeError:
@@ -62,6 +67,25 @@ def main(argv: list[str] | None = None) -> int:
         print("einspec: interrupted", file=sys.stderr)
         return 130
     return status
+
+
+@contextlib.contextmanager
+def _with_cards(arguments: argparse.Namespace) -> Iterator[None]:
+    """Have the cards of one's own that a command is to use, and none that it is not; afterwards all is as it was.
+
+    Raises:
+        CardError: one cannot be used.
+    """
+    before = os.environ.pop(folders.CARDS, "")
+    try:
+        own = getattr(arguments, "cards", None)
+        for folder in [] if own is None else [*folders.folders(before), *own]:
+            einspec.add_cards(folder)
+        yield
+    finally:
+        os.environ.pop(folders.CARDS, None)
+        if before:
+            os.environ[folders.CARDS] = before
 
 
 @contextlib.contextmanager

@@ -1,6 +1,6 @@
 """einspec: an executable, citable specification of tensor ops, and a judge for implementations of them."""
 
-from einspec.card import Op, load, paths, resolve
+from einspec.card import Op, add_cards, load, paths, resolve
 from einspec.clauses import clauses
 from einspec.errors import CallError, CardError, DtypeError, FormulaError, ParameterError, ParameterTypeError, ShapeError
 from einspec.evaluate import evaluate
@@ -25,6 +25,7 @@ __all__ = [
     "ParameterTypeError",
     "ShapeError",
     "__version__",
+    "add_cards",
     "clauses",
     "evaluate",
     "load",

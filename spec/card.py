@@ -6,6 +6,7 @@ import ast
 import functools
 import numbers
 import operator
+import os
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from einspec import folders
 from einspec.dtypes import ALL as DTYPES
 from einspec.dtypes import GROUPS, WIDE
 from einspec.errors import CardError, FormulaError, ParameterError, ParameterTypeError
@@ -439,10 +441,32 @@ def _check_laws(where: str, form: Form, known: set[str]) -> None:
                 raise CardError(f"{where}: laws.{kind}: axis {axis} stands in no tensor of the signature")
 
 
-@functools.cache
-def paths() -> dict[str, Path]:
+def shipped() -> dict[str, Path]:
     """Return the file of every op that einspec ships, by name, sorted by family and name."""
+    return _shipped()
+
+
+@functools.cache
+def _shipped() -> dict[str, Path]:
     return {path.stem: path for path in sorted(OPS.glob("*/*.toml"))}
+
+
+def paths() -> dict[str, Path]:
+    """Return the file of every op by name: of those that einspec ships, then of those in folders of one's own.
+
+    Raises:
+        CardError: such a folder cannot be used, or an op in it has the name of another.
+    """
+    return _paths(folders.listed())
+
+
+@functools.cache
+def _paths(listed: str) -> dict[str, Path]:
+    own = folders.files(listed)
+    for name, path in own.items():
+        if name in _shipped():
+            raise CardError(f"{path}: einspec ships an op {name}: give the file another name")
+    return {**_shipped(), **own}
 
 
 def read_card(path: Path) -> Card:
@@ -453,21 +477,71 @@ def read_card(path: Path) -> Card:
     """
     try:
         return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Card)
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise CardError(f"{path.parent.name}/{path.name}: {error}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+        raise CardError(f"{path.parent.name}/{path.name}: {error}") from error
 
 
-@functools.cache
 def load(name: str) -> Op:
     """Return the op of a name or alias.
 
     Raises:
+        CardError: a card of one's own cannot be used; the message says where.
         KeyError: no card has that name or alias; the message suggests close ones.
     """
-    if name not in paths():
+    there = paths()
+    if name not in there:
         return load(resolve(name))
-    path = paths()[name]
-    return compile_card(name, path.parent.name, read_card(path))
+    return _loaded(name, there[name], "" if name in _shipped() else folders.listed())
+
+
+@functools.cache
+def _loaded(name: str, path: Path, listed: str) -> Op:
+    """Return the op of a card; one of one's own may use others, so that it is another where other folders are used."""
+    if not listed:
+        return compile_card(name, path.parent.name, read_card(path))
+    if name in _loading:
+        raise FormulaError(f"{path}: {name} uses itself: {' -> '.join([*_loading[_loading.index(name) :], name])}")
+    _loading.append(name)
+    try:
+        return compile_card(name, path.parent.name, read_card(path))
+    except (CardError, FormulaError) as error:
+        if any(str(error).startswith(f"{other}:") for other in paths().values()):
+            raise  # of a card that this one uses
+        raise type(error)(folders.located(path, error)) from error
+    finally:
+        _loading.remove(name)
+
+
+_loading: list[str] = []
+"""The cards of one's own that are being loaded, each by the one before it."""
+
+
+def add_cards(folder: str | Path) -> list[str]:
+    """Have the cards of a folder beside those that einspec ships, in this process and in those that it starts.
+
+    A card is a file ``OP.toml``, in the folder or in one in it. It may use every op, those of other cards of one's own too.
+
+    Args:
+        folder: the folder.
+
+    Returns:
+        The names of the ops.
+
+    Raises:
+        CardError: a card cannot be used; the message says where, and why. None of the folder is used then.
+    """
+    before = folders.listed()
+    path = str(Path(folder).resolve())
+    os.environ[folders.CARDS] = os.pathsep.join(dict.fromkeys([*folders.folders(), path]))
+    try:
+        own = folders.files(path)
+        aliases()
+        for name in own:
+            load(name)
+    except (CardError, FormulaError) as error:
+        os.environ[folders.CARDS] = before
+        raise CardError(str(error)) from error
+    return list(own)
 
 
 def used(op: Op) -> list[str]:
@@ -480,10 +554,37 @@ def used(op: Op) -> list[str]:
     return list(found)
 
 
-@functools.cache
 def aliases() -> dict[str, str]:
-    """Return the op of every alias."""
-    return {alias: name for name, path in paths().items() for alias in read_card(path).aliases}
+    """Return the op of every alias.
+
+    Raises:
+        CardError: one of a card of one's own is the name or an alias of another op.
+    """
+    return _aliases(folders.listed())
+
+
+@functools.cache
+def _aliases(listed: str) -> dict[str, str]:
+    there = _paths(listed)
+    found = _aliases("") if listed else {a: n for n, path in _shipped().items() for a in read_card(path).aliases}
+    found = dict(found)
+    for name, path in there.items():
+        if name in _shipped():
+            continue
+        if name in found:
+            raise CardError(f"{path}: {name} is another name of {found[name]}: give the file another name")
+        for alias in _own_aliases(path):
+            if alias in there or alias in found:
+                raise CardError(folders.located(path, f"aliases: {alias!r} is a name of {found.get(alias, alias)} already"))
+            found[alias] = name
+    return found
+
+
+def _own_aliases(path: Path) -> tuple[str, ...]:
+    try:
+        return read_card(path).aliases
+    except CardError as error:
+        raise CardError(folders.located(path, error)) from error
 
 
 def resolve(name: str) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 
 from einspec.answers.rules import Expected, difference
 from einspec.calls.space import Case
-from einspec.card import load
+from einspec.card import Op, load
 from einspec.conformance import protocol
 from einspec.conformance.checks.special import broken_promise
 from einspec.conformance.checks.trials import plain_trial
@@ -198,7 +198,7 @@ def trial_of(op: str, call: Call, fact: Fact) -> Trial:
         g.name: (len(g.parts), *(g.parts[0].shape if g.parts else ())) if g.listed else g.parts[0].shape for g in call.inputs
     }
     own = _row_shapes(shapes, call) if call.way.kind in ("vmap", "rows") else shapes
-    case = _case(op, tuple(sorted(params.items(), key=lambda item: item[0])), tuple(own.values()))
+    case = _case(load(op), tuple(sorted(params.items(), key=lambda item: item[0])), tuple(own.values()))
     extra = arrays_of(call.extra, {})
     arrays = arrays_of(call.inputs, shapes)
     if any(a.digested for a in fact.answers.values()):
@@ -215,7 +215,6 @@ def _row_shapes(shapes: Mapping[str, tuple[int, ...]], call: Call) -> dict[str, 
 
 
 @functools.lru_cache(maxsize=256)
-def _case(op: str, params: tuple[tuple[str, Any], ...], shapes: tuple[tuple[int, ...], ...]) -> Case:
-    found = load(op)
+def _case(op: Op, params: tuple[tuple[str, Any], ...], shapes: tuple[tuple[int, ...], ...]) -> Case:
     given = dict(params)
-    return Case(found, given, shapes, solve(found, shapes, given))
+    return Case(op, given, shapes, solve(op, shapes, given))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 from einspec.conformance.errors import UsageError
 
@@ -36,6 +37,8 @@ NAMES = (
 """The commands in the order in which the help lists them."""
 
 
+WITHOUT_CARDS = ("diff", "known", "cite", "changes", "publish", "schema", "new")
+"""The commands that are about what einspec ships, or about files that hold all they need, or say it themselves."""
 LONGEST = 86_400
 """Seconds that anything may be given: a day."""
 
@@ -93,6 +96,12 @@ def shard(text: str) -> tuple[int, int]:
     if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
         raise argparse.ArgumentTypeError(f"must be I/N with 1 <= I <= N, such as 1/4, not {text}")
     return int(part), int(parts)
+
+
+def add_cards(parser: argparse.ArgumentParser) -> None:
+    """Add the argument that names folders of cards of one's own."""
+    text = "use the cards in this folder too, one OP.toml an op; may be repeated; EINSPEC_CARDS names such folders as PATH does"
+    parser.add_argument("--cards", action="append", default=[], type=Path, metavar="DIR", help=text)
 
 
 def add_shard(parser: argparse.ArgumentParser) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from einspec import folders
 from einspec.card import resolve
 from einspec.conformance.commands import add_shard, count, positive, seconds
 from einspec.conformance.errors import UsageError
@@ -155,6 +156,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.seed,
         arguments.shard,
         arguments.allow_einspec,
+        folders.folders(),
     )
     if arguments.seed is not None:
         print(f"einspec: drawn with --seed {arguments.seed}", file=sys.stderr)

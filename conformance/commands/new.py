@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from shlex import quote
 
-from einspec.conformance.commands import seconds
+from einspec.conformance.commands import add_cards, seconds
 from einspec.conformance.errors import UsageError
 
 
@@ -36,6 +36,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     adapter.add_argument(
         "--timeout", type=seconds, default=10.0, metavar="SECONDS", help="how long a call may compute (default 10)"
     )
+    add_cards(adapter)
     op = kinds.add_parser("op", help="in a checkout of einspec, a card and a function to be written in each backend")
     op.add_argument("name", metavar="NAME", help="the op")
     op.add_argument("--family", default="axes", metavar="FAMILY", help="one that there is, axes when absent, or a new one")
@@ -52,6 +53,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     exercise.add_argument("op", metavar="OP", help="name or alias")
     exercise.add_argument("file", nargs="?", type=Path, metavar="FILE", help="the file; OP_exercise.py when absent")
     exercise.add_argument("--framework", default="numpy", choices=("numpy", "torch", "jax"), help="whose arrays it takes")
+    add_cards(exercise)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -68,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
         }
     elif arguments.what == "adapter":
         paths, remarks = _adapter(arguments)
-        follow = {f"einspec check {quote(str(paths[0]))}": "judges it in all tiers"}
+        follow = {f"einspec check {quote(str(paths[0]))}{_cards(arguments)}": "judges it in all tiers"}
     elif arguments.what == "op":
         from einspec.conformance.scaffold.op import new_op, todo
 
@@ -80,7 +82,8 @@ def run(arguments: argparse.Namespace) -> int:
         from einspec.conformance.scaffold.exercise import new_exercise
 
         paths, remarks = [new_exercise(arguments.op, arguments.framework, arguments.file)], []
-        follow = {f"einspec check {quote(str(paths[0]))}": "judges it; it fails until the function is written"}
+        check = f"einspec check {quote(str(paths[0]))}{_cards(arguments)}"
+        follow = {check: "judges it; it fails until the function is written"}
     _tell({"wrote": paths, "changed": changed}, remarks, follow)
     return 0
 
@@ -106,6 +109,11 @@ def _adapter(arguments: argparse.Namespace) -> tuple[list[Path], list[str]]:
     found = [(g.op, dict(g.fixed)) for g in guesses]
     path, remarks = new_adapter(arguments.function, found, arguments.file, arguments.framework)
     return [path], remarks
+
+
+def _cards(arguments: argparse.Namespace) -> str:
+    """Return the options by which another command uses the same cards."""
+    return "".join(f" --cards {quote(str(folder))}" for folder in arguments.cards)
 
 
 def _tell(done: Mapping[str, list[Path]], remarks: Iterable[str], follow: Mapping[str, str]) -> None:

@@ -50,10 +50,14 @@ class FormulaSession(InsideSession):
 # What a formula computes
 
 
-@functools.cache
 def definition(op: str) -> Computes:
     """Return an op as its card defines it."""
-    return as_function(load(op), {})
+    return _defined(load(op))
+
+
+@functools.cache
+def _defined(op: Op) -> Computes:
+    return as_function(op, {})
 
 
 def as_function(op: Op, changed: Mapping[int, Sequence[Equation]]) -> Computes:

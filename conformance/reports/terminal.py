@@ -106,7 +106,8 @@ def matrix(run: Run) -> Table:
     for result in run.results:
         cells.setdefault((result.op, result.backend, result.device), []).append(result)
     present = {r.op for r in run.results}
-    for op in (op for op in paths() if op in present):
+    known = [op for op in paths() if op in present]
+    for op in (*known, *sorted(present - {*known})):
         table.add_row(op, *(cell(cells.get((op, *column), [])) for column in columns))
     return table
 

@@ -14,7 +14,6 @@ PER_LETTER = 1 / 800
 """Seconds for each letter of a definition, where nothing was measured: an op that was just written."""
 
 
-@functools.cache
 def cost(op: str) -> float:
     """Return about how many seconds an op takes; ``python bench costs`` writes the table."""
     return measured().get(op) or guess(op)

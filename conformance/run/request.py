@@ -39,6 +39,8 @@ class Request:
     """Which of how many parts of the ops."""
     allow_einspec: bool = False
     """A file may compute with einspec itself."""
+    cards: tuple[str, ...] = ()
+    """Folders of cards of one's own, which processes find by their environment."""
 
     @property
     def policy(self) -> Policy:

@@ -22,7 +22,7 @@ from pathlib import Path
 import msgspec
 
 import einspec
-from einspec.card import load, paths, used
+from einspec.card import Op, load, paths, used
 from einspec.conformance.checks.block import Block
 from einspec.conformance.checks.scene import Scene
 from einspec.conformance.clauses import build
@@ -137,11 +137,15 @@ def folder_of(folder: Path, op: str) -> Path:
     return folder / f"{op}-{digest(op)}"
 
 
-@functools.cache
 def digest(op: str) -> str:
     """Return the digest of all on which the calls and answers of an op depend."""
+    return _digest(load(op))
+
+
+@functools.cache
+def _digest(op: Op) -> str:
     found = hashlib.sha256(code_digest().encode())
-    for name in sorted({op, *used(load(op))}):
+    for name in sorted({op.name, *used(op)}):
         found.update(paths()[name].read_bytes())
     return found.hexdigest()[:24]
 

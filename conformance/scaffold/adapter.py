@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import re
 import tempfile
@@ -69,7 +70,8 @@ def new_adapter(
     if not found:
         text = "no op was found that it computes, and no card names it"
         raise UsageError(f"{function}: {text}; docs/adapters.md shows how to write an adapter by hand")
-    head = f'framework = "{framework}"\npackages = ["{module.partition(".")[0]}"]\n'
+    package = module.partition(".")[0]
+    head = f'framework = "{framework}"\n' + f'packages = ["{package}"]\n' * _has_version(package)
     head += "" if module in (*SHORT, framework) else f'setup = "import {module}"\n'
     remarks = []
     bodies = []
@@ -126,6 +128,15 @@ def _lines(op: Op) -> Iterable[SameAs]:
             for entry in variant.same_as:
                 when = f"{choice} == {value!r}" + (f" and {entry.when}" if entry.when else "")
                 yield SameAs(entry.package, entry.call, when)
+
+
+def _has_version(package: str) -> bool:
+    """Whether a report can name the version of a package: a module beside the file has none."""
+    try:
+        importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def short(module: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from einspec.card import Op, used
+from einspec.card import Op, shipped, used
 from einspec.demands import demand
 from einspec.meaning import RESTS_ON, digest
 from einspec.pages.sources import authority, rests_on, source
@@ -17,15 +17,16 @@ def page(op: Op, clause: str, version: str, tiers: Sequence[str]) -> str:
     Args:
         op: the op that it belongs to.
         clause: its id within the op.
-        version: the version of the spec.
+        version: the version of the spec, of which a card of one's own is no part.
         tiers: those in which it is judged.
     """
     address = f"{op.name}/{clause}"
-    right = f"{op.family} · spec {version} · {digest(op, clause)}"
+    own = op.name not in shipped()
+    right = f"{op.family} · {'own card' if own else f'spec {version}'} · {digest(op, clause)}"
     sections = {
         "Rests on": _rests_on(op, clause),
         "Judged in": wrapped(f"the tiers {', '.join(tiers)}" if len(tiers) > 1 else f"the tier {tiers[0]}", 2),
-        "Cite": [f"  einspec cite {address}"],
+        **({} if own else {"Cite": [f"  einspec cite {address}"]}),
     }
     head = [f"{address} {right:>{WIDTH - len(address) - 1}}", *wrapped(demand(op, clause), 0)]
     return "\n\n".join(["\n".join(head), *("\n".join([title, *lines]) for title, lines in sections.items())])

@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from einspec.card import Op, paths
+from einspec.card import Op, paths, shipped
 from einspec.meaning import RESTS_ON
 
 HEADER = re.compile(r"\[+([^\]]+)\]+\s*$")
@@ -67,8 +67,8 @@ def _end(lines: list[str], first: int) -> int:
 
 
 def source(op: Op) -> str:
-    """Return the name of the card of an op below the package."""
-    return f"ops/{op.family}/{op.name}.toml"
+    """Return the name of the card of an op below the package; the file of one of one's own."""
+    return f"ops/{op.family}/{op.name}.toml" if op.name in shipped() else f"{op.family}/{op.name}.toml"
 
 
 def rests_on(op: Op, clause: str) -> dict[int, str]:

@@ -8,10 +8,11 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from einspec.card import Form, Op, load
+from einspec.card import Form, Op, load, paths, shipped
 from einspec.dtypes import COMPLEX, GROUPS, WIDE
 from einspec.language.formula import Equation, Group, OpCall, Read, Rest, axes_of, walk
 from einspec.language.linear import EXACT
+from einspec.meaning import digest
 from einspec.pages.cite import citation, plain
 from einspec.pages.text import formula_lines, wrapped
 from einspec.reference.frameworks import FRAMEWORKS, Framework
@@ -52,9 +53,15 @@ def reference(op: Op, framework: str) -> str:
     return "\n".join([_head(op, list(ops), target, "\n".join(bodies)), "\n\n".join(b.strip("\n") + "\n" for b in bodies)])
 
 
+def _cited(op: Op) -> str:
+    """Return what says which version of an op it is: a citation, which is none of a card of one's own."""
+    own = f"{op.name}, defined in {paths()[op.name].name} [{digest(op, 'def')}]"
+    return plain(citation(op)) if op.name in shipped() else own
+
+
 def _head(op: Op, names: Sequence[str], framework: Framework, code: str) -> str:
     """Return what stands above the functions: what the file is, of which version of the spec, and what it imports."""
-    cited = plain(citation(op))
+    cited = _cited(op)
     lines = [f'"""{cited.removesuffix(".")}.', ""]
     about = [
         f"The definition as a function of {framework.name}, printed by einspec; it needs no einspec.",
@@ -63,7 +70,7 @@ def _head(op: Op, names: Sequence[str], framework: Framework, code: str) -> str:
     ]
     lines += wrapped(" ".join(about), 0)
     if len(names) > 1:
-        lines += ["", "The definition uses:", *(f"    {plain(citation(load(n)))}" for n in names[1:])]
+        lines += ["", "The definition uses:", *(f"    {_cited(load(n))}" for n in names[1:])]
     lines += ['"""', ""]
     standard = ["import math"] * ("math." in code) + ["from fractions import Fraction"] * ("Fraction(" in code)
     lines += [*standard, ""] if standard else []
