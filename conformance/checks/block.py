@@ -151,8 +151,8 @@ class Block(msgspec.Struct, array_like=True, dict=True):
         return [self.trial(i) for i in range(self.count)]
 
     def only(self, wanted: Sequence[int]) -> Block:
-        """Return some of the calls."""
-        if len(wanted) == self.count:
+        """Return some of the calls, in the order in which they are named."""
+        if list(wanted) == list(range(self.count)):
             return self
         calls, facts = self.decoded, self.facts
         return msgspec.structs.replace(
@@ -160,7 +160,7 @@ class Block(msgspec.Struct, array_like=True, dict=True):
             count=len(wanted),
             calls=protocol.encode([calls[i] for i in wanted]),
             told=msgspec.msgpack.encode([facts[i] for i in wanted]),
-            instances=len(wanted),
+            instances=self.instances if len(wanted) == self.count else len(wanted),
         )
 
 

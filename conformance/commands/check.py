@@ -70,6 +70,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help=f"how long a call may compute, or wait, before its process is ended (default {TIMEOUT:g})",
     )
     parser.add_argument(
+        "--budget",
+        type=seconds,
+        default=0.0,
+        metavar="SECONDS",
+        help="of a processor that judging an op may take, so that a slow one is judged by a part of its calls",
+    )
+    parser.add_argument(
         "--memory",
         type=positive,
         default=0.0,
@@ -156,6 +163,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.seed,
         arguments.shard,
         arguments.allow_einspec,
+        arguments.budget,
         folders.folders(),
     )
     if arguments.seed is not None:

@@ -10,6 +10,7 @@ from einspec.conformance.judge.verdict import Result, Verdict
 from einspec.conformance.judge.witness import witness
 from einspec.conformance.judge.wrongness import reason_of, wrongness
 from einspec.conformance.protocol import Outcome as Came
+from einspec.conformance.targets.budget import spread
 from einspec.conformance.trial import Outcome, Trial
 
 
@@ -32,7 +33,7 @@ def block_for(context: Context, clause: str, tier: str) -> Block:
         and (total or not fact.breaks)
         and not (fact.unusual and context.deadly & set(fact.dtypes))
     ]
-    return block.only(held)
+    return block.only(held if context.session.budget is None else spread(held))
 
 
 def judge_block(context: Context, clause: str, tier: str, block: Block, refusable: bool = False) -> Result:
@@ -81,8 +82,9 @@ def judge_block(context: Context, clause: str, tier: str, block: Block, refusabl
     # a call that is drawn, or in other memory, in a dtype that is refused is news of the clause of that dtype alone
     beside = tier == "property" or (clause.startswith("layout.") and all(facts[number].unusual for number, _ in refused))
     if refused and (not beside or len(refused) == met):
-        return _refused(context, clause, tier, block, refused)
-    instances = max(block.instances - len(refused) - len(away), met - len(refused))
+        return _refused(context, clause, tier, block, refused, away)
+    rows = 0 if context.unasked else block.instances - len(refused) - len(away)
+    instances = max(rows, met - len(refused))
     return context.result(clause, tier, Verdict.HOLDS, instances, "; ".join(filter(None, (block.reason, left))))
 
 
@@ -116,12 +118,15 @@ def wrong(context: Context, clause: str, tier: str, instances: int, failure: tup
     return context.result(clause, tier, Verdict.WRONG, instances, reason_of(found), data)
 
 
-def _refused(context: Context, clause: str, tier: str, block: Block, refused: list[tuple[int, Came]]) -> Result:
+def _refused(
+    context: Context, clause: str, tier: str, block: Block, refused: list[tuple[int, Came]], away: list[str]
+) -> Result:
     """Return the result of a clause of which some calls were refused."""
     number, came = refused[0]
     assert came.error is not None
     trial = block.trial(number)
     parts = [f"{error_line(came.error)}, for {trial.case}"]
-    parts += [f"{len(refused)} of {block.count} calls refused"] if len(refused) < block.count else []
-    parts += [context.offered()]
-    return context.result(clause, tier, Verdict.REFUSED, block.count, "; ".join(filter(None, parts)))
+    made = block.count - len(away)
+    parts += [f"{len(refused)} of {made} calls refused"] if len(refused) < made else []
+    parts += [context.offered(), outside(block.count, away)]
+    return context.result(clause, tier, Verdict.REFUSED, made, "; ".join(filter(None, parts)))

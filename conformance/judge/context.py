@@ -16,6 +16,7 @@ from einspec.conformance.checks.scene import Profile, Scene
 from einspec.conformance.judge.policy import Policy
 from einspec.conformance.judge.verdict import Result, Verdict
 from einspec.conformance.protocol import Raised
+from einspec.conformance.targets.budget import SPENT
 from einspec.conformance.targets.session import Session
 from einspec.conformance.trial import Outcome, Trial
 from einspec.demands import demand
@@ -52,6 +53,10 @@ class Context:
     conduct: dict[str, Result] = field(default_factory=dict)
     admitted: dict[str, None] = field(default_factory=dict)
     """The conventions of the library that the clause at hand has met."""
+    made: bool = False
+    """Whether any call was made."""
+    unasked: int = 0
+    """The calls of the clause at hand that were not made, as there was no time for them."""
     memory: dict[str, Result] = field(default_factory=dict)
     sample: dict[str, Any] | None = None
     """The outputs on one fixed input, by which backends are compared with each other."""
@@ -107,7 +112,10 @@ class Context:
 
     def stream(self, block: Block) -> Iterator[protocol.Outcome]:
         """Yield what comes of the calls of a block."""
-        return self.session.stream(self.op.name, block.calls, self.careful)
+        for came in self.session.stream(self.op.name, block.calls, self.careful):
+            self.unasked += came.outside == SPENT
+            self.made = self.made or not came.outside
+            yield came
 
     def id(self, clause: str) -> str:
         """Return the full id of a clause of this op."""
@@ -176,14 +184,18 @@ class Context:
 
 
 def outside(count: int, reasons: Sequence[str]) -> str:
-    """Return how many calls are among those for which an adapter promises anything, in words; nothing where all are.
+    """Return how many calls were made of those for which an adapter promises anything, in words; nothing where all were.
 
     Args:
         count: how many calls there are.
         reasons: why the others are none, one each.
     """
-    why = next((f"; {reason}" for reason in reasons if reason != WHERE), "")
-    return f"{count - len(reasons):,} of {count:,} calls meet where{why}"[:300] if reasons else ""
+    rest = [reason for reason in reasons if reason != SPENT]
+    asked = count - (len(reasons) - len(rest))
+    why = next((f"; {reason}" for reason in rest if reason != WHERE), "")
+    meet = f"{asked - len(rest):,} of {asked:,} calls meet where{why}"[:300] if rest else ""
+    within = f"{asked:,} of {count:,} calls asked within the budget" if asked < count else ""
+    return "; ".join(filter(None, (meet, within)))
 
 
 def too_few(count: int, reasons: Sequence[str]) -> bool:

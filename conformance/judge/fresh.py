@@ -7,6 +7,7 @@ from einspec.conformance.checks.scene import Asked, Scene
 from einspec.conformance.checks.special import split
 from einspec.conformance.judge.context import Context
 from einspec.conformance.judge.wrongness import wrongness
+from einspec.conformance.targets.budget import SPENT
 from einspec.conformance.trial import Outcome, Trial
 
 
@@ -32,6 +33,8 @@ class Fresh:
         Raises:
             FoundError: it is wrong.
         """
+        if self.failure is not None and self.context.session.budget is not None:
+            raise drawn.FoundError  # which is not made smaller
         trial, count = example
         context, strict = self.context, self.context.policy.strict
         if not all(context.session.holds_dtype(context.op.name, d, strict) for d in trial.dtypes):
@@ -41,7 +44,8 @@ class Fresh:
             self.drawn += 1
             if outcome.outside:
                 self.outside.append(outcome.outside)
-                return False
+                context.unasked += outcome.outside == SPENT
+                return outcome.outside == SPENT
             features = frozenset(part.case.features)
             error = outcome.error
             if error is not None and context.refuses(features, bool(part.unusual), error):

@@ -33,6 +33,8 @@ from einspec.conformance.tiers import COMPILE
 Array = np.ndarray[Any, Any]
 STOPS = ("def", "values.signed_zero", "values.infinity", "values.nan")
 """Clauses after which the rest of an op is no news where they are wrong."""
+NONE_MADE = "no call was made in which it could be seen"
+"""Why a clause was not judged that is seen in the calls of others."""
 NEEDED = {"jvp": "jvp", "double_backward": "vjp"}
 """The transform of an adapter that a derivative is asked for by, where it is no gradient."""
 
@@ -55,13 +57,14 @@ def judge_unit(context: Context, clause: str, tier: str) -> Result:
     excuse = context.session.excuse(context.op.name, clause)
     if excuse:
         return context.result(clause, tier, Verdict.UNSUPPORTED, 0, excuse)
-    context.admitted = {}
+    context.admitted, context.unasked = {}, 0
     with context.profile.assumed():
         result = holding_back(context, clause, tier, lambda: _guarded(context, clause, tier))
     if result.verdict is Verdict.HOLDS:
         result.admitted = tuple(context.admitted)
         admitted = f"admitted: {', '.join(result.admitted)}" if result.admitted else ""
         result.reason = "; ".join(filter(None, (result.reason, admitted)))
+    result.unasked = 0 if result.verdict.fails else context.unasked
     context.note_changes(f"{clause} ({tier})")
     result.seconds = round(time.perf_counter() - started, 4)
     return result
@@ -181,6 +184,8 @@ def _state(context: Context) -> Result:
     if not context.conduct:
         _conduct(context)
     context.note_changes("state")
+    if not context.made:
+        return context.not_run("state", "scope", NONE_MADE)
     if not context.changes:
         return context.result("state", "scope", Verdict.HOLDS, 1)
     change, where = next(iter(context.changes.items()))
@@ -196,6 +201,8 @@ def _result_dtype(context: Context) -> Result:
     """Judge ``result.dtype``: outputs are of the dtypes that the card names, in all calls that were made."""
     if not context.conduct and not context.dtypes:
         _conduct(context)
+    if not context.made:
+        return context.not_run("result.dtype", "scope", NONE_MADE)
     if not context.dtypes:
         return context.result("result.dtype", "scope", Verdict.HOLDS, 1)
     conventions = {key: dtype_admitted(context.admit, *item) for key, item in context.dtypes.items()}

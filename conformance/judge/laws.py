@@ -8,6 +8,7 @@ from einspec.conformance.judge.blocks import block_for, judge_block, wrong
 from einspec.conformance.judge.context import Context, error_line, outside, too_few
 from einspec.conformance.judge.verdict import Result, Verdict
 from einspec.conformance.judge.wrongness import wrongness
+from einspec.conformance.targets.budget import SPENT
 
 
 def judge_law(context: Context, clause: str, law: str) -> Result:
@@ -26,6 +27,7 @@ def judge_law(context: Context, clause: str, law: str) -> Result:
         trial, outcome = laws.evaluate(context.session, trial)
         if outcome.outside:
             away.append(outcome.outside)
+            context.unasked += outcome.outside == SPENT
             continue
         error, features = outcome.error, frozenset(trial.case.features)
         if error is not None and context.may_refuse(features, bool(trial.unusual), error, optional=context.bare):
@@ -38,7 +40,8 @@ def judge_law(context: Context, clause: str, law: str) -> Result:
     if too_few(block.count, away):
         return context.not_run(clause, "scope", left)
     reason = "; ".join(filter(None, (block.reason, left)))
-    return context.result(clause, "scope", Verdict.HOLDS, block.instances - len(away), reason)
+    instances = block.count - len(away) if context.unasked else block.instances - len(away)
+    return context.result(clause, "scope", Verdict.HOLDS, instances, reason)
 
 
 def _told_of_law(context: Context, result: Result, others: set[str]) -> Result:

@@ -6,7 +6,7 @@ from einspec.answers.rules import Difference
 from einspec.clauses import memory_of, renames
 from einspec.conformance.checks.block import Block
 from einspec.conformance.judge.conduct import bytes_of, changed_inputs
-from einspec.conformance.judge.context import Context
+from einspec.conformance.judge.context import Context, outside, too_few
 from einspec.conformance.judge.verdict import Result, Verdict
 from einspec.conformance.judge.witness import witness
 from einspec.conformance.protocol import Outcome as Came
@@ -22,7 +22,10 @@ def judge_memory(context: Context, block: Block) -> dict[str, Result]:
         return {clause: context.not_run(clause, "scope", block.not_run) for clause in clauses}
     seen = dict.fromkeys(clauses, 0)
     found: dict[str, Result] = {}
-    for number, came in enumerate(list(context.stream(block))):
+    outcomes = list(context.stream(block))
+    away = [came.outside for came in outcomes if came.outside]
+    left, few = outside(len(outcomes), away), too_few(len(outcomes), away)
+    for number, came in enumerate(outcomes):
         if came.error is not None or not came.runs:
             continue
         trial = block.trial(number)
@@ -33,9 +36,9 @@ def judge_memory(context: Context, block: Block) -> dict[str, Result]:
             if clause not in found and problem:
                 found[clause] = _told(context, clause, seen[clause], trial, came, problem)
     for clause, count in seen.items():
-        if clause not in found and count:
-            found[clause] = context.result(clause, "scope", Verdict.HOLDS, count)
-    return {c: found.get(c) or context.not_run(c, "scope", "no result can be written to") for c in clauses}
+        if clause not in found and count and not few:
+            found[clause] = context.result(clause, "scope", Verdict.HOLDS, count, left)
+    return {c: found.get(c) or context.not_run(c, "scope", left or "no result can be written to") for c in clauses}
 
 
 def _problems(trial: Trial, came: Came) -> dict[str, str]:

@@ -46,6 +46,8 @@ class Result:
     seconds: float = 0.0
     admitted: tuple[str, ...] = ()
     """The conventions without which it would not hold, of those that an adapter names."""
+    unasked: int = 0
+    """The calls that were not made, as the budget was spent."""
     stale: str = ""
     """Where this clause is declared to fail, although it holds."""
 
@@ -56,4 +58,4 @@ class Result:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the result as a line of a report, empty fields left out."""
-        return {k: v for k, v in asdict(self).items() if v not in ("", None, ())}
+        return {k: v for k, v in asdict(self).items() if v not in ("", None, ()) and (k, v) != ("unasked", 0)}

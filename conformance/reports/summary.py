@@ -12,7 +12,7 @@ from typing import Any
 import einspec
 from einspec.card import paths
 from einspec.conformance.judge.verdict import Result
-from einspec.conformance.reports.conventions import conventions
+from einspec.conformance.reports.conventions import conventions, within_budget
 from einspec.conformance.reports.merge import FAILING, Disagreement, Merged
 
 WORDS = {
@@ -59,6 +59,7 @@ def markdown(run: Merged) -> str:
         ("Problems", [plain(p) for p in run.problems]),
         ("Failures", list(_failures(run))),
         ("Admitted", [plain(text) for text in conventions(run.results)]),
+        ("Not asked within the budget", [plain(text) for text in within_budget(run.results)]),
         ("Machines disagree", [_disagreement(d) for d in run.disagreements]),
     ):
         if items:

@@ -16,7 +16,7 @@ from einspec.card import paths
 from einspec.conformance.judge.known import NOT_REPLAYED
 from einspec.conformance.judge.verdict import Result, Verdict
 from einspec.conformance.judge.witness import rows
-from einspec.conformance.reports.conventions import conventions
+from einspec.conformance.reports.conventions import conventions, within_budget
 from einspec.conformance.run.events import Began, Described, Event, Finished, Judged
 from einspec.conformance.run.request import Request
 from einspec.conformance.run.run import Run, total_ops
@@ -122,6 +122,8 @@ def cell(results: list[Result]) -> str:
     number = count[worst]
     conventional = sum(bool(r.admitted) for r in results)
     admitted = f" [cyan]{conventional} admitted[/]" if conventional else ""
+    cut = sum(bool(r.unasked) for r in results)
+    admitted += f" [yellow]{cut} cut short[/]" if cut else ""
     if worst in ("known", "refused"):
         return f"[green]{count[Verdict.HOLDS]} ✓[/]{admitted} [{style}]{number} {mark}[/]"
     if worst is Verdict.HOLDS:
@@ -145,6 +147,7 @@ def remarks(run: Run) -> list[str]:
             lines.append(f"  refused (fails under --strict): {escape(summed(refused))}")
         own = [r for r in run.results if r.backend == backend["name"]]
         lines += [f"  admitted: {escape(text)}" for text in conventions(own)]
+        lines += [f"  budget: {escape(text)}" for text in within_budget(own)]
         declared = {r.reason for r in run.results if r.backend == backend["name"] and r.verdict == "unsupported"}
         lines += [f"  unsupported: {escape(reason)}" for reason in sorted(declared)]
     known = {f"{r.clause}: {r.reason}" for r in run.results if r.verdict == "known"}
@@ -154,7 +157,7 @@ def remarks(run: Run) -> list[str]:
     }
     lines += [f"declared to fail: {escape(text)}" for text in sorted(lost)]
     lines += [escape(note) for note in run.notes]
-    skipped = Counter(r.reason for r in run.results if r.verdict == "not run")
+    skipped = Counter(r.reason for r in run.results if r.verdict == "not run" and not r.unasked)
     if skipped:
         lines.append("not run: " + "; ".join(f"{escape(reason)} ({n})" for reason, n in skipped.most_common(6)))
     return lines

@@ -39,6 +39,8 @@ class Request:
     """Which of how many parts of the ops."""
     allow_einspec: bool = False
     """A file may compute with einspec itself."""
+    budget: float = 0.0
+    """Seconds of a processor that judging an op may take on a device; 0 for as many as it takes."""
     cards: tuple[str, ...] = ()
     """Folders of cards of one's own, which processes find by their environment."""
 

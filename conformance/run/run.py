@@ -54,7 +54,7 @@ class Run:
 
     @property
     def unjudged(self) -> list[str]:
-        """The ops of files whose definition was not judged, whatever else was: a file says nothing by saying so.
+        """The ops whose definition was not judged, whatever else was: of files, which so say nothing, and under a budget.
 
         What whoever asks gives as known failures is another matter.
         """
@@ -62,10 +62,13 @@ class Run:
         silent = {Verdict.UNSUPPORTED, Verdict.NOT_RUN} | (set() if self.request.known else {Verdict.KNOWN})
         for name, backend in self.backends.items():
             own = [r for r in self.results if r.backend == name and r.clause.endswith("/def")]
-            for op in backend["ops"] if backend["bare"] and "scope" in self.request.tiers else ():
+            due = backend["bare"] or bool(self.request.budget)
+            for op in backend["ops"] if due and "scope" in self.request.tiers else ():
                 verdicts = {r.verdict for r in own if r.op == op}
-                if verdicts and verdicts <= silent:
-                    found.append(f"{name}: {op}/def was not judged, so nothing is known of {op}")
+                unasked = any(r.unasked for r in own if r.op == op)
+                if verdicts and verdicts <= silent and (backend["bare"] or unasked):
+                    within = f" within the budget of {self.request.budget:g} s" * unasked
+                    found.append(f"{name}: {op}/def was not judged{within}, so nothing is known of {op}")
         return found
 
 

@@ -14,9 +14,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from einspec.calls.cases import bank
 from einspec.card import load, paths
+from einspec.conformance.checks.block import Block
+from einspec.conformance.checks.scene import Scene
 from einspec.conformance.clauses import units
-from einspec.conformance.judge.context import Context
+from einspec.conformance.judge.context import Context, Sheets
 from einspec.conformance.judge.declarations import check_declared
 from einspec.conformance.judge.judging import STOPS, judge_unit
 from einspec.conformance.judge.verdict import Result, Verdict
@@ -35,6 +38,7 @@ from einspec.conformance.run.events import (
 )
 from einspec.conformance.run.request import Request, cache_directory
 from einspec.conformance.run.sheets import store
+from einspec.conformance.targets.budget import Budget
 from einspec.conformance.targets.declared import DeclarationError, Known, read_known
 from einspec.conformance.targets.names import TargetError, is_of_einspec
 from einspec.conformance.targets.process import Limits, LostError, protect
@@ -43,6 +47,8 @@ from einspec.conformance.tiers import OPT_IN
 
 MOST_LOST, MOST_LATE = 20, 3
 """How many processes an op may cost on a device, and how many times the whole of --timeout, before the rest is left out."""
+DEFINITION = 8
+"""Shares of a budget that a definition has in each tier, where other clauses have one: it is asked many times as many calls."""
 PATIENCE = 10
 """How many times --timeout a call may take in a tier that runs only when it is asked for."""
 Say = Callable[[Event], None]
@@ -62,7 +68,7 @@ class Worker:
     def __init__(self, request: Request, memory: float, say: Say) -> None:
         self.request, self.say = request, say
         slow = bool(set(OPT_IN) & set(request.tiers))
-        self.limits = Limits(request.timeout * (PATIENCE if slow else 1), memory)
+        self.limits = Limits(request.timeout * (PATIENCE if slow else 1), memory, request.budget)
         self.sheets = store()
         self.host: Host | None = None
         self.sessions: list[Session] = []
@@ -115,13 +121,17 @@ class Worker:
         """Judge every clause of an op, unless it is wrong by its definition already."""
         started = time.perf_counter()
         context = Context(session, load(op), self.sheets, self.request.policy)
+        budget = self.budgeted(context) if self.request.budget else None
         key = (session.target.name, session.device, op)
         stopped = ""
-        for clause, tier in units(context.op, self.request.tiers):
+        all_units = units(context.op, self.request.tiers)
+        for number, (clause, tier) in enumerate(all_units):
             if stopped or self.spent[key] >= 1:
                 reason = stopped or "not tried any more: this op has ended the process too often"
                 self.say(Judged(context.not_run(clause, tier, reason)))
                 continue
+            if budget is not None:
+                budget.deal(weight(clause), sum(weight(c) for c, _ in all_units[number:]))
             self.say(Began(session.target.name, op, clause))
             result = self.unit(context, clause, tier, key)
             self.say(Judged(result))
@@ -140,9 +150,20 @@ class Worker:
         try:
             return judge_unit(context, clause, tier)
         except LostError as error:
+            if error.budget:
+                return cut_off(context, clause, tier, error)
             context.survived(clause)
             self.spent[key] += Fraction(1, MOST_LATE if error.late else MOST_LOST)
             return lost(context, clause, tier, error)
+
+    def budgeted(self, context: Context) -> Budget:
+        """Give an op its budget: what is made once, and kept for the next run, takes nothing of it."""
+        assert self.host is not None
+        bank(context.asked)
+        budget = context.session.budget = Budget(self.request.budget, lambda: self.host.used if self.host is not None else 0.0)
+        context.sheets = Unpaid(self.sheets, budget)
+        context.shrinks = False  # for which there may be no end
+        return budget
 
     def _independence(self, session: Session) -> None:
         """Say where a file computes with einspec itself."""
@@ -163,6 +184,31 @@ class Worker:
         if self.host is not None:
             self.host.close()
             self.host = None
+
+
+@dataclass
+class Unpaid:
+    """Sheets whose making is counted in no budget."""
+
+    sheets: Sheets
+    budget: Budget
+
+    def block(self, scene: Scene, clause: str, tier: str) -> Block:
+        """Return the calls of a clause in a tier."""
+        with self.budget.nothing():
+            return self.sheets.block(scene, clause, tier)
+
+
+def weight(clause: str) -> float:
+    """Return how many shares of a budget a clause has."""
+    return DEFINITION if clause == "def" else 1
+
+
+def cut_off(context: Context, clause: str, tier: str, error: LostError) -> Result:
+    """Return the result of a clause one call of which takes longer than its op may."""
+    result = context.not_run(clause, tier, f"{error.reason}: not judged within the budget")
+    result.unasked = max(context.unasked, 1)
+    return result
 
 
 def lost(context: Context, clause: str, tier: str, error: LostError) -> Result:

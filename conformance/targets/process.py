@@ -86,6 +86,13 @@ class Limits:
     """Of a processor, or of waiting for something that is no processor: other work on the machine does not count."""
     memory: float
     """GiB that the process may hold."""
+    budget: float = 0.0
+    """Seconds that an op may take in all, so that no call of it may take longer; 0 where that is not asked for."""
+
+    @property
+    def call(self) -> float:
+        """The seconds that a call of an op may take."""
+        return min(self.seconds, self.budget) if self.budget else self.seconds
 
     @property
     def bytes(self) -> int:
@@ -96,10 +103,10 @@ class Limits:
 class LostError(Exception):
     """The process of a candidate is no more, or says what it should not."""
 
-    def __init__(self, reason: str, late: bool = False) -> None:
-        """Take why, and whether the call at hand had taken too long."""
+    def __init__(self, reason: str, late: bool = False, budget: bool = False) -> None:
+        """Take why, whether the call at hand had taken too long, and whether for the budget of its op alone."""
         super().__init__(reason)
-        self.reason, self.late = reason, late
+        self.reason, self.late, self.budget = reason, late, budget
 
 
 class RunnerProcess:
@@ -132,9 +139,24 @@ class RunnerProcess:
         self.watched = psutil.Process(self.process.pid)
         self.tickets = itertools.count(int.from_bytes(os.urandom(6), "little"))
         self.said = self.wanted = 0
+        self.at_hand = 0
+        """How many outcomes have come that nobody has looked at yet."""
         self.stopped = False
         """Whether the rest of what was asked is not wanted; the shared file says so too, where a candidate can write."""
         self.clock = _Clock(self.watched)
+        self.asking = False
+        """Whether what is waited for are calls of an op."""
+
+    @property
+    def used(self) -> float:
+        """The seconds of a processor that it has used, with what it has waited for something else."""
+        try:
+            times = self.watched.cpu_times()
+        except psutil.Error:
+            return self.clock.total
+        own = float(times.user + times.system + times.children_user + times.children_system)
+        self.clock.total = max(self.clock.total, own + self.clock.waited)
+        return self.clock.total
 
     def load(self, frameworks: dict[str, str] | None = None, functions: dict[str, str] | None = None) -> Loaded:
         """Return what was found under the name.
@@ -192,8 +214,9 @@ class RunnerProcess:
     def ask(self, target: str, device: str, op: str, calls: bytes, careful: bool = False) -> int:
         """Ask for calls of an op, and return the ticket under which the outcomes come."""
         ticket = next(self.tickets)
-        self.wanted, self.stopped = protocol.count(calls), False
+        self.wanted, self.stopped, self.at_hand = protocol.count(calls), False, 0
         self.progress[0:16] = bytes(16)
+        self.asking = True
         self.clock.begin(self.wanted)
         self.send(Ask(target, device, op, msgspec.Raw(calls), careful, ticket))
         return ticket
@@ -210,11 +233,14 @@ class RunnerProcess:
             if reply.ticket != ticket:
                 raise self.lost("it answered what was not asked")
             if isinstance(reply, Settled):
+                self.asking = False
                 if expected != self.wanted and not self.stopped:
                     raise self.lost("it left calls unanswered")
                 yield reply
                 return
+            self.at_hand = len(reply.outcomes)
             for outcome in reply.outcomes:
+                self.at_hand -= 1
                 if outcome.number != expected or expected == self.wanted:
                     raise self.lost("it answered another call than was asked")
                 expected += 1
@@ -249,9 +275,10 @@ class RunnerProcess:
             if ready and not self._read():
                 self.process.wait()
                 raise self.lost(self._fate())
-            exceeded = self.clock.exceeded(self.number, self.limits)
+            exceeded = self.clock.exceeded(self.number, self.limits, self.limits.call if self.asking else self.limits.seconds)
             if exceeded is not None:
-                raise self.lost(*exceeded)
+                late, budget = exceeded[1], self.asking and self.limits.call < self.limits.seconds
+                raise self.lost(exceeded[0], late, late and budget)
             self._cut_prints()
         if isinstance(message, protocol.Broken):
             raise self.lost(f"its adapter raised {message.error.name}: {message.error.text}")
@@ -291,14 +318,14 @@ class RunnerProcess:
         """The number of the call at hand."""
         return min(int(LENGTH.unpack_from(self.progress)[0]), max(self.wanted - 1, 0))
 
-    def lost(self, reason: str, late: bool = False) -> LostError:
+    def lost(self, reason: str, late: bool = False, budget: bool = False) -> LostError:
         """End the process, and return the error that says why and where it was."""
         if self.process.poll() is None and hasattr(signal, "SIGUSR1"):
             self.process.send_signal(signal.SIGUSR1)  # faulthandler writes where it is
             time.sleep(GRACE)
         self.end()
         where = self._trace()
-        return LostError(reason + f"; it was at {where}" * bool(where), late)
+        return LostError(reason + f"; it was at {where}" * bool(where), late, budget)
 
     def end(self) -> None:
         """End the process and all that it has started, and wait until it has ended."""
@@ -397,6 +424,8 @@ class _Clock:
 
     def __init__(self, watched: psutil.Process) -> None:
         self.watched = watched
+        self.waited = self.total = 0.0
+        """What all calls so far have waited, and what they have used with it."""
         self.begin()
 
     def begin(self, most: int = 1) -> None:
@@ -409,7 +438,7 @@ class _Clock:
         """Leave out what has passed while nothing was waited for."""
         self.looked, self.processor = time.monotonic(), -1.0
 
-    def exceeded(self, number: int, limits: Limits) -> tuple[str, bool] | None:
+    def exceeded(self, number: int, limits: Limits, seconds: float) -> tuple[str, bool] | None:
         """Return which limit is exceeded, in words, and whether it is that of time; looked up now and then."""
         now = time.monotonic()
         if now - self.looked < LOOK:
@@ -423,13 +452,17 @@ class _Clock:
         if self.processor >= 0:
             worked = max(processor - self.processor, 0.0)
             self.used += worked
-            self.slept += passed if asleep and worked < passed / 10 else 0.0
+            waited = passed if asleep and worked < passed / 10 else 0.0
+            self.slept += waited
+            self.waited += waited
         self.processor = processor
+        self.total = max(self.total, processor + self.waited)
         if self.number < number < self.most:
             self.number, self.used, self.slept = number, 0.0, 0.0
-        if max(self.used, self.slept) > limits.seconds:
-            kind = "computing" if self.used > limits.seconds else "waiting"
-            return f"it was {kind} for longer than {limits.seconds:g} s and was ended; --timeout gives it more", True
+        if max(self.used, self.slept) > seconds:
+            kind = "computing" if self.used > seconds else "waiting"
+            option = "--timeout" if seconds == limits.seconds else "--budget"
+            return f"it was {kind} for longer than {seconds:g} s and was ended; {option} gives it more", True
         if held > limits.memory:
             return f"it held {held:.3g} GiB of memory and was ended at {limits.memory:.3g}; --memory gives it more", False
         return None

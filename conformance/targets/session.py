@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from einspec.calls.space import Case
 from einspec.card import Op, load
 from einspec.conformance import protocol
 from einspec.conformance.protocol import Call, Input, Raised, Settled, Target, Try, tensor
+from einspec.conformance.targets.budget import SPENT, Budget
 from einspec.conformance.targets.declared import Known, Unsupported, read_known, read_unsupported
 from einspec.conformance.targets.library import Adapter, Library, read_library
 from einspec.conformance.targets.names import TargetError, is_data
@@ -41,6 +43,13 @@ class Host:
         self.library: Library | None = None
         """What the name says where it is that of a file of adapters."""
         self.data = ""
+        self.used_before = self.loading = 0.0
+        """What processes that have ended used since they had imported it, and what the one at hand had used by then."""
+
+    @property
+    def used(self) -> float:
+        """The seconds of a processor that calls have used, with what they have waited for something else."""
+        return self.used_before + (max(self.running.used - self.loading, 0.0) if self.running is not None else 0.0)
 
     @property
     def process(self) -> RunnerProcess:
@@ -59,6 +68,7 @@ class Host:
                 self.close()
                 raise TargetError(loaded.problem)
             self.targets = loaded.targets
+            self.loading = self.running.used
         return self.running
 
     def _load(self) -> protocol.Loaded:
@@ -123,6 +133,7 @@ class Host:
     def close(self) -> None:
         """End the process; another one begins where it is asked for."""
         if self.running is not None:
+            self.used_before, self.loading = self.used, 0.0
             self.running.close()
             self.running = None
 
@@ -157,6 +168,8 @@ class Session:
         self.positional: set[str] = set()
         self.not_traceable: set[str] = set()
         self.uses: dict[str, None] = {}
+        self.budget: Budget | None = None
+        """What the op at hand may take."""
 
     @property
     def framework(self) -> str:
@@ -198,9 +211,32 @@ class Session:
     def stream(self, op: str, calls: bytes, careful: bool = False) -> Iterator[protocol.Outcome]:
         """Yield what comes of calls of an op, in order; what they have changed is noted in the end.
 
+        Where there is a budget, those for which there is no time are not made.
+
         Raises:
             LostError: the process was lost over one of them.
         """
+        if self.budget is None:
+            yield from self._made(op, calls, careful)
+            return
+        made = 0
+        with contextlib.closing(self._made(op, calls, careful=True)) as came:  # each outcome is said as soon as it is there
+            while self.at_hand or not self.budget.spent:
+                outcome = next(came, None)
+                if outcome is None:
+                    break
+                made += 1
+                yield outcome
+        for number in range(made, protocol.count(calls)):
+            yield protocol.Outcome(number, outside=SPENT)
+
+    @property
+    def at_hand(self) -> int:
+        """How many outcomes have come that nobody has looked at yet."""
+        return self.host.running.at_hand if self.host is not None and self.host.running is not None else 0
+
+    def _made(self, op: str, calls: bytes, careful: bool) -> Generator[protocol.Outcome, None, None]:
+        """Yield what comes of calls of an op, all of them made."""
         assert self.host is not None
         process = self.host.process
         came = process.outcomes(process.ask(self.target.name, self.device, op, calls, careful))
@@ -283,7 +319,8 @@ class Session:
         calls = [Trial(case, ramps(case), {}).call() for case in found]
         if not calls:
             return []
-        came = self.stream(found[0].op.name, protocol.encode(calls))
+        with self.budget.whole() if self.budget is not None else contextlib.nullcontext():
+            came = list(self.stream(found[0].op.name, protocol.encode(calls)))
         return [outcome.error is None and not outcome.outside for outcome in came]
 
 
