@@ -13,6 +13,8 @@ from einspec.conformance.reports import report
 from einspec.conformance.reports.conventions import within_budget
 from einspec.conformance.reports.merge import read_all
 from einspec.conformance.reports.summary import markdown
+from einspec.conformance.run.request import Request
+from einspec.conformance.run.run import Run
 from einspec.conformance.targets import budget
 from einspec.conformance.targets.budget import Budget, spread
 
@@ -77,6 +79,7 @@ def test_what_a_clause_does_not_need_is_shared_by_those_after_it(monkeypatch: py
     found.deal(2, 3)
     with found.nothing():
         used["judge"] += 100
+        assert found.used == 2.0
     assert (found.used, found.left) == (2.0, 6.0)
     used["candidate"] += 3
     assert not found.spent
@@ -133,12 +136,12 @@ def test_with_enough_of_it_nothing_is_another(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("drawn", [(), ("--seed", "3")])
 def test_a_wrong_result_within_it_is_wrong(tmp_path: Path, drawn: tuple[str, ...]) -> None:
-    """However little was asked, of calls that are kept and of those that are drawn afresh."""
+    """Even the first call, for which all of it is spent: of those that are kept, and of those that are drawn afresh."""
     tier = "property" if drawn else "scope"
-    status, found = judged(tmp_path, SLOW.format(seconds=0.02, body=WRONG), "--budget", "2", "--tier", tier, *drawn)
+    status, found = judged(tmp_path, SLOW.format(seconds=0.2, body=WRONG), "--budget", "0.25", "--tier", tier, *drawn)
     assert status == 1
     (wrong,) = (r for r in found if r.verdict is Verdict.WRONG)
-    assert wrong.clause == "matrix_transpose/def"
+    assert wrong.clause in ("matrix_transpose/def", "matrix_transpose/values.signed_zero")
     assert wrong.witness
     assert not wrong.unasked
 
@@ -167,6 +170,17 @@ def test_the_time_of_a_call_is_another_limit(tmp_path: Path) -> None:
         assert status == 1
         assert found[0].verdict is Verdict.ERRORED
         assert "--timeout gives it more" in found[0].reason
+
+
+def test_a_backend_whose_definition_was_not_judged_fails_the_run() -> None:
+    """Where its budget was spent, and not where it does not offer the op."""
+    backends = {"a": {"bare": False, "ops": ["stack", "tile"]}}
+    results = [
+        Result("stack/def", "scope", Verdict.NOT_RUN, backend="a", unasked=7),
+        Result("tile/def", "scope", Verdict.UNSUPPORTED, backend="a"),
+    ]
+    found = Run(Request(("a",), budget=0.5), results, backends, complete=True)
+    assert found.unjudged == ["a: stack/def was not judged within the budget of 0.5 s, so nothing is known of stack"]
 
 
 def test_a_summary_says_what_was_left_out(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from einspec.conformance.checks import drawn
 from einspec.conformance.checks.scene import Asked, Scene
 from einspec.conformance.checks.special import split
@@ -25,7 +27,9 @@ class Fresh:
     def search(self, scene: Scene, shrink: bool) -> None:
         """Draw as many calls as are asked for."""
         count = self.context.policy.examples or drawn.examples(scene)
-        drawn.search(scene, self.look, count, self.context.policy.seed, shrink)
+        budget = self.context.session.budget
+        with budget.nothing() if budget is not None else contextlib.nullcontext():  # that draws them: what is called counts
+            drawn.search(scene, self.look, count, self.context.policy.seed, shrink)
 
     def look(self, example: drawn.Example) -> bool:
         """Judge one drawn call; false where nothing is promised for it, so that another is drawn.

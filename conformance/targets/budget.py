@@ -24,12 +24,15 @@ class Budget:
     def __init__(self, seconds: float, candidate: Callable[[], float]) -> None:
         self.seconds, self.candidate = seconds, candidate
         self.unpaid = 0.0
+        self.paused: float | None = None
+        """Since when the judge is not counted."""
         self.begun = self._clock()
         self.most = seconds
         """What may be used before the clause at hand has had its share."""
 
     def _clock(self) -> float:
-        return time.process_time() - self.unpaid + self.candidate()
+        judge = time.process_time() if self.paused is None else self.paused
+        return judge - self.unpaid + self.candidate()
 
     @property
     def used(self) -> float:
@@ -54,11 +57,12 @@ class Budget:
     @contextlib.contextmanager
     def nothing(self) -> Iterator[None]:
         """Count nothing of what the judge does meanwhile."""
-        before = time.process_time()
+        before = self.paused = time.process_time()
         try:
             yield
         finally:
             self.unpaid += time.process_time() - before
+            self.paused = None
 
     @contextlib.contextmanager
     def whole(self) -> Iterator[None]:
