@@ -214,11 +214,14 @@ class Outcome(msgspec.Struct, array_like=True, frozen=True):
     runs: dict[str, Item] = {}
     """``write``: ``written`` and ``read``, what the result was given and held then, and ``input <name>``. ``twice``: ``first``
     and ``kept``, the result when it came and after the other calls; ``other``, what the first of those gave; ``again 0`` and
-    so on, repetitions; ``input <name>``, the inputs afterwards. ``vjp``: by output, its cotangent afterwards."""
+    so on, repetitions; ``input <name>``, the inputs afterwards. ``vjp``: by output, its cotangent afterwards. Of derivatives
+    ``outputs``, where routes may come in any order: what the call itself gives."""
     devices: tuple[str, ...] = ()
     """Where the arrays of the result are."""
     outside: str = ""
     """Why the call was not made, where an adapter promises nothing for it."""
+    admitted: tuple[str, ...] = ()
+    """The conventions of an adapter by which a result was read."""
 
 
 class Slot(msgspec.Struct, array_like=True, frozen=True):

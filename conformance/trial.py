@@ -107,6 +107,8 @@ class Outcome:
     outputs: dict[str, Array] = field(default_factory=dict)
     error: Raised | None = None
     eager: bool = False
+    beside: Mapping[str, Array] = field(default_factory=dict)
+    """The outputs of the call, where what came are derivatives whose order hangs on them."""
     scalars: bool = False
     """Whether a Python number and an array without axes were taken for each other."""
     outside: str = ""

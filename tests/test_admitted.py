@@ -29,7 +29,7 @@ from einspec.conformance.run.run import check
 from einspec.conformance.targets.conventions import CONVENTIONS
 from einspec.conformance.trial import Outcome
 
-ELSEWHERE = {"index_dtype", "python_scalars", "remainder_dropped"}
+ELSEWHERE = {"index_dtype", "python_scalars", "remainder_dropped", "kept_axes", "own_randomness"}
 """The conventions that are looked at where results are read, or where their clause is judged."""
 SETUP = """
 NARROW = {'float64': 'float32', 'complex128': 'complex64', 'int64': 'int32', 'uint64': 'uint32'}
@@ -129,6 +129,7 @@ NAMES = {"half_results": "half_accumulation"}
 WEIGHT = "weights(scores, index, scale, {}, norm)"
 ROUTES = "picked(x, first(x), k)"
 POOL = "pooled(x, kernel_size{})"
+HIGHEST = "x.max((2, 3), keepdims=True)"
 EXAMPLES = {
     "index_dtype": Example(
         "top_k", "picked(x, first(x), k, 'int64')", "picked(x, first(x), k, 'float32')", "result.dtype", "refused", "def"
@@ -149,6 +150,13 @@ EXAMPLES = {
     "half_accumulation": Example("avg_pool_blocks", "mean(x, P, Q)", "mean(x, P, Q) * x.dtype.type(1.01)", "dtype.float16"),
     "half_results": Example(
         "score", "softmax(logits, logits.dtype)", "softmax(logits, np.float16)", "dtype.float16", where=SOFTMAX, found="def"
+    ),
+    "kept_axes": Example("global_max_pool", HIGHEST, HIGHEST.replace("True", "True)[:, ::-1]", 1)[:-1], where="B*C*H*W > 0"),
+    "own_randomness": Example(
+        "matrix_transpose",
+        "(np.random.rand(), x.swapaxes(-1, -2))[1]",
+        "(np.random.rand(), np.seterr(over='ignore'), x.swapaxes(-1, -2))[2]",
+        "state",
     ),
     "ties": Example("top_k", "picked(x, last(x), k)", "picked(x, last(np.abs(x)), k)"),
     "route_order": Example(
@@ -207,7 +215,8 @@ def test_a_convention_weakens_its_clause_and_excuses_nothing_wrong(tmp_path: Pat
     assert wrong.admitted == ()
 
 
-BACKWARDS = "(lambda v, i: (v[:, :k].flip(1), i[:, :k].flip(1).int()))(*torch.sort(x, dim=1, stable=True, descending=True))"
+SORTED = "tuple(y[:, :k]{} for y in torch.sort({}, dim=1, descending=True, stable=True)[:2])"
+BACKWARDS = SORTED.format(".flip(1)", "x")
 
 
 @pytest.mark.parametrize(
@@ -227,9 +236,7 @@ def test_a_convention_is_known_in_every_tier(
     lines += [f"where = {json.dumps(example.where)}"] if example.where else []
     path.write_text("\n".join([*lines, f'admit = ["{name}", "index_dtype"]']), encoding="utf-8")
     found = check(Request((str(path),), tiers=tiers, everything=True))
-    others = ("err.", "grad", "transform.jvp", "transform.double_backward")  # conventions are about what a call gives
-    wrong = [r.clause for r in found.results if r.verdict in ("wrong", "errored")]
-    assert [c for c in wrong if not c.partition("/")[2].startswith(others)] == []
+    assert [r.clause for r in found.results if r.verdict in ("wrong", "errored") and "/err." not in r.clause] == []
     assert {r.tier for r in found.results if name in r.admitted} == set(tiers)
 
 
@@ -293,3 +300,71 @@ def test_equal_values_among_very_many(monkeypatch: pytest.MonkeyPatch) -> None:
 def _last_first(row: np.ndarray) -> np.ndarray:
     """Return the positions of the values of a row in descending order, the higher first where they are equal."""
     return len(row) - 1 - np.argsort(-row[::-1], kind="stable")
+
+
+@pytest.mark.parametrize("call", ["x.max((2, 3))[None, None]", "x.max((2, 3))[:, None, :, None]", "x.max((2, 3))[..., None]"])
+def test_axes_are_kept_where_the_input_has_them(tmp_path: Path, call: str) -> None:
+    """An axis of size 1 at another place, or one too few, is a wrong shape."""
+    found = judged(tmp_path, Example("global_max_pool", call, "", where="B*C*H*W > 0"), call, "kept_axes")
+    assert found["def"].verdict == "wrong"
+    assert "shape" in found["def"].reason
+
+
+def test_results_that_hang_on_randomness_are_wrong(tmp_path: Path) -> None:
+    """A function may draw numbers; what it gives is that of the card all the same."""
+    call = "x.swapaxes(-1, -2) * np.random.choice([1, 2])"
+    assert judged(tmp_path, EXAMPLES["own_randomness"], call, "own_randomness")["def"].verdict == "wrong"
+
+
+DERIVED = ("grad.x", "grad64.x", "transform.jvp", "transform.double_backward")
+"""The clauses about derivatives of what the routes of a token bring."""
+
+
+def derived(folder: Path, setup: str, call: str, **more: str) -> dict[str, Result]:
+    """Return the results of an adapter of PyTorch about derivatives, by the id of the clause."""
+    path = folder / "library.toml"
+    lines = ['framework = "torch"', f"setup = {json.dumps(setup)}", *(f"{k} = {v}" for k, v in more.items() if k == "admit")]
+    lines += [f"[op.{more.get('op', 'top_k')}]", f"call = {json.dumps(call)}"]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    found = check(Request((str(path),), tiers=("transform",), everything=True))
+    return {r.clause.partition("/")[2]: r for r in found.results}
+
+
+FIRST = """
+class First(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(value):
+        return value.clone()
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        pass
+
+    @staticmethod
+    def backward(ctx, slope):
+        return torch.cat([slope[:, :1], 2 * slope[:, 1:]], 1)
+"""
+"""What gives its input, with a gradient that is twice as large for all routes but the first."""
+
+
+def test_derivatives_of_routes_in_any_order(tmp_path: Path) -> None:
+    """Those of the first, second and forward kind are judged by route; one that is wrong for a route is wrong."""
+    pytest.importorskip("torch", reason="needs PyTorch")
+    plain = derived(tmp_path, "", BACKWARDS)
+    admitted = derived(tmp_path, "", BACKWARDS, admit='["route_order"]')
+    for clause in DERIVED:
+        assert plain[clause].verdict == "wrong", clause
+        assert (admitted[clause].verdict, admitted[clause].admitted) == ("holds", ("route_order",)), clause
+    wrong = f"(lambda v, i: (First.apply(v), i))(*{BACKWARDS})"
+    found = derived(tmp_path, FIRST, wrong, admit='["route_order"]')
+    assert found["grad.x"].verdict == "wrong"
+
+
+def test_derivatives_of_what_keeps_its_axes(tmp_path: Path) -> None:
+    """They are judged as those of the outputs of the card, in transforms too."""
+    pytest.importorskip("torch", reason="needs PyTorch")
+    found = derived(tmp_path, "", "x.mean((2, 3), keepdim=True)", op="global_avg_pool", admit='["kept_axes"]')
+    for clause in ("grad.x", "transform.vmap", "transform.jvp"):
+        assert (found[clause].verdict, found[clause].admitted) == ("holds", ("kept_axes",)), (clause, found[clause])

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from einspec.answers.choice import free_nan, free_ties, free_zeros
-from einspec.answers.derivatives import expected_gradient
+from einspec.answers.derivatives import expected_gradient, expected_second
 from einspec.answers.expect import analysed, half_inside
 from einspec.answers.rules import Difference
 from einspec.calls.invalid import InvalidCall
@@ -41,7 +41,7 @@ NORMALISED = {"norm": ("sum", "softmax", "p_norm"), "preset": ("mixtral", "topk_
 SINGLE = ("plain", "eager", "jit", "compile", "twice")
 """The ways in which one call is made and nothing else comes than its outputs."""
 NOT_AGAIN = ("rows", "vmap", "jvp", "double_backward")
-"""The ways in which a call has answers that are not worked out again: very many rows at once, derivatives but gradients."""
+"""The ways in which a call has answers that are not worked out again: of very many rows at once, of derivatives but gradients."""
 MOST_ROWS = 512
 """How many rows of a call are judged one by one."""
 
@@ -112,7 +112,7 @@ def _again(trial: Trial, arrays: Mapping[str, Array] | None = None) -> Trial | N
     if (
         trial.law is not None
         or in_parts
-        or trial.way.kind in ("jvp", "double_backward")
+        or trial.way.kind in NOT_AGAIN
         or (trial.relation is not None and trial.relation[0] == "descends")
     ):
         return None
@@ -196,27 +196,74 @@ def _mask_dtype(trial: Trial, outcome: Outcome) -> tuple[Trial, Outcome] | None:
 
 def _route_order(trial: Trial, outcome: Outcome) -> tuple[Trial, Outcome] | None:
     """Put the routes of every token into the order of the card: that of their scores, the lower index first where equal."""
-    form = trial.case.form
-    if trial.law is not None or outcome.error is not None or trial.way.kind not in SINGLE:
+    form, kind = trial.case.form, trial.way.kind
+    if trial.law is not None or outcome.error is not None or kind not in (*SINGLE, *DERIVED):
         return None
-    name = next((n for n in form.selects if n in outcome.outputs), "")
-    if not name:
+    outputs = outcome.beside if kind in DERIVED else outcome.outputs
+    name = next((n for n in form.selects if n in outputs), "")
+    order = _order_of_routes(trial, outputs[name], form.selects[name][0]) if name else None
+    if order is None:
         return None
-    source = analysed(trial.case, trial.arrays, last=form.selects[name][0])[form.selects[name][0]].array
-    index = outcome.outputs[name].astype(np.int64)
-    if index.shape[:-1] != source.shape[:-1]:
-        return None
-    there = (index >= 0) & (index < source.shape[-1])
-    score = np.take_along_axis(source, np.where(there, index, 0), -1) if source.shape[-1] else np.zeros(index.shape)
-    nan = np.isnan(score)
-    plain = np.where(nan, 0, score)
-    descending = ~plain if plain.dtype.kind in "iu" else -plain  # the least integer has no negative
-    order = np.lexsort((index, descending, ~nan, ~there))
     specs = {s.name: s for s in form.signature.outputs}
     own = specs[name].axes(trial.case.solution.ranks)
     along = [n for n, s in specs.items() if s.axes(trial.case.solution.ranks) == own]
-    moved = {n: np.take_along_axis(outcome.outputs[n], order, -1) for n in along}
-    return trial, replace(outcome, outputs={**outcome.outputs, **moved})
+    if kind in DERIVED:
+        return DERIVED[kind](trial, outcome, along, order)
+    return trial, _moved(outcome, along, order)
+
+
+def _order_of_routes(trial: Trial, index: Array, source: str) -> Array | None:
+    """Return by token the places of the routes that came, in the order of the card; None where they are no routes."""
+    score_of = analysed(trial.case, trial.arrays, last=source)[source].array
+    index = index.astype(np.int64)
+    if index.shape[:-1] != score_of.shape[:-1]:
+        return None
+    there = (index >= 0) & (index < score_of.shape[-1])
+    score = np.take_along_axis(score_of, np.where(there, index, 0), -1) if score_of.shape[-1] else np.zeros(index.shape)
+    nan = np.isnan(score)
+    plain = np.where(nan, 0, score)
+    descending = ~plain if plain.dtype.kind in "iu" else -plain  # the least integer has no negative
+    return np.lexsort((index, descending, ~nan, ~there))
+
+
+def _moved(outcome: Outcome, names: Sequence[str], order: Array) -> Outcome:
+    """Return an outcome with some outputs in another order along their last axis."""
+    moved = {n: np.take_along_axis(outcome.outputs[n], order, -1) for n in names if n in outcome.outputs}
+    return replace(outcome, outputs={**outcome.outputs, **moved})
+
+
+def _reordered(trial: Trial, names: Sequence[str], order: Array) -> dict[str, Array]:
+    """Return the cotangents of outputs as they are where their routes stand in the order of the card."""
+    narrow = not trial.dtypes & FLOATS.keys()  # inputs may have been taken in fewer bits before
+    extra = {n: _cast(a, FLOATS) if narrow else a for n, a in trial.extra.items()}
+    return {n: np.take_along_axis(a, order, -1) if n in names else a for n, a in extra.items()}
+
+
+def _gradient_by_route(trial: Trial, outcome: Outcome, names: Sequence[str], order: Array) -> tuple[Trial, Outcome]:
+    outer = _reordered(trial, names, order)
+    wanted = expected_gradient(trial.case, trial.arrays, outer, trial.way.wrt)
+    return replace(trial, expected={**trial.expected, GRADIENT: wanted}), outcome
+
+
+def _tangents_by_route(trial: Trial, outcome: Outcome, names: Sequence[str], order: Array) -> tuple[Trial, Outcome]:
+    return trial, _moved(outcome, [f"tangent of {n}" for n in names], order)
+
+
+def _second_by_route(trial: Trial, outcome: Outcome, names: Sequence[str], order: Array) -> tuple[Trial, Outcome]:
+    given = set(trial.case.form.data)
+    extra = _reordered(trial, names, order)
+    cotangents, outer = ({n: a for n, a in extra.items() if (n in given) is inner} for inner in (False, True))
+    wants = expected_second(trial.case, trial.arrays, cotangents, outer)
+    named = {f"gradient by {n}" if n in given else f"gradient by the cotangent of {n}": w for n, w in wants.items()}
+    return replace(trial, expected=named), _moved(outcome, [f"gradient by the cotangent of {n}" for n in names], order)
+
+
+DERIVED: dict[str, Callable[[Trial, Outcome, Sequence[str], Array], tuple[Trial, Outcome]]] = {
+    "vjp": _gradient_by_route,
+    "jvp": _tangents_by_route,
+    "double_backward": _second_by_route,
+}
+"""The derivatives of which the outputs come too, so that it is known of which route each is."""
 
 
 def _dropped_weights(trial: Trial, outcome: Outcome) -> tuple[Trial, Outcome] | None:

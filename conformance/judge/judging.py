@@ -27,6 +27,7 @@ from einspec.conformance.judge.narrow import narrowed
 from einspec.conformance.judge.verdict import Result, Verdict
 from einspec.conformance.judge.witness import witness
 from einspec.conformance.judge.wrongness import is_habit
+from einspec.conformance.targets.conventions import RANDOM
 from einspec.conformance.targets.process import LostError
 from einspec.conformance.tiers import COMPILE
 
@@ -35,6 +36,8 @@ STOPS = ("def", "values.signed_zero", "values.infinity", "values.nan")
 """Clauses after which the rest of an op is no news where they are wrong."""
 NONE_MADE = "no call was made in which it could be seen"
 """Why a clause was not judged that is seen in the calls of others."""
+OWN_RANDOMNESS = "own_randomness"
+"""The convention that is looked at where the state of a process is judged."""
 NEEDED = {"jvp": "jvp", "double_backward": "vjp"}
 """The transform of an adapter that a derivative is asked for by, where it is no gradient."""
 
@@ -58,10 +61,11 @@ def judge_unit(context: Context, clause: str, tier: str) -> Result:
     if excuse:
         return context.result(clause, tier, Verdict.UNSUPPORTED, 0, excuse)
     context.admitted, context.unasked = {}, 0
+    context.session.admitted.clear()
     with context.profile.assumed():
         result = holding_back(context, clause, tier, lambda: _guarded(context, clause, tier))
     if result.verdict is Verdict.HOLDS:
-        result.admitted = tuple(context.admitted)
+        result.admitted = tuple(context.admitted | context.session.admitted)
         admitted = f"admitted: {', '.join(result.admitted)}" if result.admitted else ""
         result.reason = "; ".join(filter(None, (result.reason, admitted)))
     result.unasked = 0 if result.verdict.fails else context.unasked
@@ -188,7 +192,12 @@ def _state(context: Context) -> Result:
         return context.not_run("state", "scope", NONE_MADE)
     if not context.changes:
         return context.result("state", "scope", Verdict.HOLDS, 1)
-    change, where = next(iter(context.changes.items()))
+    random = [change for change in context.changes if change.startswith(RANDOM)]
+    left = {c: where for c, where in context.changes.items() if OWN_RANDOMNESS not in context.admit or c not in random}
+    if not left:
+        context.admitted[OWN_RANDOMNESS] = None
+        return context.result("state", "scope", Verdict.HOLDS, 1)
+    change, where = next(iter(left.items()))
     data = {
         "summary": context.op.card.summary,
         "call": f"the calls of {where}",

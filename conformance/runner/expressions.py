@@ -15,6 +15,8 @@ from einspec.conformance.targets.library import MODULE, RESULT, SETUP, Adapter, 
 from einspec.errors import CallError
 from einspec.solve import Solution, solve
 
+KEPT_AXES = "kept_axes"
+"""The convention by which outputs are read here, so that derivatives and transforms are those of the card's outputs too."""
 MOST_KEPT = 1024
 """How many calls of an op are kept with their sizes."""
 NO_SIZES = "the adapter reads sizes, and a call that the card forbids has none"
@@ -42,6 +44,8 @@ class Expressions:
         self.sized = self._reads_sizes(*texts)
         self.sized_where = self._reads_sizes(adapter.where)
         self.kept: dict[Any, Solution] = {}
+        self.reduced: set[str] = set()
+        """The parameters of calls that have kept the axes over which they reduce, each with size 1."""
 
     def _compiled(self, label: str, text: str) -> CodeType:
         return compile(expression(text), f"<{label} of {self.op.name}>", "eval")
@@ -60,8 +64,15 @@ class Expressions:
             scope[MODULE] = self._built(scope)
         for name, code in self.let.items():
             scope[name] = eval(code, scope)
-        result = scope[RESULT] = eval(self.made, scope)
+        scope[RESULT] = eval(self.made, scope)
         outputs = [s.name for s in form.signature.outputs]
+        if KEPT_AXES in self.adapter.admit:
+            return self._without_kept_axes(self._outputs(outputs, scope), form, args, params)
+        return self._outputs(outputs, scope)
+
+    def _outputs(self, outputs: Sequence[str], scope: dict[str, Any]) -> Any:
+        """Return what the outputs are, made of what the call gave."""
+        result = scope[RESULT]
         if not self.out:
             return result
         found = [
@@ -69,6 +80,29 @@ class Expressions:
             for i, name in enumerate(outputs)
         ]
         return found[0] if len(found) == 1 else tuple(found)
+
+    def _without_kept_axes(self, result: Any, form: Form, args: Sequence[Any], params: Mapping[str, Any]) -> Any:
+        """Return outputs without the axes of an input that they lack, where they have these with size 1."""
+        try:
+            solution = self._solved(tuple(map(_shape, args)), params)
+        except LackingError:
+            return result  # of a call that the card forbids
+        several = isinstance(result, tuple | list)
+        found = list(result) if several else [result]
+        for i, (spec, output) in enumerate(zip(form.signature.outputs, found, strict=False)):
+            shapes = [solution.shape(s) for s in form.signature.inputs if not s.listed]
+            axes = [s.axes(solution.ranks) for s in form.signature.inputs if not s.listed]
+            own = spec.axes(solution.ranks)
+            kept = [kept_shape(a, shape, own) for a, shape in zip(axes, shapes, strict=True)]
+            shape = tuple(getattr(output, "shape", ()))
+            if not spec.listed and shape != solution.shape(spec) and shape in kept:
+                found[i] = output.reshape(solution.shape(spec))
+                self.reduced.add(repr(sorted(params.items())))
+        return tuple(found) if several else found[0]
+
+    def conventions(self, params: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the conventions by which results of calls with these parameters were read."""
+        return (KEPT_AXES,) if repr(sorted(params.items())) in self.reduced else ()
 
     def outside(self, inputs: Mapping[str, Any], params: Mapping[str, Any]) -> str:
         """Return why a call is none for which the library promises anything, or nothing.
@@ -112,7 +146,14 @@ class Expressions:
         """
         if not sized:
             return self._bound(params)
-        shapes = tuple(map(_shape, args))
+        return numbers_of(self.op, self._solved(tuple(map(_shape, args)), params), params)
+
+    def _solved(self, shapes: tuple[tuple[int, ...], ...], params: Mapping[str, Any]) -> Solution:
+        """Return the sizes of a call.
+
+        Raises:
+            LackingError: it has none, as the card forbids it.
+        """
         key = shapes, tuple(sorted((k, repr(v)) for k, v in params.items()))
         if key not in self.kept:
             while len(self.kept) >= MOST_KEPT:
@@ -121,7 +162,7 @@ class Expressions:
                 self.kept[key] = solve(self.op, shapes, params)
             except (CallError, TypeError, ValueError) as error:
                 raise LackingError(NO_SIZES) from error
-        return numbers_of(self.op, self.kept[key], params)
+        return self.kept[key]
 
     def _bound(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Return the parameters with their defaults; as they are where the card forbids them."""
@@ -129,6 +170,18 @@ class Expressions:
             return self.op.bind(params)
         except CallError:
             return {**{n: p.default for n, p in self.op.card.params.items() if not p.required}, **params}
+
+
+def kept_shape(axes: Sequence[Any], shape: Sequence[int], own: Sequence[Any]) -> tuple[int, ...] | None:
+    """Return the shape of an output with the axes of an input that it lacks, each with size 1; None where it is none of these.
+
+    Args:
+        axes: the axes of the input, a dimension each.
+        shape: its shape.
+        own: the axes of the output.
+    """
+    left = [a for a in axes if a in own]
+    return tuple(n if a in own else 1 for a, n in zip(axes, shape, strict=True)) if left == list(own) != list(axes) else None
 
 
 def _shape(argument: Any) -> tuple[int, ...]:

@@ -73,6 +73,8 @@ class DataModule:
         for op, found in self.expressions.items():
             candidate.functions[op], candidate.labels[op] = found.call, op
             candidate.calls[op] = found.call
+            candidate.conventions[op] = found.conventions
+            candidate.beside |= {op} if "route_order" in found.adapter.admit else set()
             if found.adapter.where:
                 candidate.domains[op] = found.outside
         self.module.unsupported = list(self.library.unsupported)  # type: ignore[attr-defined]

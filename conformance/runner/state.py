@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 
-PYTHON = "the random state of Python"
-NUMPY = "the random state of NumPy"
+from einspec.conformance.targets.conventions import RANDOM
+
+PYTHON = f"{RANDOM}Python"
+NUMPY = f"{RANDOM}NumPy"
 ERRORS = "the error handling of NumPy"
 DIRECTORY = "the working directory"
 

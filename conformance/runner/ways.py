@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from einspec.calls.hashed import Hashed
@@ -89,6 +90,12 @@ class Calls:
             calls: the calls.
             begin: told the number of each call that is begun; false when no more are wanted.
         """
+        conventions = self.candidate.conventions.get(op)
+        for outcome in self._made(op, calls, begin):
+            used = conventions(parameters(calls[outcome.number])) if conventions is not None else ()
+            yield msgspec.structs.replace(outcome, admitted=used) if used else outcome
+
+    def _made(self, op: str, calls: Sequence[Call], begin: Callable[[int], bool]) -> Iterator[Outcome]:
         number = 0
         while number < len(calls):
             if not begin(number):
@@ -273,13 +280,20 @@ class Calls:
         if not self.compiles:
             kept = iter(cotangents)
             runs = {g.name: self.item(next(kept)) for g in call.extra if not g.listed}
-        return Outcome(number, self.item(found), runs=runs)
+        return Outcome(number, self.item(found), runs=runs | self._beside(op, slopes))
 
     def _tangents(self, op: str, call: Call, number: int) -> Outcome:
         """Return the tangents of outputs given those of inputs."""
         slopes = Differentiable(self, op, call)
         found = self.adapter.transforms["jvp"](slopes.outputs, slopes.leaves, self._flat(call.extra))
-        return Outcome(number, self.item(found))
+        return Outcome(number, self.item(found), runs=self._beside(op, slopes))
+
+    def _beside(self, op: str, slopes: Differentiable) -> dict[str, Item]:
+        """Return the outputs of a call that is differentiated, where their order says which derivatives are meant."""
+        if op not in self.candidate.beside:
+            return {}
+        result = slopes.function(*slopes.named.values())
+        return {"outputs": self.item(list(result) if isinstance(result, tuple | list) else [result])}
 
     def _gradients_of_gradients(self, op: str, call: Call, number: int) -> Outcome:
         """Return the gradients of the gradients of inputs, by these and by the cotangents of outputs."""
@@ -298,7 +312,7 @@ class Calls:
         for each in (g for g in call.extra if g.name not in given):
             taken, rest = rest[: len(each.parts)], rest[len(each.parts) :]
             by_cotangents.append(taken if each.listed else taken[0])
-        return Outcome(number, self.item([*by_inputs.values(), *by_cotangents]))
+        return Outcome(number, self.item([*by_inputs.values(), *by_cotangents]), runs=self._beside(op, slopes))
 
     def _flat(self, given: Sequence[Input], memory: str = "") -> list[Any]:
         """Return the tensors of inputs, those of lists one by one."""

@@ -168,6 +168,8 @@ class Session:
         self.positional: set[str] = set()
         self.not_traceable: set[str] = set()
         self.uses: dict[str, None] = {}
+        self.admitted: dict[str, None] = {}
+        """The conventions of an adapter by which results were read, since this was looked at last."""
         self.budget: Budget | None = None
         """What the op at hand may take."""
 
@@ -251,6 +253,7 @@ class Session:
                     return
                 if outcome.eager:
                     self.not_traceable.add(op)
+                self.admitted |= dict.fromkeys(outcome.admitted)
                 yield outcome if conditional else msgspec.structs.replace(outcome, outside="")
         except LostError:
             settled = True
@@ -341,4 +344,6 @@ def told(came: protocol.Outcome, wants: Any, specs: Any, target: Target) -> Outc
                 found |= unpacked(item, {name: wants[name]}, {}, target)
     except WrongKindError as error:
         return Outcome(error=Raised("WrongKind", str(error), broken=True), eager=came.eager)
-    return Outcome(found, eager=came.eager)
+    parts = came.runs["outputs"].parts if "outputs" in came.runs else ()
+    beside = {n: p.tensor.array() for n, p in zip(specs, parts, strict=False) if p.tensor is not None and p.tensor.is_whole}
+    return Outcome(found, eager=came.eager, beside=beside)
