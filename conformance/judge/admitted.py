@@ -41,7 +41,7 @@ NORMALISED = {"norm": ("sum", "softmax", "p_norm"), "preset": ("mixtral", "topk_
 SINGLE = ("plain", "eager", "jit", "compile", "twice")
 """The ways in which one call is made and nothing else comes than its outputs."""
 NOT_AGAIN = ("rows", "vmap", "jvp", "double_backward")
-"""The ways in which a call has answers that are not worked out again: of very many rows at once, of derivatives but gradients."""
+"""The ways whose answers are not worked out again: very many rows at once, derivatives but gradients."""
 MOST_ROWS = 512
 """How many rows of a call are judged one by one."""
 
