@@ -63,7 +63,7 @@ def test_what_only_some_forms_say_names_them() -> None:
     assert einspec.clauses("gate")["law.equation.bias_only_chooses"].count("[preset: ") == 2
     assert (
         einspec.clauses("gate")["err.require.groups"]
-        == "A call raises unless keep <= groups [preset: deepseek_v2, deepseek_v3]."
+        == "A call raises unless keep <= groups [preset: deepseek_v2, deepseek_v3, mistral4, axk2]."
     )
     assert "[" not in einspec.clauses("gate")["err.rank.logits"]
     assert "b h w c [layout: nhwc]" in einspec.clauses("swap_hw")["err.rank.x"]

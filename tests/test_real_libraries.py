@@ -250,7 +250,7 @@ def test_a_tensor_that_is_lacking_is_named(tmp_path: Path) -> None:
     )
     found = judged(tmp_path, offered, "def", "repeat", "pure", "dtype.float32", "err.require.enough")
     not_accused(found, ["def"])
-    assert "1 of 11 values of preset judged: mixtral" in found["def"].reason
+    assert "1 of 19 values of preset judged: mixtral" in found["def"].reason
     assert found["repeat"].verdict is Verdict.HOLDS
 
 

@@ -14,6 +14,7 @@ from einspec.answers.expect import analysed, output_dtype
 from einspec.answers.rules import Expected
 from einspec.calls.blocks import combinations
 from einspec.calls.cases import batch_axes
+from einspec.calls.close import compares
 from einspec.calls.hashed import queues
 from einspec.calls.inputs import filled
 from einspec.calls.routes import routes
@@ -62,7 +63,7 @@ def past_16_bits(op: Op, compiled: bool = False) -> list[Trial]:
             fixed = _given(space) if compiled and not form.values else frozenset()
             short = 1 if form.values or not gathers else 0  # of two indices one may point far, and the other near
             found += [t for case in _grown(space, short, fixed) for t in _at_points(case)]
-        elif any(not mask for _, mask in form.selects.values()):
+        elif any(not mask and not compares(form, source) for source, mask in form.selects.values()):
             found += [_selection(case) for case in _grown(space) if _rows(case) <= MOST_ROWS]
     return found
 
@@ -262,7 +263,7 @@ def _selection(case: Case) -> Trial:
 def close_trial(case: Case, arrays: Mapping[str, Array]) -> Trial:
     """Return a call of a selection: the whole of it, or its order alone where comparing each with each is too much."""
     pairs = max(map(max, case.shapes)) ** 2 * traits_of(case.form).nodes
-    ordered = all(not mask for _, mask in case.form.selects.values())
+    ordered = all(not mask and not compares(case.form, source) for source, mask in case.form.selects.values())
     return descends(case, arrays) if ordered and pairs > MOST_PAIRS else plain_trial(case, arrays)
 
 

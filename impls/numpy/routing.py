@@ -10,7 +10,7 @@ import numpy as np
 
 from einspec.impls.checked import op
 from einspec.impls.numpy.views import unshared
-from einspec.impls.presets import NORMS, SCORES, SMALLEST
+from einspec.impls.presets import BIASED, LEAST, NEAR, NORMS, SCORES, SMALLEST
 
 __all__ = [
     "append_shared_experts",
@@ -304,12 +304,41 @@ def gate(*tensors: Array, k: int, preset: str, groups: int = 1, keep: int = 1, s
     elif preset == "deepseek_v3":
         mask = group_mask(scores + wide(more[0]), groups=groups, keep=keep, top=2)
         index = select(scores, more[0], mask, k=k)
-    elif preset == "longcat":
+    elif preset in BIASED:
         index = select(scores, more[0], np.ones(scores.shape, bool), k=k)
+    elif preset in ("mistral4", "axk2"):
+        choice = scores if preset == "mistral4" else scores + wide(more[0])
+        index = top_k(np.where(group_mask(choice, groups=groups, keep=keep, top=2), choice, 0), k=k)[1]
     else:
-        index = top_k(logits if preset == "llama4" else scores, k=k)[1]
+        index = top_k(logits if preset in ("llama4", "phimoe") else scores, k=k)[1]
+    if preset == "phimoe":
+        return _alone(wide(logits), index, scale), index
     if preset != "gshard":
-        return route_weights(scores, index, norm=NORMS.get(preset, "none"), eps=SMALLEST.get(preset, 0.0), scale=scale), index
+        norm, eps, least = NORMS.get(preset, "none"), SMALLEST.get(preset, 0.0), LEAST.get(preset, 0.0)
+        weights = route_weights(scores, index, norm=norm, eps=eps, least=least, scale=scale)
+        return (_times(weights, more[0], index) if preset == "gemma4" else weights), index
     weights = route_weights(scores, index, norm="sum")
     index = thin(index, 2 * weights, more[0])
     return np.where(index >= 0, weights * float(scale), 0), index
+
+
+def _times(weights: Array, factor: Array, index: Array) -> Array:
+    """Return the weights times the factor of the expert of each route."""
+    with np.errstate(all="ignore"):
+        each = factor.take(index.astype(np.int64)) if index.size else weights
+        return np.asarray(weights * each).astype(weights.dtype, copy=False)
+
+
+def _alone(x: Array, index: Array, scale: float) -> Array:
+    """Return the share of each route in a softmax of its own, over the experts near it that no route before it has."""
+    weights, best, left = np.empty(index.shape, x.dtype), pick(x, index)[0], np.ones(x.shape, bool)
+    row = np.arange(len(x))
+    with np.errstate(all="ignore"):
+        for j, expert in enumerate(index.T):
+            own = best[:, j, None]
+            reach = NEAR * np.maximum(np.abs(x), own)
+            near = (own - x <= reach) | np.isnan(reach)  # in the order of top_k, where NaN is greatest
+            near[row, expert] = True
+            weights[:, j] = float(scale) / np.where(near & left, np.exp(x - own), 0).sum(1)
+            left[row, expert] = False
+    return weights

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from einspec.impls.checked_torch import op
 from einspec.impls.numpy.routing import largest as largest_in_numpy
-from einspec.impls.presets import NORMS, SCORES, SMALLEST
+from einspec.impls.presets import BIASED, LEAST, NEAR, NORMS, SCORES, SMALLEST
 from einspec.impls.torch.bits import moved
 from einspec.impls.torch.modes import in_numpy
 from einspec.impls.torch.views import unshared
@@ -257,12 +257,35 @@ def gate(*tensors: Tensor, k: int, preset: str, groups: int = 1, keep: int = 1, 
     elif preset == "deepseek_v3":
         mask = group_mask(scores + wide(more[0]), groups=groups, keep=keep, top=2)
         index = select(scores, more[0], mask, k=k)
-    elif preset == "longcat":
+    elif preset in BIASED:
         index = select(scores, more[0], torch.ones_like(scores, dtype=torch.bool), k=k)
+    elif preset in ("mistral4", "axk2"):
+        choice = scores if preset == "mistral4" else scores + wide(more[0])
+        index = top_k(torch.where(group_mask(choice, groups=groups, keep=keep, top=2), choice, 0), k=k)[1]
     else:
-        index = top_k(logits if preset == "llama4" else scores, k=k)[1]
+        index = top_k(logits if preset in ("llama4", "phimoe") else scores, k=k)[1]
+    if preset == "phimoe":
+        return _alone(wide(logits), index, scale), index
     if preset != "gshard":
-        return route_weights(scores, index, norm=NORMS.get(preset, "none"), eps=SMALLEST.get(preset, 0.0), scale=scale), index
+        norm, eps, least = NORMS.get(preset, "none"), SMALLEST.get(preset, 0.0), LEAST.get(preset, 0.0)
+        weights = route_weights(scores, index, norm=norm, eps=eps, least=least, scale=scale)
+        return (_times(weights, more[0], index) if preset == "gemma4" else weights), index
     weights = route_weights(scores, index, norm="sum")
     index = thin(index, 2 * weights, more[0])
     return torch.where(index >= 0, weights * scale, 0), index
+
+
+def _times(weights: Tensor, factor: Tensor, index: Tensor) -> Tensor:
+    """Return the weights times the factor of the expert of each route."""
+    return (weights * pick(wide(factor).expand(len(index), -1), index)[0]).to(weights.dtype)
+
+
+def _alone(x: Tensor, index: Tensor, scale: float) -> Tensor:
+    """Return the share of each route in a softmax of its own, over the experts near it that no route before it has."""
+    hit = index[:, :, None] == torch.arange(x.shape[1], device=x.device)  # t k e
+    left = hit.cumsum(1) - hit.to(torch.int64) == 0
+    own = pick(x, index)[0][:, :, None]
+    away = x[:, None] - own
+    reach = NEAR * torch.maximum(x.detach().abs()[:, None], own.detach())
+    near = left & (hit | (-away.detach() <= reach) | reach.isnan())  # in the order of top_k, where NaN is greatest
+    return scale / torch.where(near, torch.where(near, away, 0).exp(), 0).sum(2)

@@ -12,6 +12,7 @@ from einspec.calls.covering import full_spaces
 from einspec.calls.inputs import filled
 from einspec.calls.space import Case, Space, usual_values
 from einspec.card import Form, Op
+from einspec.language.formula import Bracket, Reduce, walk
 
 Array = np.ndarray[Any, Any]
 Closeness = Literal["rising", "falling", "block", "seam", "bucket", "neighbours"]
@@ -36,7 +37,7 @@ def close(op: Op) -> tuple[tuple[Case, str, Closeness], ...]:
     found = []
     for number, space in enumerate(full_spaces(op)):
         axis = candidates_axis(space.form)
-        masked = any(mask for _, mask in space.form.selects.values())
+        masked = any(mask or compares(space.form, source) for source, mask in space.form.selects.values())
         for i, closeness in enumerate(CLOSENESS) if axis else ():
             few = SIZES[2:3] if i % 3 == number % 3 else ()
             for size in few if number else SIZES[1:] if masked else SIZES:
@@ -54,6 +55,13 @@ def candidates_axis(form: Form) -> str:
         return ""
     own = {a for names in tensors[name].axes({}) for a in names}
     return next((names[0] for names in tensors[form.lead].axes({}) if not set(names) & own), "")
+
+
+def compares(form: Form, source: str) -> bool:
+    """Whether candidates are compared with each other already to make what is selected from: all with all, as it is defined."""
+    ends = next((i for i, e in enumerate(form.equations) if e.tensor == source), -1)
+    sums = (n for e in form.equations[: ends + 1] for n in walk(e.body) if isinstance(n, Reduce))
+    return any(isinstance(n, Bracket) for each in sums for n in walk(each.body))
 
 
 def _sized(space: Space, axis: str, candidates: int, chosen: int) -> Case | None:
