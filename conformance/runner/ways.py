@@ -29,7 +29,7 @@ from einspec.conformance.runner.loading import Candidate
 from einspec.dtypes import ALL, numpy_dtype
 
 Array = np.ndarray[Any, Any]
-CHUNK = 64
+CHUNK = 16
 """How many calls a framework that compiles gets at once: with more, compiling takes longer than it saves."""
 WIDE = frozenset(("int64", "uint64", "float64", "complex128"))
 """Dtypes beside which a framework may compute others otherwise, so that they are not compiled together."""
