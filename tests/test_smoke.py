@@ -247,6 +247,30 @@ def test_our_backends_are_sound(name: str, capsys: pytest.CaptureFixture[str]) -
     assert capsys.readouterr().out.splitlines()[-1].startswith("sound: ")
 
 
+def test_calls_that_are_alike_are_traced_once() -> None:
+    """In JAX each of many calls has its own result, in order; a function is traced once for all arrays of the same kind."""
+    pytest.importorskip("jax", reason="needs jax")
+    ours = importlib.import_module("einspec.impls.adapters.jax")
+    traced: list[tuple[str, int, str]] = []
+
+    def negative(x: Any) -> Any:
+        traced.append(("negative", len(x), x.dtype.name))
+        return -x
+
+    def square(x: Any) -> Any:
+        traced.append(("square", len(x), x.dtype.name))
+        return x * x
+
+    given = [
+        np.arange(n, n + size).astype(dtype) for n, (size, dtype) in enumerate([(3, "int32")] * 4 + [(2, "int32"), (3, "int8")])
+    ]
+    calls = [negative, square, negative, negative, negative, negative]
+    found = ours.many(calls, [[ours.asarray(x, "cpu")] for x in given])
+    wanted = [x * x if call is square else -x for call, x in zip(calls, given, strict=True)]
+    assert [ours.to_numpy(y).tolist() for y in found] == [w.tolist() for w in wanted]
+    assert len(traced) == len(set(traced)) == 4
+
+
 @pytest.mark.parametrize(
     ("source", "said"),
     [

@@ -137,7 +137,12 @@ class Calls:
 
     def _compiled(self, op: str, calls: Sequence[Call], first: int, begin: Callable[[int], bool]) -> Iterator[Outcome]:
         """Yield the outcomes of a few calls compiled together; one by one where that fails."""
-        functions = [bound(self.candidate.call(op), parameters(call)) for call in calls]
+        made: dict[str, Function] = {}  # one for the same parameters, so that what is compiled serves more than one call
+        texts = [repr(sorted(parameters(call).items())) for call in calls]
+        functions = [
+            made.setdefault(text, bound(self.candidate.call(op), parameters(call)))
+            for text, call in zip(texts, calls, strict=True)
+        ]
         try:
             with self.holding(set().union(*(call.dtypes for call in calls))):
                 args = [self.arguments(call) for call in calls]

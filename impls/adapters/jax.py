@@ -110,11 +110,24 @@ def restore(found: Mapping[str, Any]) -> None:
 
 
 def many(calls: Sequence[Callable[..., Any]], inputs: Sequence[Sequence[Any]]) -> list[Any]:
-    """Return the results of many calls under one jit: compiling them together is cheaper than one by one."""
+    """Return the results of many calls under one jit: compiling them together is cheaper than one by one.
+
+    Calls of one function on arrays of the same shapes and dtypes are compiled once and run one after the other.
+    """
+    alike: dict[Any, list[int]] = {}
+    for i, (call, args) in enumerate(zip(calls, inputs, strict=True)):
+        leaves, tree = jax.tree.flatten(list(args))
+        alike.setdefault((call, tree, *((x.dtype, x.shape) for x in leaves)), []).append(i)
     names = {x.dtype.name for x in jax.tree.leaves(list(inputs))}
     options = QUICK_COMPILE if jax.default_backend() == "cpu" and names.isdisjoint(MISROUNDED) else None
-    run = jax.jit(lambda args: [call(*a) for call, a in zip(calls, args, strict=True)], compiler_options=options)
-    return list(run([tuple(a) for a in inputs]))
+    functions = [key[0] for key in alike]
+    run = jax.jit(lambda args: [call(*a) for call, a in zip(functions, args, strict=True)], compiler_options=options)
+    results: list[Any] = [None] * len(calls)
+    for turn in range(max(map(len, alike.values()), default=0)):
+        chosen = [own[min(turn, len(own) - 1)] for own in alike.values()]
+        for i, result in zip(chosen, run([tuple(inputs[i]) for i in chosen]), strict=True):
+            results[i] = result
+    return results
 
 
 def vjp(fn: Callable[..., Any], inputs: Sequence[Any], cotangents: Sequence[Any]) -> list[Any]:
