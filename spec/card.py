@@ -593,13 +593,32 @@ def resolve(name: str) -> str:
     Raises:
         KeyError: there is none; the message suggests close ones.
     """
-    plain = re.sub(r"[\s-]+", "_", name.strip().lower())
+    plain = plainly(name)
     if plain in paths():
         return plain
     if plain in aliases():
         return aliases()[plain]
+    raise KeyError(f"no op {name!r}{_hint(name, plain)}")
+
+
+def is_op(name: str) -> bool:
+    """Whether a name or alias is that of an op; spaces, hyphens and case do not matter."""
+    return plainly(name) in paths() or plainly(name) in aliases()
+
+
+def plainly(name: str) -> str:
+    """Return a name as cards write it."""
+    return re.sub(r"[\s-]+", "_", name.strip().lower())
+
+
+def _hint(name: str, plain: str) -> str:
+    """Return what is said of a name that is none of an op."""
     import difflib
 
-    close = difflib.get_close_matches(plain, [*paths(), *aliases()], n=3, cutoff=0.5)
-    hint = f"; did you mean {' or '.join(close)}?" if close else "; einspec ops lists them all"
-    raise KeyError(f"no op {name!r}{hint}")
+    from einspec import names  # here, because the table of names rests on the cards
+
+    if names.find(name):
+        return f"; einspec show {name} says what it is in ops"
+    known = [*paths(), *aliases(), *names.words()]
+    close = names.close(name) if "." in name else difflib.get_close_matches(plain, known, n=3, cutoff=0.5)
+    return f"; did you mean {' or '.join(close)}?" if close else "; einspec ops lists them all"

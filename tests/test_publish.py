@@ -28,13 +28,14 @@ from einspec.conformance.errors import UsageError
 from einspec.conformance.judge.verdict import Result, Verdict
 from einspec.conformance.mutation.mutants import mutants
 from einspec.conformance.publish import site as module
-from einspec.conformance.publish.catalogue import contested, single_function, words_of
+from einspec.conformance.publish.catalogue import contested, words_of
 from einspec.conformance.publish.forms import marked, others
 from einspec.conformance.publish.page import context, indices
 from einspec.conformance.publish.telling import telling
 from einspec.conformance.publish.verdicts import Judged
 from einspec.conformance.publish.words import linked
 from einspec.meaning import current
+from einspec.names import single_function
 from einspec.pages.cited import Outcome, check, citations
 
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}

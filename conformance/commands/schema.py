@@ -1,4 +1,4 @@
-"""Print a JSON Schema: of a card, of a line of a report, of the spec for programs, or of the index of golden vectors."""
+"""Print a JSON Schema: of a card, a file of names, a line of a report, the spec for programs, or the index of golden vectors."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import json
 
 MODULES = {
     "card": "einspec.language.tables",
+    "names": "einspec.names",
     "report": "einspec.conformance.reports.lines",
     "spec": "einspec.conformance.publish.data",
     "vectors": "einspec.conformance.vectors.schema",

@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
+from einspec import names
 from einspec.card import Op, load, paths
-from einspec.conformance.publish.words import linked
+from einspec.conformance.publish.words import address, linked
+from einspec.names import FUNCTION, Name, key_of
 
-FUNCTION = re.compile(r"[A-Za-z_]\w*(?:\.\w+)*")
 SAME, OTHER = "=", "≠"
 """What words of the search begin with: a call that computes the op, and something that has its name and does not."""
 ORDINARY = frozenset({"and", "by", "data", "dim", "axis", "format", "layout", "mode", "of", "the", "to", "with"})
 """What stands beside the name of a function in the words of who differs, and is none."""
-
-
-@dataclass(frozen=True)
-class Call:
-    """A function of another package that computes an op."""
-
-    package: str
-    function: str
-    call: str
-    op: str
-    when: str
 
 
 @dataclass(frozen=True)
@@ -46,38 +35,19 @@ def words_of(op: Op) -> list[str]:
     return list(dict.fromkeys([op.name, *op.card.aliases, *same, *differs, op.card.summary, op.family]))
 
 
-def calls() -> list[Call]:
-    """Return the functions of other packages that compute an op by themselves, by package and name."""
-    found = {}
-    for name in paths():
-        for value, form in load(name).forms.items():
-            for entry in form.same_as:
-                call = " ".join(entry.call.split())
-                function = single_function(call)
-                if function:
-                    where = f"{load(name).choice}={value}" if value and len(load(name).forms) > 1 else ""
-                    when = " and ".join(filter(None, [where, entry.when]))
-                    found[entry.package, function.lower(), name, call, when] = Call(entry.package, function, call, name, when)
-    return [found[key] for key in sorted(found)]
+def functions() -> list[tuple[str, Name, Markup]]:
+    """Return the functions of other packages, each with the title of its package and what it is."""
+    return [(names.packages()[n.package].title, n, _told(n)) for n in names.every()]
 
 
-def single_function(call: str) -> str:
-    """Return the function of a call that is made of plain arguments, ``""`` for a composition."""
-    try:
-        tree = ast.parse(call, mode="eval").body
-    except SyntaxError:
-        return ""
-    if not isinstance(tree, ast.Call):
-        return ""
-    parts = [*tree.args, *(k.value for k in tree.keywords)]
-    head: ast.expr = tree.func
-    if isinstance(head, ast.Call):  # a module with its parameters, called on a tensor
-        parts += [*head.args, *(k.value for k in head.keywords)]
-        head = head.func
-    if any(isinstance(n, ast.Call | ast.Lambda | ast.ListComp) for p in parts for n in ast.walk(p)):
-        return ""
-    names = ast.unparse(head)
-    return names if FUNCTION.fullmatch(names) else ""
+def _told(name: Name) -> Markup:
+    """Return what a name is, with links to the ops."""
+    if name.out:
+        reason = names.boundary()[name.out]
+        return Markup("not in the spec, {}: {} {}").format(reason.title.lower(), reason.why, linked(name.why))
+    parts = re.split(r"\b([a-z_0-9]+)(?=\()", name.means)
+    shown = [Markup('<a href="{}">{}</a>').format(address(p), p) if p in paths() else escape(p) for p in parts]
+    return Markup("<code>{}</code>").format(Markup("").join(shown))
 
 
 def contested() -> list[Contested]:
@@ -86,14 +56,17 @@ def contested() -> list[Contested]:
     for name in paths():
         op = load(name)
         for word in (name, *op.card.aliases):
-            leads.setdefault(_key(word), {})[name] = word
-    for call in calls():
-        word = call.function.rpartition(".")[2]
-        leads.setdefault(_key(word), {}).setdefault(call.op, word)
+            leads.setdefault(key_of(word), {})[name] = word
     others: dict[str, list[tuple[str, Markup, str]]] = {}
+    for there in filter(_is_new, names.every()):
+        word = there.function.rpartition(".")[2]
+        if there.op:
+            leads.setdefault(key_of(word), {}).setdefault(there.op, word)
+        else:
+            others.setdefault(key_of(word), []).append((there.function, _told(there), ""))
     for name in paths():
         for entry in load(name).card.differs:
-            for word in {_key(w.rpartition(".")[2]) for w in FUNCTION.findall(entry.who)} - {*ORDINARY, ""}:
+            for word in {key_of(w.rpartition(".")[2]) for w in FUNCTION.findall(entry.who)} - {*ORDINARY, ""}:
                 if word in leads:
                     others.setdefault(word, []).append((entry.who, linked(" ".join(entry.how.split())), name))
     found = []
@@ -104,9 +77,9 @@ def contested() -> list[Contested]:
     return found
 
 
-def _key(word: str) -> str:
-    """Return a name as it is compared: case and underscores do not matter."""
-    return word.lower().replace("_", "")
+def _is_new(name: Name) -> bool:
+    """Whether a name says what a function does in general, and is no other package's under the same name."""
+    return name.is_general and not names.packages()[name.package].like
 
 
 def families() -> Iterator[tuple[str, list[Op]]]:

@@ -18,7 +18,8 @@ from einspec.clauses import KINDS, clauses
 from einspec.conformance.clauses import tiers_of
 from einspec.conformance.errors import UsageError
 from einspec.conformance.publish import data
-from einspec.conformance.publish.catalogue import calls, contested, families, words_of
+from einspec.conformance.publish.catalogue import contested, families, words_of
+from einspec.conformance.publish.catalogue import functions as named
 from einspec.conformance.publish.history import steps
 from einspec.conformance.publish.notation import CONSTRUCTS, functions, shown
 from einspec.conformance.publish.page import Row, citations, context, picture_on
@@ -68,7 +69,7 @@ def _texts() -> Iterator[tuple[str, str]]:
         yield address(alias), _page("alias.html", here="", alias=alias, op=name, summary=load(name).card.summary)
     pages: dict[str, dict[str, Any]] = {
         "index": {"families": list(_gallery()), "bibtex": bibtex(citation(load("pixel_shuffle"), "def"))},
-        "names": {"calls": calls(), "contested": contested(), "members": set(paths())},
+        "names": {"named": named(), "contested": contested(), "members": set(paths())},
         "clauses": {"kinds": list(_kinds()), "ops": [(name, len(clauses(name))) for name in paths()]},
         "notation": {"constructs": list(map(shown, CONSTRUCTS)), "functions": functions()},
         "changes": {"steps": steps()},

@@ -7,12 +7,15 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
+from einspec import names
 from einspec.calls.space import Case
-from einspec.card import Form, Op, load, paths
+from einspec.card import Form, Op, is_op, load, paths
 from einspec.clauses import stated_laws
 from einspec.demands import LAWS, by_form, law_words
 from einspec.language.linear import OpClass
 from einspec.language.tables import KINDS, PROMISES, Param
+from einspec.names import Name
+from einspec.pages import named
 from einspec.pages.example import evaluated, example, nested
 from einspec.pages.gradient import equations, latex_gradient, remarks
 from einspec.pages.render import einops_call, latex_definition
@@ -49,6 +52,16 @@ def catalogue(words: str = "") -> list[Row]:
     return [r for r in rows if all(w in _plain(" ".join((r.name, *r.aliases, r.summary))) for w in wanted)]
 
 
+def named_catalogue(words: str) -> list[Name]:
+    """Return functions of other packages whose name has all words, what each does in general alone.
+
+    Args:
+        words: what must all stand in the name, with its package; case, ``-`` and ``_`` do not matter.
+    """
+    wanted = _plain(words).split()
+    return [n for n in names.every() if wanted and n.is_general and all(w in _plain(n.function) for w in wanted)]
+
+
 def _plain(text: str) -> str:
     return text.lower().replace("-", " ").replace("_", " ")
 
@@ -59,17 +72,21 @@ def _kind(op: Op) -> str:
 
 
 def show(name: str, latex: bool = False, grad: bool = False) -> str:
-    """Return the page of an op.
+    """Return the page of an op, or what a name of another package means.
 
     Args:
-        name: its name or an alias.
+        name: its name or an alias, or the name of a function of another package, such as ``np.moveaxis`` or ``GatherND``.
         latex: only the definition, as LaTeX for math mode.
         grad: the gradients in place of the definition and all else.
 
     Raises:
-        KeyError: no op has that name or alias.
+        KeyError: there is nothing of that name, or it is no op of which there is a formula.
     """
-    op = load(name)
+    found = () if is_op(name) else names.find(name)
+    own = named.lead(name, found)
+    if found and not latex and not grad:
+        return "\n\n\n".join([named.page(name, found), *([show(own)] if own else [])])
+    op = load(own or name)
     if latex:
         written = latex_gradient if grad else latex_definition
         forms = {_label(op, f): written(f) for f in op.forms.values()}
@@ -89,6 +106,7 @@ def show(name: str, latex: bool = False, grad: bool = False) -> str:
         "To copy, with einops": _einops(op, case),
         "Same as": _by_form(op, _same_as),
         "Differs": _differs(op),
+        "The same name elsewhere": named.others(op),
         "Changed": [line for v, what in op.card.changed.items() for line in wrapped(f"{v}: {what}", 2, 4)],
         "Notes": wrapped(op.card.notes, 2),
         "References": [line for r in op.card.references for line in _cited(r.title, r.url)],
