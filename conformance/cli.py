@@ -53,7 +53,7 @@ def main(argv: list[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # an exception of a backend may hold anything
     try:
-        with _ended_like_interrupted(), _with_cards(arguments):
+        with _ended_like_interrupted(), _with_cards(arguments), _with_patterns(arguments):
             status: int = arguments.run(arguments)
     except (KeyError, UsageError, CardError) as error:
         print(f"einspec: {error.args[0]}", file=sys.stderr)
@@ -86,6 +86,37 @@ def _with_cards(arguments: argparse.Namespace) -> Iterator[None]:
         os.environ.pop(folders.CARDS, None)
         if before:
             os.environ[folders.CARDS] = before
+
+
+@contextlib.contextmanager
+def _with_patterns(arguments: argparse.Namespace) -> Iterator[None]:
+    """Have a card for every pattern that stands where the name of an op may, and its name in the place of the pattern.
+
+    Raises:
+        CardError: one cannot be read.
+    """
+    places = [place for place in ("op", "ops", "names") if getattr(arguments, "cards", None) is not None]
+    given = {place: getattr(arguments, place, None) or [] for place in places}
+    texts = [t for value in given.values() for t in ([value] if isinstance(value, str) else value) if "->" in t]
+    if not texts:
+        yield
+        return
+    from einspec.patterns import added, parse  # here, because few commands are given one
+
+    named: dict[str, str] = {}
+    for text in dict.fromkeys(t.partition("/")[0] for t in texts):
+        kind = parse(text).kind
+        count = sum(name.startswith(kind) for name in named.values())
+        named[text] = f"{kind}_{count + 1}" if count else kind
+
+    def spelled(text: str) -> str:
+        pattern, slash, clause = text.partition("/")
+        return f"{named.get(pattern, pattern)}{slash}{clause}"
+
+    with added({name: (text, ()) for text, name in named.items()}):
+        for place, value in given.items():
+            setattr(arguments, place, spelled(value) if isinstance(value, str) else [*map(spelled, value)])
+        yield
 
 
 @contextlib.contextmanager

@@ -482,13 +482,18 @@ def read_card(path: Path) -> Card:
 
 
 def load(name: str) -> Op:
-    """Return the op of a name or alias.
+    """Return the op of a name or alias, or that of a pattern such as ``b (h w) c -> b c h w``.
 
     Raises:
+        PatternError: a pattern cannot be read; the message shows where.
         CardError: a card of one's own cannot be used; the message says where.
         KeyError: no card has that name or alias; the message suggests close ones.
     """
     there = paths()
+    if "->" in name:
+        from einspec.patterns import op_of  # here, because a pattern becomes a card
+
+        return op_of(name)
     if name not in there:
         return load(resolve(name))
     return _loaded(name, there[name], "" if name in _shipped() else folders.listed())
@@ -588,7 +593,7 @@ def _own_aliases(path: Path) -> tuple[str, ...]:
 
 
 def resolve(name: str) -> str:
-    """Return the name of the op that a name or alias stands for; spaces, hyphens and case do not matter.
+    """Return the name of the op that a name or alias stands for; spaces, hyphens and case do not matter. A pattern is its own.
 
     Raises:
         KeyError: there is none; the message suggests close ones.
@@ -596,6 +601,8 @@ def resolve(name: str) -> str:
     plain = plainly(name)
     if plain in paths():
         return plain
+    if "->" in name:
+        return name
     if plain in aliases():
         return aliases()[plain]
     raise KeyError(f"no op {name!r}{_hint(name, plain)}")

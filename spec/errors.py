@@ -11,6 +11,10 @@ class FormulaError(ValueError):
     """A definition that the formula language cannot read: names card, equation and column."""
 
 
+class PatternError(CardError):
+    """A pattern that cannot be read: shows the place and says what is expected there."""
+
+
 class CallError(Exception):
     """A call that its card does not allow.
 

@@ -20,6 +20,7 @@ from einspec.conformance.commands import add_shard, count, positive, seconds
 from einspec.conformance.errors import UsageError
 from einspec.conformance.run.request import TIMEOUT, Request
 from einspec.conformance.tiers import OPT_IN, TIERS
+from einspec.patterns import added
 
 if TYPE_CHECKING:
     from einspec.conformance.judge.verdict import Result
@@ -36,6 +37,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--op", action="append", default=[], metavar="OP", help="only this op, by name or alias; may be repeated"
+    )
+    parser.add_argument(
+        "--pattern",
+        action="append",
+        default=[],
+        metavar="[FUNCTION:] PATTERN",
+        help="judge the only function of a file, or the one that is named, by a pattern of einops with sizes and reduction"
+        " behind it, such as 'b (h p) c -> b h c, mean, p=2'; may be repeated. A docstring may say 'pattern: PATTERN' instead",
     )
     parser.add_argument(
         "--device",
@@ -131,6 +140,40 @@ def run(arguments: argparse.Namespace) -> int:
 
         print(table())
         return 0
+    patterns = _patterns(arguments)
+    with added(patterns):
+        return _check(arguments, tuple(patterns) if arguments.pattern else ())
+
+
+def _patterns(arguments: argparse.Namespace) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """Return the functions that go by a pattern, each with the pattern and its parameters.
+
+    Raises:
+        UsageError: it is not clear which function is meant.
+    """
+    from einspec.conformance.targets import patterned
+    from einspec.conformance.targets.names import TargetError, is_data, is_file
+
+    files = [Path(name) for name in arguments.targets if is_file(name) and not is_data(name)]
+    if arguments.pattern and len(files) != 1:
+        raise UsageError("--pattern is about a function of one file: einspec check FILE.py --pattern PATTERN")
+    found: list[patterned.Patterned] = []
+    for path in files:
+        try:
+            found += patterned.given(path, arguments.pattern) if arguments.pattern else patterned.said(path)
+        except TargetError:
+            continue  # the run says what is wrong with the file
+    own: dict[str, patterned.Patterned] = {}
+    for entry in found:
+        if patterned.is_named(entry.function):
+            print(f"einspec: {entry.function} is judged by the op of that name, not by its pattern", file=sys.stderr)
+        elif own.setdefault(entry.function, entry) is not entry:
+            raise UsageError(f"two functions {entry.function} go by patterns: check one file at a time")
+    return {name: (entry.pattern, entry.params) for name, entry in own.items()}
+
+
+def _check(arguments: argparse.Namespace, only: tuple[str, ...]) -> int:
+    """Judge, print the matrix and the failures."""
     from rich.console import Console
 
     from einspec.conformance import output
@@ -140,7 +183,7 @@ def run(arguments: argparse.Namespace) -> int:
     from einspec.conformance.targets.declared import DeclarationError, read_known
     from einspec.conformance.targets.names import default_names, expand_names
 
-    ops = tuple(resolve(name) for name in arguments.op)
+    ops = tuple(resolve(name) for name in arguments.op) or only
     names = tuple(expand_names(arguments.targets) if arguments.targets else default_names())
     printing = output.checked({"--report": arguments.report}, [*map(Path, names), *arguments.known])
     for path in arguments.known:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,6 +24,7 @@ from einspec.conformance.run.sheets import store
 from einspec.conformance.targets.names import FRAMEWORKS
 from einspec.conformance.testing.inside import name_of, session_of
 from einspec.conformance.tiers import OPT_IN, TIERS
+from einspec.patterns import added, parse
 
 WIDTH = 100
 """Columns of a failure: what pytest shows without breaking lines."""
@@ -73,7 +75,7 @@ def check(
 
     Args:
         function: the function, under any name: also a lambda, a partial, a method or an object that is called.
-        op: the name of an op, or an alias.
+        op: the name of an op, or an alias; or a pattern, as ``einspec check --pattern`` takes it.
         ties: what it promises among equal values: the ``first`` of them, as the card says, or ``any``.
         strict: what a refusal is counted as: a failure if true. The function must then do all that the card says.
         framework: whose arrays it takes; by its annotations, what its module imports or a call, where it is not given.
@@ -92,6 +94,13 @@ def check(
         ValueError: there is no such clause, tier or framework.
     """
     __tracebackhide__ = True
+    if "->" in op:
+        name = parse(op).kind
+        with added({name: (op, parameters_of(function))}):
+            return check(
+                function, name, ties=ties, strict=strict, framework=framework,
+                clauses=clauses, tiers=tiers, seed=seed, examples=examples,
+            )  # fmt: skip
     found = load(resolve(op))
     wanted, chosen = _wanted(found, clauses), tuple(tiers)
     _one_of("tier", chosen, (*TIERS, *OPT_IN))
@@ -109,6 +118,14 @@ def check(
         reasons = "; ".join(f"{c}: {r}" for c, r in others.items()) or "none was asked for"
         raise AssertionError(f"{summary}: {reasons}")
     return summary
+
+
+def parameters_of(function: Callable[..., Any]) -> tuple[str, ...]:
+    """Return the names of the parameters of a function, where it tells them."""
+    try:
+        return tuple(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return ()
 
 
 def _one_of(what: str, given: Iterable[str], known: Sequence[str]) -> None:

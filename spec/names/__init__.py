@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from einspec.card import load, paths
+from einspec.card import load, paths, shipped
 from einspec.errors import CardError
 from einspec.language.tables import Table
 
@@ -264,7 +264,7 @@ def _stated() -> Iterator[Name]:
 
 def _on_cards() -> Iterator[Name]:
     """Yield what cards say: functions that compute an op by themselves."""
-    for op in map(load, paths()):
+    for op in map(load, shipped()):
         for value, form in op.forms.items():
             inputs = [s.name for s in form.signature.inputs]
             keywords = [f"{n}={n}" for n in op.card.params if n != op.choice]

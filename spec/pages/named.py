@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
 from einspec import names
-from einspec.card import Op, load
+from einspec.card import Op, load, shipped
 from einspec.names import Name, key_of
 
 WIDTH = 100
@@ -51,7 +51,7 @@ def page(word: str, found: Sequence[Name]) -> str:
 
 def others(op: Op) -> list[str]:
     """Return what functions of the names of an op mean that are not that op, or are it with something to look out for."""
-    words = dict.fromkeys([op.name, *op.card.aliases])
+    words = dict.fromkeys([op.name, *op.card.aliases] if op.name in shipped() else [])
     found = [n for word in words for n in names.find(word) if (n.op != op.name or n.note) and n.is_general]
     return list(lines(dict.fromkeys(found)))
 

@@ -19,6 +19,7 @@ from einspec.pages import named
 from einspec.pages.example import evaluated, example, nested
 from einspec.pages.gradient import equations, latex_gradient, remarks
 from einspec.pages.render import einops_call, latex_definition
+from einspec.patterns import FAMILY as PATTERNS
 
 WIDTH = 100
 DTYPES = {
@@ -102,6 +103,7 @@ def show(name: str, latex: bool = False, grad: bool = False) -> str:
         "Dtypes": _dtypes(op),
         "Callers promise": _by_form(op, _promises),
         "Example": _worked(op, case),
+        "Picture": _picture(op, case),
         "Laws": _by_form(op, _laws),
         "To copy, with einops": _einops(op, case),
         "Same as": _by_form(op, _same_as),
@@ -113,6 +115,13 @@ def show(name: str, latex: bool = False, grad: bool = False) -> str:
     }
     shown = (f"{title}\n" + "\n".join(lines) for title, lines in sections.items() if lines)
     return "\n\n".join([_head(op), *shown])
+
+
+def _picture(op: Op, case: Case) -> list[str]:
+    """Return the picture of a pattern; that of a card is asked for."""
+    from einspec.pages.picture import picture_of  # here, because no other page needs it
+
+    return [f"  {line}".rstrip() for line in str(picture_of(case)).splitlines()] if op.family == PATTERNS else []
 
 
 def _head(op: Op) -> str:
