@@ -17,12 +17,15 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from einspec.card import load, paths, shipped
+from einspec.card import read_card, shipped
 from einspec.errors import CardError
-from einspec.language.tables import Table
+from einspec.language.tables import Table, Variant
+from einspec.solve import parse_signature
 
 FOLDER = Path(__file__).parent
 FUNCTION = re.compile(r"[A-Za-z_]\w*(?:\.\w+)*")
+OPEN = "open"
+"""The reason of what has no card yet: a card that says what a function is ends it."""
 HELPERS = frozenset({"len", "list", "max", "range", "reversed", "sorted", "sum", "tuple", "zip"})
 """What a composition may call besides ops: plain Python over sizes and lists."""
 T = TypeVar("T")
@@ -117,7 +120,7 @@ class Name:
         """In a word, what it is."""
         return "card" if self.op else "composition" if self.means else "out"
 
-    @property
+    @functools.cached_property
     def is_general(self) -> bool:
         """Whether it says what the function does, not what one call with particular arguments does."""
         if not self.call:
@@ -127,12 +130,14 @@ class Name:
         return not any(isinstance(n, ast.Constant | ast.BinOp | ast.Slice) for v in values for n in ast.walk(v))
 
 
+@functools.cache
 def ops_in(text: str) -> tuple[str, ...]:
     """Return the ops that an expression calls, the outermost first."""
     calls = [n for n in ast.walk(ast.parse(text, mode="eval")) if isinstance(n, ast.Call)]
-    return tuple(dict.fromkeys(c.func.id for c in calls if isinstance(c.func, ast.Name) and c.func.id in paths()))
+    return tuple(dict.fromkeys(c.func.id for c in calls if isinstance(c.func, ast.Name) and c.func.id in shipped()))
 
 
+@functools.cache
 def _is_plain(text: str) -> bool:
     """Whether an expression is one call of plain arguments."""
     tree = ast.parse(text, mode="eval").body
@@ -226,7 +231,7 @@ def check_entry(where: str, entry: Entry) -> None:
             raise CardError(f"{label}: {error.msg}: {entry.means!r}") from None
         functions = [n.func for n in ast.walk(tree) if isinstance(n, ast.Call)]
         called = [f.id for f in functions if isinstance(f, ast.Name)]
-        unknown = [c for c in called if c not in paths() and c not in HELPERS]
+        unknown = [c for c in called if c not in shipped() and c not in HELPERS]
         if unknown:
             raise CardError(f"{label}: no op {unknown[0]!r}: {entry.means!r}")
     for function in (*map(_function_of, entry.calls), *entry.names):
@@ -264,13 +269,15 @@ def _stated() -> Iterator[Name]:
 
 def _on_cards() -> Iterator[Name]:
     """Yield what cards say: functions that compute an op by themselves."""
-    for op in map(load, shipped()):
-        for value, form in op.forms.items():
-            inputs = [s.name for s in form.signature.inputs]
-            keywords = [f"{n}={n}" for n in op.card.params if n != op.choice]
-            keywords += [f'{op.choice}="{value}"'] if op.choice else []
-            means = f"{op.name}({', '.join([*inputs, *keywords])})"
-            for entry in form.same_as:
+    for name, path in shipped().items():
+        card = read_card(path)
+        choice, variants = next(iter(card.when.items()), ("", {"": Variant()}))
+        for value, variant in variants.items():
+            inputs = [s.name for s in parse_signature(variant.signature or card.signature, name).inputs]
+            keywords = [f"{n}={n}" for n in card.params if n != choice]
+            keywords += [f'{choice}="{value}"'] if choice else []
+            means = f"{name}({', '.join([*inputs, *keywords])})"
+            for entry in card.same_as + variant.same_as:
                 call = " ".join(entry.call.split())
                 function = single_function(call)
                 package, shown = _home(entry.package, function) if function else ("", "")
@@ -298,7 +305,8 @@ def every() -> tuple[Name, ...]:
     for key, package in packages().items():
         if package.like:
             found += [_renamed(n, key) for n in found if n.package == package.like and _has(package, n)]
-    found = list(dict.fromkeys(found))
+    carded = {n.function for n in found if n.op and n.is_general}
+    found = [n for n in dict.fromkeys(found) if n.out != OPEN or n.function not in carded]
     return tuple(sorted(found, key=lambda n: (n.function.lower(), not n.is_general)))
 
 
