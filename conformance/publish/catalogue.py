@@ -43,8 +43,7 @@ def functions() -> list[tuple[str, Name, Markup]]:
 def _told(name: Name) -> Markup:
     """Return what a name is, with links to the ops."""
     if name.out:
-        reason = names.boundary()[name.out]
-        return Markup("not in the spec, {}: {} {}").format(reason.title.lower(), reason.why, linked(name.why))
+        return linked(name.refusal)
     parts = re.split(r"\b([a-z_0-9]+)(?=\()", name.means)
     shown = [Markup('<a href="{}">{}</a>').format(address(p), p) if p in paths() else escape(p) for p in parts]
     return Markup("<code>{}</code>").format(Markup("").join(shown))

@@ -120,6 +120,16 @@ class Name:
         """In a word, what it is."""
         return "card" if self.op else "composition" if self.means else "out"
 
+    @property
+    def refusal(self) -> str:
+        """In a sentence, why it is out; nothing where it is not."""
+        if not self.out:
+            return ""
+        reason = boundary()[self.out]
+        if self.out == OPEN:
+            return f"has no card yet: {self.why or reason.why}"
+        return f"is not in the spec, {reason.title.lower()}: {' '.join(filter(None, [reason.why, self.why]))}"
+
     @functools.cached_property
     def is_general(self) -> bool:
         """Whether it says what the function does, not what one call with particular arguments does."""

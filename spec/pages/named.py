@@ -58,11 +58,10 @@ def others(op: Op) -> list[str]:
 
 def lines(found: Iterable[Name]) -> Iterator[str]:
     """Yield what names mean, a paragraph a meaning."""
-    for (means, when, note, out, why), own in meanings(found).items():
+    for (means, when, note, out, _), own in meanings(found).items():
         yield from _wrapped(", ".join(dict.fromkeys(map(_label, own))), 2, 2)
         if out:
-            reason = names.boundary()[out]
-            yield from _wrapped(f"is not in the spec, {reason.title.lower()}: {' '.join(filter(None, [reason.why, why]))}", 6)
+            yield from _wrapped(own[0].refusal, 6)
         else:
             yield from _wrapped(f"is {means}", 6, 2)
             yield from _wrapped(f"where {when}", 6) if when else ()
@@ -72,7 +71,7 @@ def lines(found: Iterable[Name]) -> Iterator[str]:
 def told(name: Name) -> str:
     """Return in a line what a name means."""
     if name.out:
-        return f"is not in the spec, {names.boundary()[name.out].title.lower()}"
+        return name.refusal.partition(":")[0]
     return f"is {name.means}" + (f", where {name.when}" if name.when else "")
 
 
