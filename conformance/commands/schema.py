@@ -1,4 +1,4 @@
-"""Print a JSON Schema: of a card, a file of names, a line of a report, the spec for programs, or the index of golden vectors."""
+"""Print a JSON Schema: of a card, a file of names, a report, the spec for programs, or the index of golden vectors."""
 
 from __future__ import annotations
 
