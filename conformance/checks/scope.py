@@ -34,7 +34,7 @@ COMPILED_LIMIT = 160
 ROUNDED_WORK, ROUNDED_LEAST = 6_000, 24
 """How many terms are analysed in the scope of a form whose results round, and for how many calls at least."""
 ROUNDS = 7
-"""On how many kinds of values the calls of distinct sizes are tried: every stratum, and a ramp."""
+"""On how many kinds of values the calls of distinct sizes are tried, where results round twice: every stratum, and a ramp."""
 MADE_UP = 256
 """Up to how many calls of a small scope are repeated on other indices."""
 NUMBERS_LIMIT = 8192
@@ -78,7 +78,7 @@ def scope_cases(scene: Scene, empty: bool) -> tuple[list[Case], str]:
         chosen = compiled_scope(scene.op, chosen, empty)
         chosen += spread(covering(scene.op), COMPILED_PAIRS) if not empty else []
     elif not empty:
-        chosen += [c for c in cases.bank(scene.op) for _ in range(ROUNDS)]
+        chosen += [c for c in cases.bank(scene.op) for _ in range(ROUNDS * (2 if c.form.kind is OpClass.NONLINEAR else 1))]
         chosen += [c for c in chosen if makes_up(c)] * min(ROUNDS, MADE_UP // max(len(chosen), 1))
         chosen += covering(scene.op)
     partial = len(chosen) < legal or total > limit
