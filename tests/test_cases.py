@@ -11,11 +11,12 @@ from einspec import load, ops
 from einspec.answers.expect import expected
 from einspec.calls import cases
 from einspec.calls.assumptions import broken
-from einspec.calls.blocks import EDGES, blocks, large_outputs
+from einspec.calls.blocks import EDGES, blocks, large_outputs, tensors
 from einspec.calls.cases import big
 from einspec.calls.covering import MODELS, covering
 from einspec.calls.inputs import filled
 from einspec.calls.routes import NO_ROUTE, SKEWED, ids, routes, slots
+from einspec.calls.skewed import far_ids
 from einspec.calls.space import make_case
 from einspec.clauses import dtypes_of
 from einspec.conformance.checks.conduct import ask_conduct, ask_layout
@@ -163,11 +164,19 @@ def test_large_outputs_and_the_ends_of_blocks_are_in_every_form() -> None:
     """Kernels choose by the size of an output; a long definition has a rest, one more and no rest behind every block too."""
     (case,) = large_outputs(load("top_k"))
     assert case.made > 4096
+    assert all(tensors(c) <= 64 for name in ("concat", "unstack", "stack") for c in large_outputs(load(name)))
     by_preset = {
         p: [c.solution.sizes["e"] for c in blocks(load("gate")) if c.params["preset"] == p] for p in ("shazeer", "mixtral")
     }
     assert sorted(set(by_preset["shazeer"]))[-3:] == [1023, 1024, 1025]
     assert sorted(set(by_preset["mixtral"]))[-3:] == [63, 64, 65], "where three experts are compared at once"
+
+
+def test_counts_that_no_size_bounds_are_large() -> None:
+    """Offsets behind them need 32 bits, and no more."""
+    (case, *_) = (c for c in cases.bank(load("lengths_to_offsets")) if c.elements > 2)
+    total = int(far_ids(case, 0)["counts"].astype(np.int64).sum())
+    assert 2**16 < total < 2**31
 
 
 def test_a_mask_is_tried_where_its_numbers_tell() -> None:

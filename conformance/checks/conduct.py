@@ -10,9 +10,10 @@ import numpy as np
 
 from einspec.calls.assumptions import broken
 from einspec.calls.cases import SCOPE_LIMIT, scope, telling
+from einspec.calls.classes import of_each_class, sized_inputs
 from einspec.calls.inputs import filled
 from einspec.calls.space import Case
-from einspec.clauses import dtypes_of
+from einspec.clauses import LAYOUTS, dtypes_of
 from einspec.conformance.checks.scene import Asked, Scene
 from einspec.conformance.checks.scope import spread
 from einspec.conformance.checks.trials import ordinary, plain_trial
@@ -77,6 +78,8 @@ def ask_layout(scene: Scene, layout: str, _: str) -> Asked:
         for i, dtype in enumerate(d for d in dtypes_of(scene.op) if d != "float32"):
             case = max(few, key=lambda c: max(_ranks(c)))
             trials += list(_expanded(case, filled(case, dtype, _kind(case, dtype), i, scene.subnormals)))[-1:]
+        for i, case in enumerate(c for c in of_each_class(scene.op, len(LAYOUTS)) if min(_ranks(c)) > 0):
+            trials += list(_expanded(case, sized_inputs(case, "float32", i, scene.subnormals)))[-1:]
         return Asked(trials, not_run="" if trials else "no call can show it")
     way = Way(layout=layout)
     found = [plain_trial(c, ordinary(c), way, f"{layout} input") for c in few]
@@ -87,6 +90,11 @@ def ask_layout(scene: Scene, layout: str, _: str) -> Asked:
         case = max(few, key=lambda c: max(_ranks(c)))
         arrays = filled(case, dtype, _kind(case, dtype), i, scene.subnormals)
         found.append(plain_trial(case, arrays, way, f"{layout} input of {dtype}"))
+    turn = list(LAYOUTS).index(layout)
+    others = [c for c in scene.other_forms if c.shapes and min(_ranks(c)) > 0]
+    found += [plain_trial(c, ordinary(c), way, f"{layout} input") for c in others]
+    for case in of_each_class(scene.op, turn):
+        found.append(plain_trial(case, sized_inputs(case, "float32", turn, scene.subnormals), way, f"{layout} input of many"))
     return Asked(found)
 
 

@@ -72,6 +72,13 @@ class Scene:
         found = cases.bank(self.op)
         return list(found) if self.taken is None else [found[i] for i in self.taken]
 
+    @property
+    def other_forms(self) -> list[Case]:
+        """A call of distinct sizes of each form that is in none of the first three."""
+        first = {id(c.form) for c in self.bank[:3]}
+        found = {id(c.form): c for c in reversed(self.bank) if id(c.form) not in first}
+        return [] if self.compiles else list(reversed(found.values()))
+
 
 @dataclass
 class Asked:

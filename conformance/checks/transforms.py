@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Literal
 
 from einspec.calls.blocks import blocks
@@ -90,6 +91,10 @@ def _mapped(scene: Scene, case: Case, special: int) -> Iterator[Trial]:
         if trial is not None:
             trial.how = "on a batch of inputs under vmap"
             yield trial
+    plain = found[0]
+    for layout in STRIDES if not scene.compiles else ():
+        if plain is not None:
+            yield replace(plain, way=Way("vmap", layout=layout), how=f"on a batch of inputs under vmap, {layout} in memory")
 
 
 def _elsewhere(scene: Scene, case: Case) -> Iterator[Trial]:

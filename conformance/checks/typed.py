@@ -9,8 +9,10 @@ import numpy as np
 
 from einspec.answers.expect import analysed
 from einspec.calls import cases, contended, inner
+from einspec.calls.classes import of_each_class, sized_inputs
 from einspec.calls.inputs import filled, makes_up, ramps, strata
 from einspec.calls.space import Case, make_case
+from einspec.clauses import dtypes_of
 from einspec.conformance.checks.scene import Asked, Scene
 from einspec.conformance.checks.trials import plain_trial
 from einspec.conformance.trial import Trial
@@ -30,8 +32,18 @@ SEEDS, ENOUGH = 16, 0.2
 def ask_dtype(scene: Scene, dtype: str, _: str) -> Asked:
     """Ask for ``dtype.<name>``: values of a dtype that the card allows."""
     vast = [c for c in cases.vast(scene.op) if dtype == "float16" and c.form.kind in EXACT and not scene.compiles]
-    found = [*_values_in(scene, _few(scene), dtype), *_beyond_floats(scene, dtype)]
+    found = [*_values_in(scene, _few(scene), dtype), *_beyond_floats(scene, dtype), *_in_each_size(scene, dtype)]
     return Asked(found + [plain_trial(c, ramps(c, dtype), how=f"{dtype} input of very many") for c in vast])
+
+
+def _in_each_size(scene: Scene, dtype: str) -> Iterator[Trial]:
+    """Yield a call of each class of sizes: kernels for few bits take more elements together. And one of each other form."""
+    turn = dtypes_of(scene.op).index(dtype)
+    for i, case in enumerate(scene.other_forms):
+        yield plain_trial(case, sized_inputs(case, dtype, turn + i, scene.subnormals), how=f"{dtype} input")
+    sized = of_each_class(scene.op, turn) if dtype != "float32" else []  # which all other calls are in
+    for i, case in enumerate(sized[turn % len(sized) :][:1] if scene.compiles and sized else sized):
+        yield plain_trial(case, sized_inputs(case, dtype, turn + i, scene.subnormals), how=f"{dtype} input of many")
 
 
 def _beyond_floats(scene: Scene, dtype: str) -> Iterator[Trial]:

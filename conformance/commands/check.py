@@ -121,6 +121,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--explain-promises", action="store_true", help="print what a file and a backend must do, and judge nothing"
     )
+    parser.add_argument(
+        "--explain-pairs",
+        action="store_true",
+        help="print which pairs of conditions the calls of each op meet, such as a dtype with a class of sizes, and why it "
+        "does not meet the others, and judge nothing",
+    )
     parser.add_argument("--host", default="", metavar="LABEL", help="what the report is to call this machine")
 
 
@@ -140,6 +146,8 @@ def run(arguments: argparse.Namespace) -> int:
 
         print(table())
         return 0
+    if arguments.explain_pairs:
+        return _explain_pairs([resolve(name) for name in arguments.op])
     patterns = _patterns(arguments)
     with added(patterns):
         return _check(arguments, tuple(patterns) if arguments.pattern else ())
@@ -223,6 +231,16 @@ def _check(arguments: argparse.Namespace, only: tuple[str, ...]) -> int:
     if not printing:
         terminal.show_run(found, console, _advice(found))
     return 0 if found.passed else 1
+
+
+def _explain_pairs(names: list[str]) -> int:
+    """Print what the calls of ops meet, one after the other, of all ops where none is named."""
+    from einspec.card import paths
+    from einspec.conformance.run.pairs import pairs, text
+
+    for name in names or paths():
+        print(text(pairs(name)), flush=True)
+    return 0
 
 
 def _advice(found: Run) -> Iterator[str]:

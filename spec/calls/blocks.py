@@ -34,6 +34,8 @@ BOUNDED_TERMS = 5_000_000
 FEW = ((1, -1), (1, 1), (2, 0))
 """How many blocks, and how many more, a form gets which is not the first, or whose definition is long, for each axis, and one
 of the other sizes: behind every block there is a tail, of all but one, of one, or none."""
+MOST_TENSORS = 64
+"""How many tensors a list has at most in what follows: each of them is made one by one."""
 MOST_PAIRS = 2_000_000
 """How many combinations of coordinates such a call has at most, those of one axis with itself among them."""
 LARGE, LARGE_WORK = 4099, 60_000
@@ -56,8 +58,8 @@ def large_outputs(op: Op) -> tuple[Case, ...]:
     """Return a call of every form with an output of so many elements, as few beside as may be."""
     found = []
     for space in full_spaces(op):
-        cases = (_first_legal(space, {axis: LARGE}, 0, most_work=LARGE_WORK, pairs=MOST_PAIRS) for axis in space.axes)
-        large = [case for case in cases if case is not None and case.made >= LARGE]
+        cases = (first_legal(space, {axis: LARGE}, 0, most_work=LARGE_WORK, pairs=MOST_PAIRS) for axis in space.axes)
+        large = [case for case in cases if case is not None and case.made >= LARGE and tensors(case) <= MOST_TENSORS]
         found += sorted(large, key=lambda c: (c.work, str(c)))[:1]
     return tuple(found)
 
@@ -70,11 +72,11 @@ def _edges(space: Space, number: int | None) -> Iterator[Case]:
             yield from _few(space, axis, EDGES[(number + place) % len(EDGES)])
             continue
         for turn, size in enumerate(EDGES):
-            case = _first_legal(space, {axis: size}, turn) or _bounded(space, axis, size)
+            case = first_legal(space, {axis: size}, turn) or _bounded(space, axis, size)
             if case is not None:
                 yield case
             others = ALONE if space.form.signature.inputs else WINDOWS
-            alone = _first_legal(space, {axis: size}, 0, others) if axis in merged else None
+            alone = first_legal(space, {axis: size}, 0, others) if axis in merged else None
             if alone is not None:
                 yield alone
 
@@ -84,10 +86,17 @@ def _few(space: Space, axis: int, besides: int) -> Iterator[Case]:
     sizes = [[count * block + more for block in reversed(BLOCKS)] for count, more in FEW]
     for turn, lengths in enumerate((*sizes, [besides])):
         for length in lengths:
-            case = _first_legal(space, {axis: length}, turn, pairs=MOST_PAIRS) or _bounded(space, axis, length)
+            case = first_legal(space, {axis: length}, turn, pairs=MOST_PAIRS) or _bounded(space, axis, length)
             if case is not None and combinations(case) <= MOST_PAIRS:
                 yield case
                 break
+
+
+def tensors(case: Case) -> int:
+    """Return how many tensors the longest list of a call has."""
+    signature = case.form.signature
+    given = [shape[0] for spec, shape in zip(signature.inputs, case.shapes, strict=True) if spec.listed]
+    return max([*given, *(case.solution.shape(spec)[0] for spec in signature.outputs if spec.listed)], default=0)
 
 
 def combinations(case: Case) -> int:
@@ -104,10 +113,10 @@ def _squares(space: Space) -> Iterator[Case]:
     """Yield calls with two axes at full blocks or just past them, and with all at the least block."""
     for size in SQUARES:
         for one, other in itertools.combinations(space.axes, 2):
-            case = _first_legal(space, {one: size, other: size}, 1)
+            case = first_legal(space, {one: size, other: size}, 1)
             if case is not None:
                 yield case
-    case = _first_legal(space, dict.fromkeys(space.axes, BLOCKS[0]), 0)
+    case = first_legal(space, dict.fromkeys(space.axes, BLOCKS[0]), 0)
     if case is not None:
         yield case
 
@@ -122,16 +131,16 @@ def _merged(space: Space) -> Iterator[int]:
 def _bounded(space: Space, axis: int, size: int) -> Case | None:
     """Return a call in which another axis, which bounds one, is as long as this one is to be."""
     others = (i for i in space.axes if i != axis)
-    found = (_first_legal(space, {axis: size, i: size}, 0, ALONE, BOUNDED_TERMS) for i in others)
+    found = (first_legal(space, {axis: size, i: size}, 0, ALONE, BOUNDED_TERMS) for i in others)
     return next((case for case in found if case is not None), None)
 
 
-def _first_legal(
+def first_legal(
     space: Space,
     fixed: dict[int, int],
     turn: int,
     others: Sequence[tuple[int, ...]] = BESIDE,
-    most: int = MOST_TERMS,
+    most: float = MOST_TERMS,
     most_work: int = MOST_WORK,
     pairs: float = math.inf,
 ) -> Case | None:
