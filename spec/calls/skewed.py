@@ -51,10 +51,17 @@ def skewed_inputs(case: Case, pattern: Pattern) -> dict[str, np.ndarray]:
 
 
 def far_ids(case: Case, seed: int) -> Mapping[str, np.ndarray]:
-    """Return the ids of a call that no size bounds, among them those that narrow dtypes do not hold."""
+    """Return the ids and counts of a call that no size bounds, among them those that narrow dtypes do not hold.
+
+    All counts together are a number of 32 bits.
+    """
     rng, shapes = np.random.default_rng(seed), dict(zip((s.name for s in case.form.signature.inputs), case.shapes, strict=True))
-    open_ = [name for name, (kind, term) in case.form.values.items() if kind == "id" and term.text.isdigit()]
-    return {name: rng.choice(FAR, shapes[name]).astype(np.int32) for name in open_}
+    found = {}
+    for name, (kind, term) in case.form.values.items():
+        if kind in ("id", "count") and term.text.isdigit():
+            far = FAR if kind == "id" else FAR[:-1]
+            found[name] = rng.choice(far, shapes[name]).astype(np.int32)
+    return found
 
 
 def _places(space: Space) -> tuple[int, int] | None:
