@@ -48,6 +48,7 @@ from einspec.language.formula import (
 )
 from einspec.language.linear import OpClass, classify
 from einspec.language.tables import KINDS, PROMISES, Card, Laws, Param, SameAs, Variant
+from einspec.orders import Order, inverse
 from einspec.solve import Signature, integer, parse_signature
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
 """What sizes are computed with: all operators but the division that gives no whole number."""
 KEPT_IN = "float32"
 """The choice of a parameter that keeps tensors in at least this dtype, in which everything is computed at least."""
-LAW_HELPERS: dict[str, Callable[..., Any]] = {"len": len, "ones_like": lambda x: x * 0 + 1}
+LAW_HELPERS: dict[str, Callable[..., Any]] = {"len": len, "ones_like": lambda x: x * 0 + 1, "inverse_order": inverse}
 """What a law may call besides ops."""
 
 
@@ -99,6 +100,8 @@ class Form:
     laws: Laws
     same_as: tuple[SameAs, ...]
     choice: dict[str, str]
+    orders: dict[str, Order] = field(default_factory=dict)
+    """The orders of axes that parameters give, by name."""
     assume: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
     """What a caller promises, by name: the kind, and the inputs that it is about."""
 
@@ -189,7 +192,7 @@ class Op:
             return _rational(label, value, param, outside, mistyped)
         if isinstance(value, (tuple, list)) and (param.sizes or param.several):
             value = tuple(integer(label, v, mistyped) for v in value)
-            if param.several and len(value) != len(param.targets(name)):
+            if param.several and not param.order and len(value) != len(param.targets(name)):
                 wanted = f"an integer or a tuple of {len(param.targets(name))}"
                 raise ParameterError(f"{label} must be {wanted}, not {value!r}", outside)
         elif param.sizes:
@@ -281,7 +284,8 @@ def _form(where: str, card: Card, variant: Variant, choice: dict[str, str], find
     selects = {k: v for k, v in selects.items() if k in outputs}
     form = Form(
         signature, stated, interned(inlined), dtype, values, selects, sizes, require, laws, card.same_as + variant.same_as,
-        choice, {name: _assumption(where, name, text, signature) for name, text in {**card.assume, **variant.assume}.items()},
+        choice, {name: _order(where, name, text, card) for name, text in card.orders.items()},
+        {name: _assumption(where, name, text, signature) for name, text in {**card.assume, **variant.assume}.items()},
     )  # fmt: skip
     _check(where, card, form)
     return form
@@ -301,6 +305,16 @@ def _values(where: str, text: str, names: frozenset[str]) -> tuple[str, Term]:
     if kind not in KINDS:
         raise CardError(f"{where}: values: {kind!r} is none of {', '.join(KINDS)}")
     return kind, term(size or "0", where, names)
+
+
+def _order(where: str, name: str, text: str, card: Card) -> Order:
+    places, _, axes = text.partition("from")
+    params = (*places.split(), *axes.split())
+    named = {card.params[p].order for p in params if p in card.params}
+    if not axes.split() or not set(params) <= card.params.keys() or len(named) != 1 or "" in named:
+        raise CardError(f"{where}: orders.{name}: expected 'places from axes', which name axes of one rest, not {text!r}")
+    several = tuple(p for p in params if card.params[p].several)
+    return Order(name, named.pop(), tuple(places.split()), tuple(axes.split()), several)
 
 
 def _assumption(where: str, name: str, text: str, signature: Signature) -> tuple[str, tuple[str, ...]]:
@@ -348,6 +362,11 @@ def _check(where: str, card: Card, form: Form) -> None:
     inputs = list(declared)
     known = {base(a) for index in (*declared.values(), *outputs.values()) for a in axes_of(index)}
     known |= {base(a) for e in form.equations for a in axes_of(e.index)} & set(sized_axes(card))
+    for rest in (n for index in (*declared.values(), *outputs.values()) for part in index for n in walk(part)):
+        if isinstance(rest, Rest) and rest.order and getattr(form.orders.get(rest.order), "rest", "") != rest.name:
+            raise CardError(f"{where}: orders.{rest.order}: *{rest.name} has no order of that name")
+    if len({order.rest for order in form.orders.values()}) < len(form.orders):
+        raise CardError(f"{where}: orders: a rest has one order, not several")
     for equation in form.equations:
         if equation.tensor in declared:
             what = "is an input and cannot be defined" if equation.tensor in inputs else "is defined twice"

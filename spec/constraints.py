@@ -68,7 +68,7 @@ def _of_parameter(name: str, param: Param) -> Iterator[str]:
     # A number with a default and no least value takes every number: none is outside its range.
     # Of several targets there may be too many, of a list of sizes none, and an axis too far.
     bounded = param.choices or isinstance(param.min, int)
-    if param.required or bounded or param.axis or param.sizes or param.several:
+    if param.required or bounded or param.axis or param.order or param.sizes or param.several:
         yield f"param.{name}"
     # A choice of another type is none of the choices, and that is all that is said of it.
     if not param.choices:

@@ -19,6 +19,7 @@ import msgspec
 
 from einspec.card import Form, Op, Term, load, paths
 from einspec.clauses import DERIVATIVES, KINDS, clause_ids
+from einspec.language.formula import Rest
 
 RECORD = Path(__file__).parent / "clauses.json"
 WHOLE = ("signature", "dtype", "equations", "sizes", "require", "params", "axes", "stores")
@@ -77,6 +78,8 @@ def _part(op: Op, form: Form, part: str) -> Any:
     match part:
         case "params":
             return {name: _param(name, param) for name, param in op.card.params.items()}
+        case "signature" if form.orders:
+            return [_plain(form.signature), {n: [o.rest, _plain(o.places), _plain(o.axes)] for n, o in form.orders.items()}]
         case "axes" | "stores":
             return _plain(msgspec.to_builtins(getattr(op.card, part)))
     return _plain(getattr(form, part))
@@ -111,6 +114,8 @@ def _plain(value: Any) -> Any:
     """Return a tree as lists; what a term was written like is left out."""
     if isinstance(value, Term):
         return _expression(value.text)
+    if isinstance(value, Rest) and not value.order:
+        return ["Rest", value.name]
     if is_dataclass(value):
         return [type(value).__name__, *(_plain(getattr(value, f.name)) for f in fields(value) if f.name != "text")]
     if isinstance(value, Mapping):

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from einspec.errors import ParameterTypeError, ShapeError, clause_line
 from einspec.language.formula import Axis, Group, Index, Rest, base, walk
+from einspec.orders import Order, Ordered, OrderError
 
 if TYPE_CHECKING:
     from einspec.card import Form, Op
     from einspec.language.tables import Param
 
-TOKEN = re.compile(r"\s*(\.\.\.|->|\*?[a-z]+\d*(?![A-Za-z_])|[A-Za-z_][A-Za-z_0-9]*|[()\[\],:])")
+TOKEN = re.compile(r"\s*(\.\.\.|->|\*[a-z]+\[-?[a-z]+\]|\*?[a-z]+\d*(?![A-Za-z_])|[A-Za-z_][A-Za-z_0-9]*|[()\[\],:])")
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,8 @@ def dimension_text(dimension: Index) -> str:
     match dimension:
         case Axis(name):
             return name
-        case Rest(name):
-            return name if name == "..." else f"*{name}"
+        case Rest(name, order):
+            return name if name == "..." else f"*{name}[{order}]" if order else f"*{name}"
         case Group(parts):
             return f"({' '.join(dimension_text(p) for p in parts)})"
 
@@ -129,7 +130,8 @@ def _dimensions(tokens: list[str], card: str, text: str) -> tuple[Index, ...]:
         elif token == "...":
             stack[-1].append(Rest("..."))
         elif token.startswith("*"):
-            stack[-1].append(Rest(token[1:]))
+            name, _, order = token[1:].partition("[")
+            stack[-1].append(Rest(name, order.removesuffix("]")))
         elif token.isidentifier() and token.islower() and "_" not in token:
             stack[-1].append(Axis(token))
         else:
@@ -149,12 +151,19 @@ def _expand(index: tuple[Index, ...], ranks: tuple[tuple[str, int], ...]) -> tup
     out: list[Index] = []
     for part in index:
         if isinstance(part, Rest):
-            out += [Axis(rest_axis(part.name, i)) for i in range(dict(ranks)[part.name])]
+            rank = dict(ranks)[part.name]
+            out += [Axis(rest_axis(part.name, i)) for i in (_ordered(rank, part.order) if part.order else range(rank))]
         elif isinstance(part, Group):
             out.append(Group(_expand(part.parts, ranks)))
         else:
             out.append(part)
     return tuple(out)
+
+
+def _ordered(rank: int, order: str) -> tuple[int, ...]:
+    """Return the axes of a rest in an order that parameters give."""
+    assert isinstance(rank, Ordered), order
+    return rank.axes(order)
 
 
 def rest_axis(rest: str, i: int) -> str:
@@ -272,7 +281,7 @@ class _Solver:
             return [(axes_of_target(t), n, name, 0) for t, n in zip(targets, each, strict=True)]
         if param.rank:
             self.ranks[param.rank] = value
-        elif not param.axis:
+        elif not param.axis and not param.order:
             self.values.update(zip(targets, each, strict=True))
         return []
 
@@ -307,6 +316,17 @@ class _Solver:
                 raise self.wrong_rank(spec, f"{least}{wanted - spec.listed}", shape)
             if unknown:
                 self.ranks[unknown[0]] = spare
+        for name, order in self.form.orders.items():
+            self.put_in_order(name, order)
+
+    def put_in_order(self, name: str, order: Order) -> None:
+        """Fix in which order a rest stands for its axes, where parameters say it."""
+        rank = self.ranks[order.rest]
+        try:
+            found = order.found(rank, self.params)
+        except OrderError as error:
+            raise self.fail(str(error), f"param.{error.param}") from None
+        self.ranks[order.rest] = Ordered(rank, {name: found}, {n: self.params[n] for n in order.params})
 
     def wrong_rank(self, spec: TensorSpec, wanted: str, shape: tuple[int, ...]) -> ShapeError:
         """Return the error of an input that has too few or too many axes."""

@@ -77,7 +77,12 @@ def _outside(name: str, param: Param) -> Iterator[str]:
         yield "is not given"
     if isinstance(param.min, int):
         yield f"{'is or holds a number' if several else 'is'} below {param.min}"
-    if several:
+    if param.order:
+        yield f"{'holds or is' if several else 'is'} no position of an axis of *{param.order}, counted from either end"
+    if several and param.order:
+        yield "holds one twice"
+        yield "is of another length than the order of the axes asks for"
+    elif several:
         yield f"is a tuple of another length than {several}"
     if param.sizes:
         yield "lists no size"

@@ -52,7 +52,7 @@ def test_every_parameter_is_documented_and_used(name: str) -> None:
         assert spec.doc
         formulas = " ".join(e.text for f in op.forms.values() for e in f.equations)
         sizes = " ".join(t.text for f in op.forms.values() for t in (*f.sizes.values(), *f.require.values()))
-        sets = spec.choices or spec.size or spec.sizes or spec.rank or spec.axis
+        sets = spec.choices or spec.size or spec.sizes or spec.rank or spec.axis or spec.order
         assert sets or any(re.search(rf"\b{t}\b", formulas + " " + sizes) for t in spec.targets(param))
 
 
@@ -194,6 +194,19 @@ BROKEN = {
         "axes/swap.toml: params.k.keeps: needs stores, float32 among the choices, and a default",
     ),
     "forms of two parameters": (PLAIN + "[when.k.p]\n[when.l.p]\n", "axes/swap.toml: when: only one parameter"),
+    "an order that is none": (
+        PLAIN.replace("-> y: b a", "-> y: *c[turned]"),
+        "axes/swap.toml: orders.turned: \\*c has no order of that name",
+    ),
+    "an order by no parameter": (PLAIN + '[orders]\nturned = "from k"', "axes/swap.toml: orders.turned: expected 'places from"),
+    "an order by a number": (
+        PLAIN + '[orders]\nturned = "from k"\n[params.k]\ndoc = "?"',
+        "axes/swap.toml: orders.turned: expected 'places from axes', which name axes of one rest, not 'from k'",
+    ),
+    "two orders of a rest": (
+        PLAIN + '[orders]\none = "from k"\nother = "k from k"\n[params.k]\norder = "c"\ndoc = "?"',
+        "axes/swap.toml: orders: a rest has one order, not several",
+    ),
     "an output without equation": (
         PLAIN.replace("-> y: b a", "-> y: b a, z: a"),
         "axes/swap.toml: output z has no equation",

@@ -67,6 +67,8 @@ def test_an_equation_holds_tensor_index_body_and_its_text() -> None:
         ("(a,)", (Group((A,)),)),
         ("(*s,), a", (Group((Rest("s"),)), A)),
         ("((a,b),c), b", (Group((Group((A, B)), C)), B)),
+        ("*s[order]", (Rest("s", "order"),)),
+        ("*s[-order]", (Rest("s", "-order"),)),
         ("()", ()),
     ],
 )

@@ -95,7 +95,7 @@ class Site:
 
     def changes(self) -> Iterator[tuple[str, str, Equation]]:
         """Yield the equation with one mistake."""
-        for detail, index in _orders(self.equation.index):
+        for detail, index in (*_orders(self.equation.index), *_disordered(self.equation.index)):
             yield "permute", detail, replace(self.equation, index=index)
         for operator, detail, body in self.inside(self.equation.body):
             if free_axes(body) <= set(axes_of(self.equation.index)):
@@ -260,6 +260,14 @@ def _orders(index: tuple[Index, ...]) -> Iterator[tuple[str, tuple[Index, ...]]]
         if isinstance(part, Group) and len(part.parts) > 2:
             for turned in (Group((*part.parts[1:], part.parts[0])), Group((part.parts[-1], *part.parts[:-1]))):
                 yield f"({', '.join(axes_of((turned,)))})", (*index[:i], turned, *index[i + 1 :])
+
+
+def _disordered(index: tuple[Index, ...]) -> Iterator[tuple[str, tuple[Index, ...]]]:
+    """Yield an index with the axes of a rest as they were, whatever order a parameter asks for, or in the inverse one."""
+    for i, part in enumerate(index):
+        if isinstance(part, Rest) and part.order:
+            for other in ("", f"-{part.order}"):
+                yield f"{part.order} is {other or 'left out'}", (*index[:i], Rest(part.name, other), *index[i + 1 :])
 
 
 def _exchanged(part: Index, exchange: dict[Axis | Rest, Axis | Rest]) -> Index:

@@ -140,8 +140,8 @@ def _index(position: Index, outer: bool = False) -> str:
     match position:
         case Axis(name):
             return name
-        case Rest(name):
-            return name if name == "..." else f"*{name}"
+        case Rest(name, order):
+            return name if name == "..." else f"*{name}[{order}]" if order else f"*{name}"
         case Group(parts):
             text = _index(parts[0])
             for part in parts[1:]:

@@ -65,7 +65,7 @@ def _other_values(param: Param, value: Any) -> Iterator[Any]:
         return
     if isinstance(param.min, int):
         yield param.min - 1
-    if param.axis:
+    if param.axis or param.order:
         yield FAR
     if isinstance(value, tuple):
         yield from (tuple(-1 for _ in value), (), *_one_changed(value))
@@ -94,6 +94,8 @@ def _other_types(param: Param, value: Any) -> Iterator[Any]:
         yield str(value)
     elif param.rational:
         yield NOT_A_NUMBER
+    elif param.order:
+        yield 1.0
     elif isinstance(value, int):
         yield float(value)
 

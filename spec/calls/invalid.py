@@ -154,7 +154,7 @@ def _unequal_ranks(op: Op) -> Iterator[InvalidCall]:
 
 def _far_axes_of_nothing(op: Op) -> Iterator[InvalidCall]:
     """Yield calls with an axis that a tensor does not have, whose tensors are empty."""
-    names = [name for name, param in op.card.params.items() if param.axis]
+    names = [name for name, param in op.card.params.items() if param.axis or param.order]
     for case in cases.bank(op) if names else ():
         shapes = tuple((*shape[:-1], 0) if len(shape) > 1 else shape for shape in case.shapes)
         yield from _invalid(case, shapes, {**case.params, **dict.fromkeys(names, FAR)})

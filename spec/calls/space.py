@@ -14,12 +14,17 @@ from einspec.calls.domain import Fit
 from einspec.card import Form, Op, sized_axes
 from einspec.errors import ParameterError, ShapeError
 from einspec.language.formula import Axis, Group, Rest, axes_of, base
+from einspec.orders import Ordered
 from einspec.solve import Solution, expand, rest_axis, solve
 
 SCOPE = 3
 """Every size up to this one is tried."""
 MOST_RANK = 2
 """How many axes ``...`` and ``*a`` stand for at most."""
+
+
+ORDERED_RANK = 3
+"""How many axes a rest stands for at most whose axes are put in order: of two, an order is its own inverse."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,9 +72,9 @@ class Case:
             value = self.params.get(name, param.default)
             if param.choices and value != param.default:
                 found.add(f"{name}={value}")
-            elif isinstance(value, tuple) and param.several:
+            elif isinstance(value, tuple) and param.several and not param.order:
                 found.add(f"a tuple for {name}")
-            elif param.axis and isinstance(value, int) and value < 0:
+            elif (param.axis or param.order) and _negative(value):
                 found.add(f"negative {name}")
             elif not param.required and value != param.default:
                 found.add(name)
@@ -175,6 +180,11 @@ class Space:
         return params, shapes
 
 
+def _negative(value: int | tuple[int, ...]) -> bool:
+    """Whether positions are counted from the end."""
+    return any(n < 0 for n in (value if isinstance(value, tuple) else (value,)))
+
+
 def make_case(op: Op, params: Mapping[str, Any], shapes: Sequence[tuple[int, ...]]) -> Case | None:
     """Return the case of a call, None where it does not fit the card, or is none of those that are asked."""
     try:
@@ -200,6 +210,8 @@ def _parameters(op: Op, draft: Solution, variant: int) -> dict[str, Any]:
             params[name] = each if 0 in draft.sizes.values() else _infer_one(each, variant)
         elif param.rank:
             params[name] = draft.ranks[param.rank]
+        elif param.order:
+            params[name] = _named(draft, name, param.order, variant)
         elif param.axis:
             params[name] = _axis(draft, param.axis, negative=variant % 2 == 1)
         elif param.rational:
@@ -229,6 +241,18 @@ def _axis(draft: Solution, where: str, negative: bool) -> int:
     return position - total if negative else position
 
 
+def _named(draft: Solution, name: str, rest: str, variant: int) -> int | tuple[int, ...]:
+    """Return the axes that a parameter names: counted from the end for every second variant, else one of them as a number."""
+    rank = draft.ranks[rest]
+    assert isinstance(rank, Ordered)
+    value = rank.given[name]
+    if isinstance(value, int):
+        return value - rank if variant % 2 else value
+    if variant % 2:
+        return tuple(n - rank for n in value)
+    return value[0] if len(value) == 1 and any(order.places for order in draft.form.orders.values()) else value
+
+
 @functools.lru_cache(maxsize=512)
 def _spaces(op: Op, most: int, sizes: tuple[int, ...]) -> tuple[Space, ...]:
     found: list[Space] = []
@@ -237,9 +261,16 @@ def _spaces(op: Op, most: int, sizes: tuple[int, ...]) -> tuple[Space, ...]:
         rests = sorted({d.name for s in tensors for d in _flat(s.index) if isinstance(d, Rest)})
         least = {p.rank: p.min if isinstance(p.min, int) else 0 for p in op.card.params.values() if p.rank}
         least |= {p.sizes: 1 for p in op.card.params.values() if p.sizes}
-        choices = itertools.product(*(range(least.get(r, 0), most + 1) for r in rests))
+        choices = itertools.product(*(_ranks(form, r, least.get(r, 0), most) for r in rests))
         found += [_space(op, form, dict(zip(rests, ranks, strict=True)), sizes) for ranks in choices]
     return tuple(found)
+
+
+def _ranks(form: Form, rest: str, least: int, most: int) -> list[int]:
+    """Return how many axes a rest stands for, with orders of them where parameters give one: a cycle needs three."""
+    orders = [order for order in form.orders.values() if order.rest == rest]
+    counts = range(least, max(most, ORDERED_RANK if orders else 0) + 1)
+    return [rank for n in counts for rank in orders[0].choices(n)] if orders else list(counts)
 
 
 def spaces(op: Op, most_rank: int = MOST_RANK, sizes: Sequence[int] = range(SCOPE + 1)) -> tuple[Space, ...]:
@@ -272,7 +303,7 @@ def _space(op: Op, form: Form, ranks: dict[str, int], sizes: tuple[int, ...]) ->
                 least[target] = max(least[target], param.min if isinstance(param.min, int) else 0)
                 if not param.several:
                     tied[target] = tuple(targets)
-        elif not (param.size or param.sizes or param.rank or param.axis or param.choices):
+        elif not (param.size or param.sizes or param.rank or param.axis or param.order or param.choices):
             low = param.min if isinstance(param.min, int) else 0
             if param.rational:
                 exact = tuple(Fraction(v) for v in param.values or (low, low + 1))

@@ -40,9 +40,13 @@ class Axis:
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """Any number of axes: ``...`` (name ``...``) or ``*a``."""
+    """Any number of axes: ``...`` or ``*a``; ``*a[order]`` are those of ``*a`` in an order, ``*a[-order]`` in its inverse."""
 
     name: str
+    order: str = ""
+
+    def __repr__(self) -> str:
+        return f"Rest(name={self.name!r}, order={self.order!r})" if self.order else f"Rest(name={self.name!r})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,6 +386,12 @@ class _Parser:
                 return Rest("...")
             case ast.Starred(value=ast.Name(id=name)):
                 return Rest(name)
+            case ast.Starred(value=ast.Subscript(value=ast.Name(id=name), slice=ast.Name(id=order))):
+                return Rest(name, order)
+            case ast.Starred(
+                value=ast.Subscript(value=ast.Name(id=name), slice=ast.UnaryOp(op=ast.USub(), operand=ast.Name(id=order)))
+            ):
+                return Rest(name, f"-{order}")
             case ast.Tuple(elts=elements) if elements:
                 return Group(tuple(self.position(e) for e in elements))
         raise self.error(

@@ -72,6 +72,8 @@ class Param(Table, frozen=True):
     """``n in x``: the position of axis n among the axes of x; negative counts from the end."""
     rank: str = ""
     """The rest whose number of axes it gives."""
+    order: str = ""
+    """The rest of which it names axes by their positions: one, or several with ``tuple``; negative counts from the end."""
     sizes: str = ""
     """The rest whose sizes it lists; one of them may be -1 and is inferred."""
     number: bool = False
@@ -99,7 +101,7 @@ class Param(Table, frozen=True):
     @property
     def is_number(self) -> bool:
         """Whether formulas read it as a number; all others set sizes, ranks, an axis or the form."""
-        return not (self.choices or self.size or self.sizes or self.rank or self.axis)
+        return not (self.choices or self.size or self.sizes or self.rank or self.axis or self.order)
 
     @property
     def required(self) -> bool:
@@ -190,6 +192,9 @@ class Card(Table, frozen=True):
     params: dict[str, Param] = {}
     axes: dict[str, AxisRule] = {}
     sizes: dict[str, str] = {}
+    orders: dict[str, str] = {}
+    """``name = "places from axes"``: ``*a[name]`` are the axes of ``*a`` in another order. Those that parameters on the right
+    name stand at the places that parameters on the left name, at all where there are none; the others fill the rest."""
     require: dict[str, str] = {}
     """Named conditions on sizes and parameters, each an error of its own when it does not hold."""
     unspecified: tuple[str, ...] = ()

@@ -98,8 +98,8 @@ def _position_text(position: Index) -> str:
     match position:
         case Axis(name):
             return name
-        case Rest(name):
-            return name if name == "..." else f"*{name}"
+        case Rest(name, order):
+            return name if name == "..." else f"*{name}[{order}]" if order else f"*{name}"
         case Group(parts):
             return f"({','.join(_position_text(p) for p in parts)}{',' * (len(parts) == 1)})"
 

@@ -89,8 +89,9 @@ def _position(position: Index) -> str:
     match position:
         case Axis(name):
             return _axis(name)
-        case Rest(name):
-            return _mi("…" if name == "..." else name, "rest")
+        case Rest(name, order):
+            shown = _mi("…" if name == "..." else name, "rest")
+            return f"<msub>{shown}{_mi(order, 'param')}</msub>" if order else shown
         case Group(parts):
             return _within_fence(_listed([_position(p) for p in parts]))
 

@@ -30,6 +30,7 @@ from einspec.language.formula import (
     base,
 )
 from einspec.language.text import ATOM, PRECEDENCE, PRODUCT, SUM, chain, is_integer_zero, mean
+from einspec.orders import Ordered
 
 if TYPE_CHECKING:
     from einspec.card import Form
@@ -165,8 +166,9 @@ def _position_latex(position: Index) -> str:
     match position:
         case Axis(name):
             return _axis_latex(name)
-        case Rest(name):
-            return r"\ldots" if name == "..." else rf"\mathbf{{{name}}}"
+        case Rest(name, order):
+            shown = r"\ldots" if name == "..." else rf"\mathbf{{{name}}}"
+            return rf"{shown}_{{\mathrm{{{order}}}}}" if order else shown
         case Group(parts):
             return f"({','.join(_position_latex(p) for p in parts)})"
 
@@ -235,9 +237,10 @@ def _pattern_part(position: Index, ranks: Mapping[str, int] | None, taken: froze
     match position:
         case Axis(name):
             return name
-        case Rest(name):
+        case Rest(name, order):
             if ranks is not None:
-                return " ".join(rest_names(name, ranks[name], taken))
+                names, rank = rest_names(name, ranks[name], taken), ranks[name]
+                return " ".join([names[i] for i in rank.axes(order)] if isinstance(rank, Ordered) and order else names)
             return name if name == "..." and top else None
         case Group(parts):
             inner = _pattern_side(parts, ranks, taken, top=False)

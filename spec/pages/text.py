@@ -195,7 +195,8 @@ def _call(op: Op) -> list[str]:
         for form in op.forms.values()
         for name, (kind, term) in form.values.items()
     }
-    more = [*(["[n] is a list or tuple of n tensors"] if listed else []), *held]
+    orders = dict.fromkeys(f"*{o.rest}[{o.name}] is *{o.rest} with {o}" for f in op.forms.values() for o in f.orders.values())
+    more = [*orders, *(["[n] is a list or tuple of n tensors"] if listed else []), *held]
     return [*wrapped(signature_text(op), 2, 4), *axes, *(line for m in more for line in wrapped(m, 2, 4))]
 
 

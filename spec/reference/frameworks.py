@@ -65,6 +65,14 @@ def _each(value, count):
     """Return a tuple as it is, and one number as often as it is needed."""
     return value if isinstance(value, (tuple, list)) else (value,) * count
 '''
+POSITIONS = '''\
+def _positions(value, rank):
+    """Return the axes that a position or several name, counted from the first."""
+    each = value if isinstance(value, (tuple, list)) else (value,)
+    if not all(-rank <= n < rank for n in each) or len({n % rank for n in each}) < len(each):
+        raise ValueError(f"{value} are not positions of {rank} axes, each once")
+    return [n % rank for n in each]
+'''
 SOFTMAX = '''\
 def _softmax(x, axis):
     """Return exp(x) divided by its sum along axes, the largest element subtracted before."""
@@ -86,7 +94,15 @@ def _helpers(**parts: str) -> dict[str, Helper]:
             text = text.replace(f"{{{name}}}", part)
         return text
 
-    sources = {"_axes": AXES, "_at": AT, "_less": LESS, "_softmax": SOFTMAX, "_wide": WIDE, "_each": EACH}
+    sources = {
+        "_axes": AXES,
+        "_at": AT,
+        "_less": LESS,
+        "_softmax": SOFTMAX,
+        "_wide": WIDE,
+        "_each": EACH,
+        "_positions": POSITIONS,
+    }
     own = {name: text for name, text in parts.items() if name.startswith("_")}
     uses = {"_softmax": ("_max",) if "_max" in own else ()}
     return {name: Helper(filled(text), uses.get(name, ())) for name, text in {**sources, **own}.items()}

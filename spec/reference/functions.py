@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from einspec.card import Form, Op, load, paths, shipped
 from einspec.dtypes import COMPLEX, GROUPS, WIDE
+from einspec.errors import FormulaError
 from einspec.language.formula import Equation, Group, OpCall, Read, Rest, axes_of, walk
 from einspec.language.linear import EXACT
 from einspec.meaning import digest
@@ -223,6 +224,8 @@ class _Body:
         form = self.form
         if self.varied:
             self.take_more()
+        if form.orders:
+            return self.in_order()
         self.lines += Sizes(self.op, form, self.scope).write()
         self.prepare()
         several = len(form.stated) > 1
@@ -234,6 +237,25 @@ class _Body:
                 self.equation(entry)
         self.lines.append("return " + ", ".join(self.returned(s) for s in form.signature.outputs))
         return _without_unused(self.lines)
+
+    def in_order(self) -> list[str]:
+        """Return the statements of a definition that puts the axes of its input in the order that parameters give."""
+        ((entry,), (spec,)), orders = (self.form.stated, self.form.signature.inputs), list(self.form.orders.values())
+        rest = (Rest(orders[0].rest),)
+        if len(orders) > 1 or not isinstance(entry, Equation) or (spec.index, entry.body) != (rest, Read(spec.name, rest)):
+            raise FormulaError("an order of axes beside other axes")
+        order, rank = orders[0], f"{spec.name}.ndim"
+        named = self.scope.use("_positions")
+        self.lines += [f"{name} = {named}({name}, {rank})" for name in order.params]
+        places = ", ".join(f"*{p}" for p in order.places) or f"*range({rank})"
+        axes = ", ".join(f"*{a}" for a in order.axes)
+        return [
+            *self.lines,
+            f"moved = dict(zip([{places}], [{axes}], strict=True))",
+            f"others = (a for a in range({rank}) if a not in moved.values())",
+            f"order = [moved[i] if i in moved else next(others) for i in range({rank})]",
+            f"return {spec.name}.{'permute' if self.framework.xp == 'torch' else 'transpose'}(order)",
+        ]
 
     def take_more(self) -> None:
         """Write the inputs that other forms do not have."""
