@@ -50,6 +50,13 @@ SOLVED: list[tuple[str, list[Shape], dict[str, Any], dict[str, int], list[Shape]
      [(1, 8, 2, 2), (1, 2, 2, 2), (1, 2, 2, 2)]),
     ("skew", [(7, 4, 5)], {}, {"n": 4, "r": 5}, [(7, 4, 4)]),
     ("sliding_window_mask", [], {"seq_len": 3, "left": 1, "right": 0}, {"n": 3}, [(3, 3)]),
+    ("permute_dims", [(2, 3, 4)], {"axes": (1, 2, 0)}, {"a": 3}, [(3, 4, 2)]),
+    ("permute_dims", [(2, 3, 4)], {"axes": (-2, -1, -3)}, {"a": 3}, [(3, 4, 2)]),
+    ("permute_dims", [()], {"axes": ()}, {"a": 0}, [()]),
+    ("moveaxis", [(2, 3, 4, 5)], {"source": (0, 1), "destination": (-1, -2)}, {"a": 4}, [(4, 5, 3, 2)]),
+    ("moveaxis", [(2, 3, 4)], {"source": 2, "destination": 0}, {"a": 3}, [(4, 2, 3)]),
+    ("swapaxes", [(2, 3, 4)], {"axis1": 0, "axis2": -1}, {"a": 3}, [(4, 3, 2)]),
+    ("swapaxes", [(2, 3, 4)], {"axis1": 1, "axis2": 1}, {"a": 3}, [(2, 3, 4)]),
 ]  # fmt: skip
 
 
@@ -91,6 +98,10 @@ INVALID: list[tuple[str, list[Shape], dict[str, Any], str, str]] = [
     ("unfold", [(1, 1, 2, 5)], {"kernel_size": 3}, "require.height", "needs H + 2"),
     ("unskew", [(2, 3)], {"num_distances": 2}, "require.square", "needs N1 == N"),
     ("chunk_overlap", [(1, 0, 1)], {"window_size": 2}, "axes.m", "m must be at least 1, not 0"),
+    ("permute_dims", [(2, 3, 4)], {"axes": (1, 0)}, "param.axes", "axes must list each of the 3 axes once, not (1, 0)"),
+    ("permute_dims", [(2, 3)], {"axes": (0, -2)}, "param.axes", "axes must name each axis once, not (0, -2)"),
+    ("moveaxis", [(2, 3)], {"source": (0, 1), "destination": 0}, "param.destination", "as many places as source, not 0"),
+    ("swapaxes", [(2, 3)], {"axis1": 0, "axis2": 2}, "param.axis2", "axis2 must name positions in -2..1, not 2"),
 ]  # fmt: skip
 
 

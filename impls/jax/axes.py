@@ -22,16 +22,22 @@ __all__ = [
     "flatten_leading",
     "interleave",
     "matrix_transpose",
+    "moveaxis",
+    "permute_dims",
     "repeat_interleave",
     "repeat_new_axis",
     "split",
     "squeeze",
     "stack",
     "swap_hw",
+    "swapaxes",
     "tile",
     "unflatten",
     "unstack",
 ]
+
+
+Axes = int | tuple[int, ...]
 
 
 @op
@@ -143,3 +149,21 @@ def interleave(xs: Sequence[Array], *, axis: int = 0) -> Array:
     a = axis % len(shape)
     joined = jnp.moveaxis(jnp.stack(xs), 0, a + 1)  # *a n t *b
     return joined.reshape(*shape[:a], shape[a] * len(xs), *shape[a + 1 :])
+
+
+@op
+def permute_dims(x: Array, *, axes: Axes) -> Array:
+    """Compute permute_dims (see its card)."""
+    return jnp.transpose(x, axes if isinstance(axes, tuple) else (axes,))
+
+
+@op
+def moveaxis(x: Array, *, source: Axes, destination: Axes) -> Array:
+    """Compute moveaxis (see its card)."""
+    return jnp.moveaxis(x, source, destination)
+
+
+@op
+def swapaxes(x: Array, *, axis1: int, axis2: int) -> Array:
+    """Compute swapaxes (see its card)."""
+    return jnp.swapaxes(x, axis1, axis2)

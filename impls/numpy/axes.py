@@ -21,18 +21,22 @@ __all__ = [
     "flatten_leading",
     "interleave",
     "matrix_transpose",
+    "moveaxis",
+    "permute_dims",
     "repeat_interleave",
     "repeat_new_axis",
     "split",
     "squeeze",
     "stack",
     "swap_hw",
+    "swapaxes",
     "tile",
     "unflatten",
     "unstack",
 ]
 
 Array = np.ndarray[Any, Any]
+Axes = int | tuple[int, ...]
 
 
 @op
@@ -143,3 +147,21 @@ def interleave(xs: Sequence[Array], *, axis: int = 0) -> Array:
     shape = xs[0].shape
     a = axis % len(shape)
     return np.stack(xs, axis=a + 1).reshape(*shape[:a], shape[a] * len(xs), *shape[a + 1 :])
+
+
+@op
+def permute_dims(x: Array, *, axes: Axes) -> Array:
+    """Compute permute_dims (see its card)."""
+    return x.transpose(axes if isinstance(axes, tuple) else (axes,))
+
+
+@op
+def moveaxis(x: Array, *, source: Axes, destination: Axes) -> Array:
+    """Compute moveaxis (see its card)."""
+    return np.moveaxis(x, source, destination)
+
+
+@op
+def swapaxes(x: Array, *, axis1: int, axis2: int) -> Array:
+    """Compute swapaxes (see its card)."""
+    return x.swapaxes(axis1, axis2)

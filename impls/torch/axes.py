@@ -23,16 +23,22 @@ __all__ = [
     "flatten_leading",
     "interleave",
     "matrix_transpose",
+    "moveaxis",
+    "permute_dims",
     "repeat_interleave",
     "repeat_new_axis",
     "split",
     "squeeze",
     "stack",
     "swap_hw",
+    "swapaxes",
     "tile",
     "unflatten",
     "unstack",
 ]
+
+
+Axes = int | tuple[int, ...]
 
 
 @op
@@ -148,3 +154,26 @@ def _stacked(xs: Sequence[Tensor], axis: int) -> Tensor:
     if axis < xs[0].ndim:
         return torch.stack(tuple(xs), dim=axis)
     return torch.stack(tuple(xs)).movedim(0, -1).contiguous()
+
+
+@op
+def permute_dims(x: Tensor, *, axes: Axes) -> Tensor:
+    """Compute permute_dims (see its card)."""
+    return x.permute(_each(axes))
+
+
+@op
+def moveaxis(x: Tensor, *, source: Axes, destination: Axes) -> Tensor:
+    """Compute moveaxis (see its card)."""
+    return x.movedim(_each(source), _each(destination))
+
+
+@op
+def swapaxes(x: Tensor, *, axis1: int, axis2: int) -> Tensor:
+    """Compute swapaxes (see its card)."""
+    return x.transpose(axis1, axis2)
+
+
+def _each(axes: Axes) -> tuple[int, ...]:
+    """Return axes as a tuple."""
+    return axes if isinstance(axes, tuple) else (axes,)

@@ -242,3 +242,33 @@ def added_one_by_one(x, index, updates, axis):
         with np.errstate(all="ignore"):
             y[tuple(to)] += updates[place]
     return y.astype(x.dtype)
+
+
+def axes_one_by_one(x, *, axes):
+    """permute_dims: builds the output from the offsets of its elements in the input."""
+    axes = [range(x.ndim)[a] for a in axes]
+    if sorted(axes) != list(range(x.ndim)):
+        raise ValueError("axes")
+    y = np.empty([x.shape[a] for a in axes], x.dtype)
+    for place in np.ndindex(*y.shape):
+        y[place] = x[tuple(place[axes.index(a)] for a in range(x.ndim))]
+    return y
+
+
+def taken_out_and_put_in(x, *, source, destination):
+    """moveaxis: takes the numbers of the axes out of a list, and puts them in from the lowest place on."""
+    source, destination = ((n,) if isinstance(n, int) else n for n in (source, destination))
+    places = [[range(x.ndim)[n] for n in each] for each in (source, destination)]
+    if len(source) != len(destination) or any(len(set(each)) < len(each) for each in places):
+        raise ValueError("axes")
+    order = [a for a in range(x.ndim) if a not in places[0]]
+    for place, axis in sorted(zip(places[1], places[0], strict=True)):
+        order.insert(place, axis)
+    return x.transpose(order)
+
+
+def two_entries_exchanged(x, *, axis1, axis2):
+    """swapaxes: exchanges two numbers in the list of all axes."""
+    order = list(range(x.ndim))
+    order[axis1], order[axis2] = order[axis2], order[axis1]
+    return x.transpose(order)

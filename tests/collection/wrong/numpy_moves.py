@@ -414,3 +414,66 @@ def ends_exchanged(x, before, after, axis, mode="constant", pad_value=0):
     """
     given = {"constant_values": pad_value} if mode == "constant" else {}
     return np.pad(x, _widths(x, after, before, axis), mode=mode, **given)
+
+
+def where_axes_go(x, *, axes):
+    """permute_dims/def: takes the numbers for the places that the axes go to, which is the inverse order.
+
+    Constructed.
+    """
+    places = [range(x.ndim)[a] for a in axes]
+    if sorted(places) != list(range(x.ndim)):
+        raise ValueError("axes")
+    return x.transpose(np.argsort(places).tolist())
+
+
+def all_in_reverse(x, *, axes):
+    """permute_dims/def: reverses all axes, as without a list of them.
+
+    Constructed.
+    """
+    if sorted(range(x.ndim)[a] for a in axes) != list(range(x.ndim)):
+        raise ValueError("axes")
+    return x.transpose()
+
+
+def shape_alone(x, *, axes):
+    """permute_dims/def: gives the shape that is asked for, with the elements in the order that they had.
+
+    Constructed.
+    """
+    axes = [range(x.ndim)[a] for a in axes]
+    if sorted(axes) != list(range(x.ndim)):
+        raise ValueError("axes")
+    return x.reshape([x.shape[a] for a in axes])
+
+
+def exchanged_instead(x, *, source, destination):
+    """moveaxis/def: exchanges the axis with the one at the place, which differs where there are axes between them.
+
+    Constructed.
+    """
+    if not isinstance(source, int) or not isinstance(destination, int):
+        return np.moveaxis(x, source, destination)
+    return np.swapaxes(x, source, destination)
+
+
+def one_after_the_other(x, *, source, destination):
+    """moveaxis/def: moves several axes one after the other, so that an earlier move changes what a later one means.
+
+    Constructed.
+    """
+    y = np.moveaxis(x, source, destination)
+    if isinstance(source, int):
+        return y
+    for one, place in zip(source, destination, strict=True):
+        x = np.moveaxis(x, one, place)
+    return x
+
+
+def moved_instead(x, *, axis1, axis2):
+    """swapaxes/def: moves the first axis to the place of the second, and shifts those between them.
+
+    Constructed.
+    """
+    return np.moveaxis(x, axis1, axis2)
