@@ -5,15 +5,17 @@ from typing import Any
 from einspec.impls.adapters import torch as _framework
 from einspec.impls.einops.patterns import attribute
 
+_IN_PLACE = (
+    "einops.repeat gives one place in memory for all copies of an element where PyTorch can",
+    "https://einops.rocks/api/repeat/",
+)
+_UNTRACED = (
+    "the order of axes is worked out in Python whose numbers know more than their value, which torch.compile does not trace",
+    "https://meta-pytorch.github.io/compile-graph-break-site/gb/gb0008.html",
+)
 unsupported = [
-    (
-        f"{name}/memory.apart",
-        "*",
-        "*",
-        "einops.repeat gives one place in memory for all copies of an element where PyTorch can",
-        "https://einops.rocks/api/repeat/",
-    )
-    for name in ("repeat_interleave", "repeat_kv", "repeat_new_axis", "tile")
+    *((f"{name}/memory.apart", "*", "*", *_IN_PLACE) for name in ("repeat_interleave", "repeat_kv", "repeat_new_axis", "tile")),
+    *((f"{name}/transform.compile", "*", "*", *_UNTRACED) for name in ("moveaxis", "permute_dims", "swapaxes")),
 ]
 """What the backend does not offer, and why."""
 
