@@ -28,15 +28,15 @@ def checker(tracing: Callable[[], bool] | None = None) -> Callable[[Function], F
         inputs = [p for p in parameters if p.kind is p.POSITIONAL_ONLY or p.kind is p.POSITIONAL_OR_KEYWORD]
         listed = any("Sequence" in str(p.annotation) for p in inputs)
         cached = functools.lru_cache(maxsize=4096, typed=True)
-        check_one = cached(lambda shape, dtype, /, **params: _check(name, (shape,), (dtype,), params))
-        check_several = cached(lambda shapes, dtypes, /, **params: _check(name, shapes, dtypes, params))
-        check_list = cached(lambda shapes, dtypes, /, **params: _check(name, (_stacked(name, shapes),), dtypes, params))
+        check_one = cached(lambda shape, dtype, _, /, **params: _check(name, (shape,), (dtype,), params))
+        check_several = cached(lambda shapes, dtypes, _, /, **params: _check(name, shapes, dtypes, params))
+        check_list = cached(lambda shapes, dtypes, _, /, **params: _check(name, (_stacked(name, shapes),), dtypes, params))
 
         @functools.wraps(fn)
         def one(x: Any, **params: Any) -> Any:
             if tracing is None or not tracing():
                 try:
-                    check_one(x.shape, x.dtype, **params)
+                    check_one(x.shape, x.dtype, _inside(params), **params)
                 except (AttributeError, TypeError) as error:
                     raise _explain(name, (x,), params, error) from None
             return fn(x, **params)
@@ -45,7 +45,7 @@ def checker(tracing: Callable[[], bool] | None = None) -> Callable[[Function], F
         def several(*xs: Any, **params: Any) -> Any:
             if tracing is None or not tracing():
                 try:
-                    check_several(tuple([x.shape for x in xs]), tuple([x.dtype for x in xs]), **params)
+                    check_several(tuple([x.shape for x in xs]), tuple([x.dtype for x in xs]), _inside(params), **params)
                 except (AttributeError, TypeError) as error:
                     raise _explain(name, xs, params, error) from None
             return fn(*xs, **params)
@@ -54,7 +54,7 @@ def checker(tracing: Callable[[], bool] | None = None) -> Callable[[Function], F
         def of_list(xs: Any, **params: Any) -> Any:
             if tracing is None or not tracing():
                 try:
-                    check_list(tuple([x.shape for x in xs]), tuple([x.dtype for x in xs]), **params)
+                    check_list(tuple([x.shape for x in xs]), tuple([x.dtype for x in xs]), _inside(params), **params)
                 except (AttributeError, TypeError) as error:
                     raise _explain(name, (xs,), params, error) from None
             return fn(xs, **params)
@@ -67,6 +67,11 @@ def checker(tracing: Callable[[], bool] | None = None) -> Callable[[Function], F
 
 op = checker()
 """The decorator of backends whose compiler sees concrete shapes."""
+
+
+def _inside(params: dict[str, Any]) -> tuple[tuple[type, ...], ...]:
+    """Return the types of numbers in tuples, which are equal for a cache where 1 is True and 1.0."""
+    return tuple([tuple(map(type, value)) for value in params.values() if type(value) is tuple])
 
 
 def _check(name: str, shapes: tuple[tuple[int, ...], ...], dtypes: tuple[Any, ...], params: dict[str, Any]) -> None:

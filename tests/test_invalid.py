@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import pickle
 import random
 import tomllib
@@ -269,3 +270,15 @@ def test_an_error_keeps_its_constraint_between_processes() -> None:
         assert type(again) is type(error)
         assert (str(again), again.constraint) == ("what is wrong", "rank.x")
         assert isinstance(error, ValueError | TypeError)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch"])
+@pytest.mark.parametrize("wrong", [True, 1.0])
+def test_numbers_in_a_tuple_are_checked_whatever_was_called_before(backend: str, wrong: object) -> None:
+    """A call that equals an earlier one, as 1 equals True and 1.0, is not taken for it."""
+    xp = pytest.importorskip(backend, reason=f"needs {backend}")
+    ops = importlib.import_module(f"einspec.impls.{backend}")
+    x = xp.zeros((2, 3, 4))
+    assert tuple(ops.permute_dims(x, axes=(0, 1, 2)).shape) == (2, 3, 4)
+    with pytest.raises(ParameterTypeError):
+        ops.permute_dims(x, axes=(0, wrong, 2))

@@ -294,3 +294,16 @@ def test_a_test_checks_a_function_by_a_pattern() -> None:
     with pytest.raises(AssertionError, match="by the pattern"):
         testing.check(wrong, "b (h w) -> b h w", framework="numpy", tiers=["scope"])
     assert "rearrange" not in einspec.ops()
+
+
+@pytest.mark.parametrize(
+    "pattern", ["b (h p) (w q) c -> b (h w) (p q c), p=16, q=16", "b n (h d) -> b h n d, d=64", "a -> a 300"]
+)
+def test_a_pattern_with_usual_sizes_is_shown(pattern: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The page has the definition; a call that nobody could follow is no example."""
+    assert main(["show", pattern]) == 0
+    page = capsys.readouterr().out
+    assert "Definition" in page
+    assert "Example" not in page
+    assert main(["show", pattern.replace("16", "2").replace("64", "2").replace("300", "2")]) == 0
+    assert "Example" in capsys.readouterr().out

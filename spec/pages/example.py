@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from einspec.calls.cases import batch_axis
 from einspec.calls.space import Case, Space, spaces
+from einspec.errors import CardError
 from einspec.language.formula import Axis, Bracket, Group, Reduce, axes_of, walk
 
 if TYPE_CHECKING:
@@ -29,15 +30,20 @@ def example(op: Op) -> Case:
     """Return a call that is small and yet tells the definition from its neighbours.
 
     It has the default parameters, axes of different sizes above 1 where the definition does something with them, and
-    an output that is not just the input.
+    an output that is not just the input. Where no legal call is small it is the smallest there is.
+
+    Raises:
+        CardError: no call is legal.
     """
     default = op.card.params[op.choice].default if op.choice else ""
     form = op.forms.get(str(default)) or next(iter(op.forms.values()))
     own = [_plainest(s) for s in spaces(op, sizes=(1, 2, 3)) if s.form is form]
     drawn = [(s, v) for s in own for v in _sample(s, TRIES // len(own))]
     ranked = sorted(drawn, key=lambda draw: _worth(*draw), reverse=True)
-    found = (c for s, v in ranked if (c := s.case(v)) is not None and not c.empty and _small(c))
-    best = list(itertools.islice(found, 40))
+    legal = [c for s, v in ranked if (c := s.case(v)) is not None and not c.empty]
+    best = list(itertools.islice(filter(is_small, legal), 40)) or sorted(legal, key=lambda c: c.elements + c.made)[:1]
+    if not best:
+        raise CardError(f"{op.name}: no call with sizes up to 3 is legal: see what it requires, its sizes and defaults")
     return next((c for c in best if _tells(c)), best[0])
 
 
@@ -60,7 +66,8 @@ def _sample(space: Space, count: int) -> Iterator[tuple[Any, ...]]:
     return map(space.assignment, picks)
 
 
-def _small(case: Case) -> bool:
+def is_small(case: Case) -> bool:
+    """Whether a reader can follow every element of a call."""
     return case.elements <= MOST_ELEMENTS and case.made <= 2 * MOST_ELEMENTS
 
 

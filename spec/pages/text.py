@@ -16,7 +16,7 @@ from einspec.language.linear import OpClass
 from einspec.language.tables import KINDS, PROMISES, Param
 from einspec.names import Name
 from einspec.pages import named
-from einspec.pages.example import evaluated, example, nested
+from einspec.pages.example import evaluated, example, is_small, nested
 from einspec.pages.gradient import equations, latex_gradient, remarks
 from einspec.pages.render import einops_call, latex_definition
 from einspec.patterns import FAMILY as PATTERNS
@@ -102,8 +102,8 @@ def show(name: str, latex: bool = False, grad: bool = False) -> str:
         "Sizes": _sizes(op),
         "Dtypes": _dtypes(op),
         "Callers promise": _by_form(op, _promises),
-        "Example": _worked(op, case),
-        "Picture": _picture(op, case),
+        "Example": _worked(op, case) if is_small(case) else [],
+        "Picture": _picture(op, case) if is_small(case) else [],
         "Laws": _by_form(op, _laws),
         "To copy, with einops": _einops(op, case),
         "Same as": _by_form(op, _same_as),
