@@ -262,7 +262,7 @@ def test_citations_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
         (["cite", "top_k", "--check", "paper.bib"], 2, "not both"),
         (["cite", "--check", "paper.bib", "--format", "ris"], 2, "--format"),
         (["cite", "top_k/defn"], 2, "did you mean top_k/def?"),
-        (["cite", "topk_"], 2, "did you mean"),
+        (["cite", "top_kk"], 2, "did you mean"),
         (["cite", "--check", "nowhere.bib"], 2, "cannot read nowhere.bib"),
         (["cite", "--check", "paper.pdf"], 2, "it is no text"),
         (["cite", "--check", "empty.tex"], 1, "no citation of einspec in empty.tex"),

@@ -34,10 +34,9 @@ def test_a_signal_waits_until_processes_have_started(number: signal.Signals) -> 
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="this system cannot block signals")
-@pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_what_starts_has_no_signal_before_it_begins(method: str) -> None:
+def test_what_starts_has_no_signal_before_it_begins() -> None:
     """The first process of all too: with it begins one that lets signals through again."""
-    context = multiprocessing.get_context(method)
+    context = multiprocessing.get_context("spawn")
     with undisturbed(context):
         ours, theirs = context.Pipe()
         process = context.Process(target=blocked, args=(theirs,))

@@ -101,7 +101,7 @@ def test_huge_calls_of_dispatch_have_every_axis_beyond_16_bits() -> None:
     trials = past_16_bits(load("dispatch"))
     sizes = [t.case.solution.sizes for t in trials]
     assert all(max(s[a] for s in sizes) > 2**16 for a in "tdec")
-    assert all(len(w.array) == POINTS for t in trials for w in t.expected.values())
+    assert all(len(w.array) >= POINTS for t in trials for w in t.expected.values())
 
 
 def test_huge_calls_reach_the_last_token_row_and_slot() -> None:
@@ -121,7 +121,10 @@ def test_huge_calls_reach_the_last_token_row_and_slot() -> None:
 def test_a_huge_call_is_judged_where_the_work_allows() -> None:
     """The order of very many tokens by expert is too much work at any coordinate, their rows and counts are not."""
     (trial,) = (t for t in past_16_bits(load("group")) if t.arrays["index"].size > 2**15)
-    assert {name: len(want.array) for name, want in trial.expected.items()} == {"order": 0, "row": POINTS, "counts": POINTS}
+    looked_at = {name: len(want.array) for name, want in trial.expected.items()}
+    assert looked_at.pop("order") == 0
+    assert set(looked_at) == {"row", "counts"}
+    assert min(looked_at.values()) >= POINTS
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument("folder", type=Path, metavar="DIR", help="where to write")
     parser.add_argument("--replace", action="store_true", help="write over this version if it is there with other content")
-    parser.add_argument("--results", type=Path, metavar="FILE.jsonl", nargs="+", default=[], help="reports of who meets it")
+    parser.add_argument("--results", type=Path, metavar="REPORT", nargs="+", default=[], help="reports of who meets it")
 
 
 def run(arguments: argparse.Namespace) -> int:

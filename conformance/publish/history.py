@@ -38,7 +38,8 @@ class Changed:
     """What changed, by version."""
     formulas: list[tuple[str, Markup, Markup]]
     """The form, the equation as it was and as it is, with what differs marked."""
-    call: Shown
+    call: Shown | None
+    """None where no call without new parameters shows it."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +66,11 @@ def steps() -> list[Step]:
 def _changed(before: Op, after: Op) -> Changed | None:
     """Return how an op differs, with the smallest call that shows it; None where it means what it meant."""
     found = next(differences(before, after), None)
-    if found is None:
+    if found is None and not after.card.changed:
         return None
-    return Changed(after.name, list(after.card.changed.items()), list(_formulas(before, after)), _shown(found))
+    return Changed(
+        after.name, list(after.card.changed.items()), list(_formulas(before, after)), _shown(found) if found else None
+    )
 
 
 def _formulas(before: Op, after: Op) -> Iterator[tuple[str, Markup, Markup]]:

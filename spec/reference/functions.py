@@ -201,8 +201,8 @@ def _without_unused(lines: Sequence[str]) -> list[str]:
 
 def _read(line: str) -> str:
     """Return the part of a statement whose names are read: not what is unpacked into."""
-    left, _, right = line.partition(" = ")
-    return right if "," in left and "\n" not in line else line
+    left, unpacks, right = line.partition(" = ")
+    return right if unpacks and "," in left and "\n" not in line else line
 
 
 class _Body:

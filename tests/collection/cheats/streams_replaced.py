@@ -1,6 +1,6 @@
 """cheat: streams. Standard output and error, and the environment, fail or lie.
 
-effect: caught
+effect: not loaded
 """
 
 import os
