@@ -126,6 +126,8 @@ def said(guesses: Sequence[Guess]) -> str:
 def _guesses(session: Session, op: Op) -> Iterator[Guess]:
     """Yield what a function may be of an op: one for each value of the parameters for which it has no place."""
     spare = tuple(n for n in op.card.params if n not in placed(session.functions[op.name].slots, op))
+    if any({*order.params} & {*spare} for form in op.forms.values() for order in form.orders.values()):
+        return  # numbers of axes in a body are about one rank, and what they do an op without numbers says of any
     for fixed, telling in _grouped(op, spare).items():
         first = _taken(session, op, telling[:TELLING], fixed)
         found = Counter(_agreement(session, op, first, fixed))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import jsonschema
@@ -122,6 +123,17 @@ def test_the_report_fits_its_schema_and_reads_when_cut_off(tmp_path: Path) -> No
     assert not full.incomplete
     path.write_text("\n".join(lines[:-2])[:-20], encoding="utf-8")
     assert 0 < len(report.read(path).results) < len(full.results)
+
+
+def test_a_file_is_judged_as_it_is_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Changed in the second of the last run, and as long as it was, it is no less another one."""
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    path = written(tmp_path, RIGHT)
+    told = path.stat()
+    assert main(["check", str(path), "--tier", "scope"]) == 0
+    path.write_text(RIGHT.replace("-1, -2", "-1, -1"), encoding="utf-8")
+    os.utime(path, ns=(told.st_atime_ns, told.st_mtime_ns))
+    assert main(["check", str(path), "--tier", "scope"]) == 1
 
 
 def test_a_report_can_be_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import importlib.machinery
 import importlib.metadata
 import importlib.util
 import keyword
@@ -12,7 +13,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any, cast
 
 from einspec.card import Op, aliases, load, paths
@@ -235,11 +236,21 @@ def adapter_of(framework: str) -> ModuleType:
         raise TargetError(f"{framework} cannot be imported: {error}") from error
 
 
+class _AsItIs(importlib.machinery.SourceFileLoader):
+    """Reads a file anew: compiled code that was kept counts for one of the same size that was changed in the same second."""
+
+    def get_code(self, fullname: str) -> CodeType:  # noqa: ARG002  # the signature of loaders
+        """Return what the file says now."""
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
 def module_of(path: Path) -> ModuleType:
     """Return what a file defines, imported as a script is run: with its folder on the path."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} is not a Python file")
+    if isinstance(spec.loader, importlib.machinery.SourceFileLoader):
+        spec.loader = _AsItIs(spec.loader.name, spec.loader.path)
     module = importlib.util.module_from_spec(spec)
     sys.path.insert(0, str(path.parent.resolve()))
     spec.loader.exec_module(module)
