@@ -31,6 +31,18 @@ class Verdict(StrEnum):
         return self in (Verdict.WRONG, Verdict.ERRORED)
 
 
+WORST_FIRST = (
+    Verdict.ERRORED,
+    Verdict.WRONG,
+    Verdict.KNOWN,
+    Verdict.REFUSED,
+    Verdict.HOLDS,
+    Verdict.UNSUPPORTED,
+    Verdict.NOT_RUN,
+)
+"""Which verdict stands for several together: what was not run, or cannot be, says nothing of the others."""
+
+
 @dataclass
 class Result:
     """What became of one clause on one device in one tier."""

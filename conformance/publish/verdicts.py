@@ -9,23 +9,13 @@ from pathlib import Path
 import einspec
 from einspec.card import paths
 from einspec.conformance.errors import UsageError
-from einspec.conformance.judge.verdict import Result, Verdict
+from einspec.conformance.judge.verdict import WORST_FIRST, Result, Verdict
 from einspec.conformance.judge.witness import rows
 from einspec.conformance.reports.merge import Column, Merged, read_all
 from einspec.conformance.targets.names import is_of_einspec
 
 REFERENCE = "reference"
 """The column of the implementations of einspec itself."""
-WORST_FIRST = (
-    Verdict.WRONG,
-    Verdict.ERRORED,
-    Verdict.KNOWN,
-    Verdict.REFUSED,
-    Verdict.UNSUPPORTED,
-    Verdict.HOLDS,
-    Verdict.NOT_RUN,
-)
-"""Which verdict stands for several of the same clause: in what tier or on what device it was not run says nothing of others."""
 MARKS = {
     Verdict.WRONG: "✗",
     Verdict.ERRORED: "!",
@@ -35,7 +25,6 @@ MARKS = {
     Verdict.HOLDS: "✓",
     Verdict.NOT_RUN: "·",
 }
-FAILS = (Verdict.WRONG, Verdict.ERRORED, Verdict.KNOWN)
 NOT_SHOWN = ("summary", "demand", "signature", "formula")
 """Parts of a witness that the page of the op shows already."""
 
@@ -64,7 +53,7 @@ class Cell:
     @property
     def witness(self) -> list[tuple[str, str]]:
         """What shows that it fails, in labels and texts: of the first result alone, whose call is the plainest."""
-        shown = self.results[0].witness if self.verdict in FAILS else None
+        shown = self.results[0].witness if self.verdict.fails or self.verdict is Verdict.KNOWN else None
         return list(rows(shown, NOT_SHOWN)) if shown else []
 
 

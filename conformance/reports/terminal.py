@@ -14,7 +14,7 @@ from rich.table import Table
 
 from einspec.card import paths
 from einspec.conformance.judge.known import NOT_REPLAYED
-from einspec.conformance.judge.verdict import Result, Verdict
+from einspec.conformance.judge.verdict import WORST_FIRST, Result, Verdict
 from einspec.conformance.judge.witness import rows
 from einspec.conformance.reports.conventions import conventions, within_budget
 from einspec.conformance.run.events import Began, Described, Event, Finished, Judged
@@ -30,7 +30,6 @@ MARKS = {
     "unsupported": ("unsupported", "cyan"),
     "not run": ("·", "dim"),
 }
-WORST = ("errored", "wrong", "known", "refused", "holds", "unsupported", "not run")
 LINES = 4
 """Into how many parts lines divide a run where there is no bar."""
 SHOWN = 12
@@ -117,7 +116,7 @@ def cell(results: list[Result]) -> str:
     if not results:
         return "[dim]-[/]"
     count = Counter(r.verdict for r in results)
-    worst = next(v for v in map(Verdict, WORST) if count[v])
+    worst = next(v for v in WORST_FIRST if count[v])
     mark, style = MARKS[worst]
     number = count[worst]
     conventional = sum(bool(r.admitted) for r in results)
