@@ -272,6 +272,23 @@ def test_what_cannot_be_judged_is_said(
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("(h d) ->", "(h d ->", "line 8: heads: pattern: this parenthesis is not closed\n  b n (h d -> b h n d\n      ^\n"),
+        ("Cut the features into heads.", "pattern: a -> a", "line 8: heads has a pattern already: a function goes by one\n"),
+        (", p=2", ", q=2", "line 15: pooled: pattern: no axis q in the pattern"),
+    ],
+)
+def test_a_docstring_with_no_pattern_is_said_with_its_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, said: str
+) -> None:
+    """The file, the line and the function; of two patterns none is taken."""
+    path = written(tmp_path, RIGHT.replace(old, new, 1))
+    assert main(["check", path]) == 2
+    assert f"einspec: {path}, {said}" in capsys.readouterr().err
+
+
 def test_patterns_are_about_one_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A backend has the names of cards; a function that has one is judged by its op, and that is said."""
     assert main(["check", "numpy", "--pattern", "a -> a"]) == 2

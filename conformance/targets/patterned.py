@@ -14,6 +14,8 @@ from pathlib import Path
 from einspec.card import aliases, paths
 from einspec.conformance.errors import UsageError
 from einspec.conformance.targets.names import TargetError
+from einspec.errors import PatternError
+from einspec.patterns import card_text
 
 SAID = re.compile(r"^\s*pattern:\s*`*(?P<pattern>[^`]*?)`*\s*$", re.MULTILINE | re.IGNORECASE)
 """The line of a docstring that says a pattern."""
@@ -35,11 +37,21 @@ def said(path: Path) -> Iterator[Patterned]:
 
     Raises:
         TargetError: the file cannot be read.
+        UsageError: what a docstring says is no pattern, or is two.
     """
     for function in _functions(path):
-        found = SAID.search(ast.get_docstring(function) or "")
-        if found and "->" in found["pattern"]:
-            yield Patterned(function.name, found["pattern"], _params(function))
+        text = ast.get_docstring(function, clean=False) or ""
+        for count, found in enumerate(m for m in SAID.finditer(text) if "->" in m["pattern"]):
+            line = function.body[0].lineno + text.count("\n", 0, found.start("pattern"))
+            place = f"{path}, line {line}: {function.name}"
+            entry = Patterned(function.name, found["pattern"], _params(function))
+            if count:
+                raise UsageError(f"{place} has a pattern already: a function goes by one")
+            try:
+                card_text(entry.pattern, entry.params)
+            except PatternError as error:
+                raise UsageError(f"{place}: {error}") from error
+            yield entry
 
 
 def given(path: Path, texts: Iterable[str]) -> Iterator[Patterned]:
