@@ -9,7 +9,7 @@ import operator
 import os
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -20,7 +20,7 @@ import msgspec
 from einspec import folders
 from einspec.dtypes import ALL as DTYPES
 from einspec.dtypes import GROUPS, WIDE
-from einspec.errors import CardError, FormulaError, ParameterError, ParameterTypeError
+from einspec.errors import CallError, CardError, FormulaError, ParameterError, ParameterTypeError
 from einspec.inline import inline
 from einspec.language.formula import (
     Axis,
@@ -64,6 +64,16 @@ OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
 """What sizes are computed with: all operators but the division that gives no whole number."""
 KEPT_IN = "float32"
 """The choice of a parameter that keeps tensors in at least this dtype, in which everything is computed at least."""
+TARGETS = {
+    "size": "size",
+    "int": "names",
+    "axis": "axis",
+    "rank": "rank",
+    "order": "order",
+    "sizes": "sizes",
+    "choices": "choices",
+}
+"""The keys of a parameter that say what it sets, with the fields that hold them."""
 LAW_HELPERS: dict[str, Callable[..., Any]] = {"len": len, "ones_like": lambda x: x * 0 + 1, "inverse_order": inverse}
 """What a law may call besides ops."""
 
@@ -174,9 +184,16 @@ class Op:
         if unknown:
             known = ", ".join(self.card.params) or "none"
             raise ParameterError(f"{self.name}: no parameter {unknown[0]!r}; the parameters are: {known}", "keyword")
-        return {name: self._value(name, param, params) for name, param in self.card.params.items()}
+        return {name: self.value(name, params) for name in self.card.params}
 
-    def _value(self, name: str, param: Param, params: Mapping[str, Any]) -> Any:
+    def value(self, name: str, params: Mapping[str, Any]) -> Any:
+        """Return one parameter, its default where it is absent.
+
+        Raises:
+            ParameterError: it is missing or out of range.
+            ParameterTypeError: it is of the wrong type.
+        """
+        param = self.card.params[name]
         outside, mistyped = f"param.{name}", f"type.{name}"
         if name not in params and param.required:
             raise ParameterError(f"{self.name}: missing parameter {name!r}: {param.doc}", outside)
@@ -250,7 +267,42 @@ def compile_card(name: str, family: str, card: Card, find: Callable[[str], Op] |
         for tensor in names.keys() - tensors:
             raise CardError(f"{where}: {table}.{tensor}: no such tensor")
     _check_kept(where, card, forms.values())
-    return Op(name, family, card, forms)
+    op = Op(name, family, card, forms)
+    _check_params(where, op, tensors)
+    return op
+
+
+def _check_params(where: str, op: Op, tensors: Collection[str]) -> None:
+    """Check that parameters have names of their own, set one thing that there is, and take what the card gives them."""
+    specs = [s for f in op.forms.values() for s in (*f.signature.inputs, *f.signature.outputs)]
+    rests = {rest for s in specs for rest in s.rests}
+    for name, param in op.card.params.items():
+        place = f"{where}: params.{name}"
+        if name in tensors:
+            raise CardError(f"{place}: {name} is a tensor of the signature: give the parameter another name")
+        if not name.isidentifier():
+            raise CardError(f"{place}: {name} is no name that a keyword argument can have")
+        targets = {key: getattr(param, field) for key, field in TARGETS.items()}
+        given = [key for key, value in targets.items() if value]
+        if len(given) > 1:
+            raise CardError(f"{place}: a parameter sets one thing, not {' and '.join(given)}")
+        for key in {"rank", "order", "sizes"} & set(given):
+            if targets[key] not in rests:
+                raise CardError(f"{place}.{key}: no rest *{targets[key]} in the signature")
+        axis, _, tensor = param.axis.partition(" in ")
+        if param.axis and not any(s.rests and Axis(axis) in s.index for s in specs if s.name == tensor):
+            raise CardError(f"{place}.axis: expected 'n in x', an axis beside a rest of tensor x, not {param.axis!r}")
+        for key, value in (("default", param.default), *(("values", value) for value in param.values)):
+            _check_given(f"{place}.{key}", op, name, value)
+
+
+def _check_given(where: str, op: Op, name: str, value: Any) -> None:
+    """Check that a parameter may have a value that its card gives it."""
+    if value is not msgspec.UNSET:
+        try:
+            op.value(name, {name: value})
+        except CallError as error:
+            raise CardError(f"{where}: {str(error).removeprefix(f'{op.name}: ')}") from error
 
 
 def _check_kept(where: str, card: Card, forms: Iterable[Form]) -> None:
@@ -352,6 +404,8 @@ def _computed(node: Node) -> Compute:
             return lambda _sizes, values: values[name]
         case Binary(op, left, right) | Bracket(op, left, right) if op in OPERATIONS:
             operation, one, other = OPERATIONS[op], _computed(left), _computed(right)
+            if op in ("//", "%") and not any(isinstance(n, Size | ParamNode) for n in walk(right)) and other({}, {}) == 0:
+                raise FormulaError("divides by zero")
             return lambda sizes, values: operation(one(sizes, values), other(sizes, values))
     raise FormulaError(f"is made of sizes, parameters and + - * // %, not of {type(node).__name__.lower()}")
 
@@ -385,10 +439,22 @@ def _check(where: str, card: Card, form: Form) -> None:
     for axis in (*card.axes, *sized_axes(card)):
         if axis not in known and not card.when:
             raise CardError(f"{where}: axis {axis} stands in no tensor of the signature")
+    _check_terms(where, form, known)
     for name, sources in form.selects.items():
         if name not in outputs or not {t for t in sources if t} <= declared.keys():
             raise CardError(f"{where}: selects.{name}: expected an output and tensors of the definition, 'x where mask'")
     _check_laws(where, form, known)
+
+
+def _check_terms(where: str, form: Form, known: set[str]) -> None:
+    """Check that what is computed from sizes reads those of axes that there are."""
+    values = {name: number for name, (_, number) in form.values.items()}
+    laws = {"order": term(form.laws.order, where)} if form.laws.order else {}
+    for table, terms in {"sizes": form.sizes, "require": form.require, "values": values, "laws": laws}.items():
+        for name, each in terms.items():
+            for axis in each.needs:
+                if base(axis) not in known | form.sizes.keys():
+                    raise CardError(f"{where}: {table}.{name}: no axis has the size {axis.upper()} in {each.text!r}")
 
 
 def sized_axes(card: Card) -> list[str]:

@@ -22,7 +22,7 @@ NAME = re.compile(r"[a-z][a-z0-9_]*")
 QUOTED = re.compile(r"'([^']+)'|\"([^\"]+)\"")
 COLUMN = re.compile(r"equation \d+, column (?P<column>\d+).*\n  (?P<line>.+)")
 """How the parser of formulas says where it is."""
-KEY = re.compile(r"[\w.]+(?=:)")
+KEY = re.compile(r"[\w.-]+(?=:)")
 
 
 def listed() -> str:
@@ -72,7 +72,7 @@ def located(path: Path, error: Exception | str) -> str:
 
 
 def _place(text: str, what: str, error: Exception | str) -> Place:
-    """Return the place that an error is about: that of the text it quotes, else that of the key it names."""
+    """Return the place that an error is about: of the text it quotes, behind the key it names if it does, else of that key."""
     try:
         data, places = tomllib.loads(text), Places(text)
     except tomllib.TOMLDecodeError:
@@ -85,11 +85,13 @@ def _place(text: str, what: str, error: Exception | str) -> Place:
     parser = COLUMN.match(what)
     if parser and (at := text.find(parser["line"])) >= 0:
         return places.place(at + int(parser["column"]) - 1)
-    for quoted in _quoted(what):
-        if (at := text.find(quoted)) >= 0:
-            return places.place(at)
     key = KEY.match(what)
-    return places.key(tuple(key[0].split("."))) if key else places.key((_table(data, what),))
+    path = tuple(key[0].split(".")) if key else (_table(data, what),)
+    start = places.values.get(path, places.keys.get(path, 0)) if key else 0
+    for quoted in _quoted(what):
+        if (at := text.find(quoted, start)) >= 0:
+            return places.place(at)
+    return places.key(path)
 
 
 def _quoted(what: str) -> Iterator[str]:

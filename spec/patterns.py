@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import json
 import keyword
 import math
@@ -243,11 +244,15 @@ class _Writer:
         for word in [w for w, axis in self.axes.items() if not axis]:
             self.axes[word] = self.fresh()
         self.sizes |= {self.axes[axis]: size for axis, size in pattern.sizes.items()}
-        self.input, self.output = ("x" if "x" not in self.axes.values() else "tensor"), "y"
-        if "y" in self.axes.values():
-            self.output = "result"
+        self.input, self.output = self.tensor("x", "tensor"), self.tensor("y", "result")
         self.left = [self.dimension(d) for d in pattern.left]
         self.right = [self.dimension(d) for d in pattern.right]
+
+    def tensor(self, *names: str) -> str:
+        """Return a name for a tensor that neither an axis nor a parameter has: the first one, else the last, with a number."""
+        numbered = (f"{names[-1]}{number}" for number in itertools.count(1))
+        used = {*self.axes.values(), *self.params()}
+        return next(name for name in itertools.chain(names, numbered) if name not in used)
 
     def fresh(self) -> str:
         """Return a name for an axis that nothing has yet."""

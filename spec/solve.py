@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from einspec.errors import ParameterTypeError, ShapeError, clause_line
+from einspec.errors import CardError, ParameterTypeError, ShapeError, clause_line
 from einspec.language.formula import Axis, Group, Index, Rest, base, walk
 from einspec.orders import Order, Ordered, OrderError
 
@@ -83,22 +83,27 @@ def parse_signature(text: str, card: str = "signature") -> Signature:
     """Parse a signature.
 
     Raises:
-        ValueError: the text is no signature; the message names the card and the place.
+        CardError: the text is no signature, or gives two tensors one name; the message names the card and the place.
     """
     tokens: list[str] = []
     position = 0
     while position < len(text.rstrip()):
         match = TOKEN.match(text, position)
         if match is None:
-            raise ValueError(f"{card}: signature, column {position + 1}: unexpected {text[position]!r} in {text!r}")
+            position += len(text[position:]) - len(text[position:].lstrip())
+            raise CardError(f"{card}: signature, column {position + 1}: unexpected {text[position]!r} in {text!r}")
         tokens.append(match[1])
         position = match.end()
     if tokens.count("->") != 1:
-        raise ValueError(f"{card}: signature: expected 'inputs -> outputs' in {text!r}")
+        raise CardError(f"{card}: signature: expected 'inputs -> outputs' in {text!r}")
     arrow = tokens.index("->")
     inputs, outputs = (_tensors(side, card, text) for side in (tokens[:arrow], tokens[arrow + 1 :]))
     if not outputs:
-        raise ValueError(f"{card}: signature: expected at least one output in {text!r}")
+        raise CardError(f"{card}: signature: expected at least one output in {text!r}")
+    names = [s.name for s in (*inputs, *outputs)]
+    for name in names:
+        if names.count(name) > 1:
+            raise CardError(f"{card}: signature: {name} is the name of two tensors in {text!r}")
     return Signature(inputs, outputs)
 
 
@@ -106,13 +111,13 @@ def _tensors(tokens: list[str], card: str, text: str) -> tuple[TensorSpec, ...]:
     specs, tokens = [], list(tokens)
     while tokens:
         if len(tokens) < 2 or tokens[1] != ":":
-            raise ValueError(f"{card}: signature: expected 'name:' before {' '.join(tokens)!r} in {text!r}")
+            raise CardError(f"{card}: signature: expected 'name:' before {' '.join(tokens)!r} in {text!r}")
         name, tokens = tokens[0], tokens[2:]
         end = tokens.index(",") if "," in tokens else len(tokens)
         dims, tokens = tokens[:end], tokens[end + 1 :]
         listed = dims[:1] == ["["]
         if listed and dims[2:3] != ["]"]:
-            raise ValueError(f"{card}: signature: expected a list axis like [n] in {text!r}")
+            raise CardError(f"{card}: signature: expected a list axis like [n] in {text!r}")
         if listed:
             dims = [dims[1], *dims[3:]]
         specs.append(TensorSpec(name, _dimensions(dims, card, text), listed))
@@ -135,9 +140,9 @@ def _dimensions(tokens: list[str], card: str, text: str) -> tuple[Index, ...]:
         elif token.isidentifier() and token.islower() and "_" not in token:
             stack[-1].append(Axis(token))
         else:
-            raise ValueError(f"{card}: signature: unexpected {token!r} in {text!r}")
+            raise CardError(f"{card}: signature: unexpected {token!r} in {text!r}")
     if len(stack) > 1:
-        raise ValueError(f"{card}: signature: a parenthesis is not closed in {text!r}")
+        raise CardError(f"{card}: signature: a parenthesis is not closed in {text!r}")
     return tuple(stack[0])
 
 

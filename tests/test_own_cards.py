@@ -204,7 +204,35 @@ BAD = {
     "itself": (HALVES.replace("x[t,d] / 2", "bad(x[t,d])"), r"bad uses itself: bad -> bad"),
     "an alias that is a name": (HALVES.replace("halve", "top_k"), r":5:13: aliases: 'top_k' is a name of top_k already"),
     "an alias of another": (HALVES.replace("halve", "topk"), r":5:13: aliases: 'topk' is a name of top_k already"),
+    "no signature": (HALVES.replace('signature = "x: t d -> y: t d"\n', ""), r":1:1: signature: expected 'inputs -> outputs'"),
+    "a signature without an arrow": (HALVES.replace("->", ""), r":3:14: signature: expected 'inputs -> outputs'"),
+    "a sign in a signature": (HALVES.replace("-> y: t d", "-> y: t $"), r":3:14: signature, column 16: unexpected '\$'"),
+    "an input twice": (HALVES.replace("x: t d ->", "x: t d, x: t d ->"), r":3:14: signature: x is the name of two tensors"),
+    "an output named as an input": (HALVES.replace("-> y", "-> x"), r":3:14: signature: x is the name of two tensors"),
+    "a condition on no size": (HALVES + '[require]\nsome = "1 <= Q"\n', r":10:9: require.some: no axis has the size Q"),
+    "a size of no size": (HALVES + '[sizes]\ns = "Q"\n', r":10:6: sizes.s: no axis has the size Q"),
+    "values below no size": (HALVES + '[values]\nx = "id Q"\n', r":10:9: values.x: no axis has the size Q"),
+    "an order of no size": (HALVES + '[laws]\norder = "Q"\n', r":10:10: laws.order: no axis has the size Q"),
+    "a division by zero": (HALVES + '[sizes]\ns = "T // 0"\n', r":10:6: 'T // 0' divides by zero"),
+    "a rest by zero": (HALVES + '[require]\nsome = "T % (2 - 2) == 0"\n', r":10:9: 'T % \(2 - 2\) == 0' divides by zero"),
 }
+PARAMS = {
+    "a default out of range": ("k", "default = 0\nmin = 1", r":11:1: params.k.default: k must be at least 1, not 0"),
+    "a default of a wrong type": ("k", 'default = "s"', r":11:12: params.k.default: k must be an integer, not 's'"),
+    "a default that is no choice": (
+        "k",
+        'choices = ["a", "b"]\ndefault = "c"',
+        r":12:12: params.k.default: k must be one of a, b",
+    ),
+    "a value out of range": ("k", "min = 1\nvalues = [0]", r":12:1: params.k.values: k must be at least 1, not 0"),
+    "the name of an input": ("x", "default = 1", r":9:9: params.x: x is a tensor of the signature"),
+    "the name of an output": ("y", "default = 1", r":9:9: params.y: y is a tensor of the signature"),
+    "a name that is none": ("top-k", "default = 1", r":9:9: params.top-k: top-k is no name that a keyword argument can have"),
+    "two targets": ("k", 'size = "t"\nint = "n"', r":9:9: params.k: a parameter sets one thing, not size and int"),
+    "no rest": ("k", 'rank = "a"', r":11:1: params.k.rank: no rest \*a in the signature"),
+    "no axis beside a rest": ("k", 'axis = "t in x"', r":11:9: params.k.axis: expected 'n in x'"),
+}
+BAD |= {f"a parameter with {w}": (f'{HALVES}[params.{n}]\ndoc = "k"\n{text}\n', at) for w, (n, text, at) in PARAMS.items()}
 
 
 @pytest.mark.parametrize("what", BAD)

@@ -79,6 +79,13 @@ def test_a_pattern_means_what_einops_gives(pattern: str, shape: tuple[int, ...],
         np.testing.assert_array_equal(got, want)
 
 
+def test_a_size_may_have_any_name() -> None:
+    """Those that the tensors would have too: these get others then."""
+    x = np.arange(48.0).reshape(2, 24)
+    got = einspec.evaluate("b (x tensor result y) -> b y result tensor x", x, x=2, tensor=3, result=2)
+    np.testing.assert_array_equal(got, x.reshape(2, 2, 3, 2, 2).transpose(0, 4, 3, 2, 1))
+
+
 @pytest.mark.parametrize("how", ["mean", "sum", "max", "min", "prod"])
 @pytest.mark.parametrize(("pattern", "shape", "sizes", "more"), REDUCED, ids=lambda value: str(value))
 def test_a_reduction_is_that_of_einops(
