@@ -30,7 +30,7 @@ from einspec.language.formula import FUNCTIONS, MACROS, REDUCTIONS
 from einspec.language.tables import Card
 
 ARROW = "->"
-TOKEN = re.compile(r"\.\.\.|->|[A-Za-z_]\w*|\d+|[(),=]|\S")
+TOKEN = re.compile(r"\.\.\.|->|\w+|[(),=]|\S")
 HOW = ("mean", "sum", "max", "min", "prod")
 """How axes can be reduced."""
 MOST_FACTORS = 16
@@ -171,6 +171,8 @@ class _Parser:
             end = next((i for i, t in enumerate(rest) if t.text == ","), len(rest))
             words, tokens = rest[:end], rest[end:]
             match [w.text for w in words]:
+                case [axis, "=", _] if axis in sizes:
+                    raise self.error(words[0].at, f"the size of {axis} is given twice")
                 case [axis, "=", size] if size.isdecimal() and int(size) > 0 and axis.isidentifier():
                     sizes[axis] = int(size)
                 case [kind] if kind in HOW and how is None:

@@ -61,6 +61,10 @@ BAD = [
     ("b h -> h b, median", "              ^", "or one of mean, sum"),
     ("b h -> h b,", "            ^", "expected a size"),
     (" -> 1", "  ^", "expected an axis"),
+    ("1a -> 1a", "  ^", "'1a' is no axis"),
+    ("b -> b 2r", "         ^", "'2r' is no axis"),
+    ("b (h p) -> b h p, p=2, p=3", "                         ^", "the size of p is given twice"),
+    ("b (h p) -> b h p, p=2p", "                    ^", "expected a size"),
 ]
 
 
