@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from einspec import load
@@ -61,3 +63,12 @@ def test_pairs_are_printed_by_their_reason(capsys: pytest.CaptureFixture[str]) -
     assert f"flip: {len(found.met):,} of {len(found.met) + len(found.unmet):,} pairs of conditions met" in said
     assert f"  {FORBIDDEN}: {sum(why == FORBIDDEN for why in found.unmet.values()):,}" in text(found)
     assert text(found) in said
+
+
+def test_pairs_of_a_pattern_are_those_of_its_function(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Given for a function it is what is looked at, under the name of the function, and no op beside it."""
+    path = tmp_path / "mine.py"
+    path.write_text("def heads(x):\n    return x.T\n")
+    assert main(["check", str(path), "--explain-pairs", "--pattern", "a b -> b a"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert [line.partition(":")[0] for line in said if not line.startswith(" ")] == ["heads"]

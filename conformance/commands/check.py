@@ -146,11 +146,10 @@ def run(arguments: argparse.Namespace) -> int:
 
         print(table())
         return 0
-    if arguments.explain_pairs:
-        return _explain_pairs([resolve(name) for name in arguments.op])
     patterns = _patterns(arguments)
     with added(patterns):
-        return _check(arguments, tuple(patterns) if arguments.pattern else ())
+        ops = tuple(resolve(name) for name in arguments.op) or (tuple(patterns) if arguments.pattern else ())
+        return _explain_pairs(ops) if arguments.explain_pairs else _check(arguments, ops)
 
 
 def _patterns(arguments: argparse.Namespace) -> dict[str, tuple[str, tuple[str, ...]]]:
@@ -180,7 +179,7 @@ def _patterns(arguments: argparse.Namespace) -> dict[str, tuple[str, tuple[str, 
     return {name: (entry.pattern, entry.params) for name, entry in own.items()}
 
 
-def _check(arguments: argparse.Namespace, only: tuple[str, ...]) -> int:
+def _check(arguments: argparse.Namespace, ops: tuple[str, ...]) -> int:
     """Judge, print the matrix and the failures."""
     from rich.console import Console
 
@@ -191,7 +190,6 @@ def _check(arguments: argparse.Namespace, only: tuple[str, ...]) -> int:
     from einspec.conformance.targets.declared import DeclarationError, read_known
     from einspec.conformance.targets.names import default_names, expand_names
 
-    ops = tuple(resolve(name) for name in arguments.op) or only
     names = tuple(expand_names(arguments.targets) if arguments.targets else default_names())
     printing = output.checked({"--report": arguments.report}, [*map(Path, names), *arguments.known])
     for path in arguments.known:
@@ -233,7 +231,7 @@ def _check(arguments: argparse.Namespace, only: tuple[str, ...]) -> int:
     return 0 if found.passed else 1
 
 
-def _explain_pairs(names: list[str]) -> int:
+def _explain_pairs(names: tuple[str, ...]) -> int:
     """Print what the calls of ops meet, one after the other, of all ops where none is named."""
     from einspec.card import paths
     from einspec.conformance.run.pairs import pairs, text
