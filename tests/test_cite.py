@@ -325,3 +325,12 @@ def test_the_citation_file_is_whole() -> None:
     assert dt.date.fromisoformat(found["date-released"]) >= dt.date.fromisoformat(einspec.SPEC_DATE)
     assert found.get("url") == preferred.get("url") == addresses.get("Specification")
     assert found.get("repository-code") == addresses.get("Source")
+
+
+@pytest.mark.parametrize("address", ["b (h p) -> b h, mean, p=2", "a b -> b a/def"])
+def test_a_pattern_is_not_cited(address: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """No spec has an op of it, so nobody could look it up."""
+    assert main(["cite", address]) == 2
+    found = capsys.readouterr()
+    assert not found.out
+    assert f"einspec: {address!r} is a pattern, which says all that it means: quote it; only ops" in found.err

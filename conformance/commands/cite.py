@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print citations, or what became of those in files.
 
     Raises:
-        UsageError: it is neither, or both; a file cannot be read.
+        UsageError: it is neither, or both; it is a pattern; a file cannot be read.
     """
     from einspec.clauses import find
     from einspec.pages.cite import citation, written
@@ -37,6 +37,9 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.format:
             raise UsageError("--format is about citations that are printed, not about those that are checked")
         return _check(arguments.check)
+    for address in arguments.address:
+        if "->" in address:
+            raise UsageError(f"{address!r} is a pattern, which says all that it means: quote it; only ops of the spec are cited")
     print(written([citation(*find(address)) for address in arguments.address], arguments.format or "bibtex"))
     return 0
 
