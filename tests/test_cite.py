@@ -333,4 +333,4 @@ def test_a_pattern_is_not_cited(address: str, capsys: pytest.CaptureFixture[str]
     assert main(["cite", address]) == 2
     found = capsys.readouterr()
     assert not found.out
-    assert f"einspec: {address!r} is a pattern, which says all that it means: quote it; only ops" in found.err
+    assert f"einspec: {address!r} is a pattern, which says all that it means: quote it; only ops are cited" in found.err

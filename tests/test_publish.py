@@ -311,6 +311,16 @@ def test_data_for_programs_fits_its_schema(site: dict[str, bytes], capsys: pytes
     assert len(list(validator.iter_errors(found))) == 1
 
 
+@pytest.mark.parametrize("inside", ["", "site"])
+def test_a_file_is_no_folder_to_publish_to(inside: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nor is what would be inside of it; it stays as it is."""
+    path = tmp_path / "mine.txt"
+    path.write_text("mine")
+    assert main(["publish", str(path / inside)]) == 2
+    assert capsys.readouterr().err == f"einspec: {path} is a file, and the pages need a folder: einspec publish DIR\n"
+    assert path.read_text() == "mine"
+
+
 def test_a_published_version_is_not_altered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
         return _check(arguments.check)
     for address in arguments.address:
         if "->" in address:
-            raise UsageError(f"{address!r} is a pattern, which says all that it means: quote it; only ops of the spec are cited")
+            raise UsageError(f"{address!r} is a pattern, which says all that it means: quote it; only ops are cited")
     print(written([citation(*find(address)) for address in arguments.address], arguments.format or "bibtex"))
     return 0
 

@@ -24,7 +24,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Write the site and say where it is.
 
     Raises:
-        UsageError: Jinja2 is not installed, a report does not read, or the folder holds this version with other content.
+        UsageError: Jinja2 is not installed, or a report does not read; the folder is none, or holds this
+            version with other content.
     """
     try:
         from einspec.conformance.publish.site import publish

@@ -126,8 +126,12 @@ def publish(folder: Path, replace: bool = False, reports: Sequence[Path] = ()) -
         The number of files of a version and their size in bytes.
 
     Raises:
-        UsageError: the folder holds this version with other content, or a report does not read; nothing was written.
+        UsageError: it is no folder, or holds this version with other content, or a report does not read.
+            Nothing was written.
     """
+    for place in (folder, *folder.parents):
+        if place.exists() and not place.is_dir():
+            raise UsageError(f"{place} is a file, and the pages need a folder: einspec publish DIR")
     judged = read(reports) if reports else []
     version = einspec.SPEC_VERSION
     found = dict(files())
