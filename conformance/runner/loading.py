@@ -48,11 +48,11 @@ class Candidate:
     """Ops whose functions take any name by their signature and yet not those of the card."""
     calls: dict[str, Callable[..., Any]] = field(default_factory=dict)
     domains: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any]], str]] = field(default_factory=dict)
+    """By op, why a call is none for which it promises anything, of the inputs as NumPy arrays and the parameters."""
     conventions: dict[str, Callable[[Mapping[str, Any]], tuple[str, ...]]] = field(default_factory=dict)
     """By op, what says by which conventions the results of a call with some parameters were read."""
     beside: set[str] = field(default_factory=set)
     """The ops of which derivatives come with the outputs themselves."""
-    """By op, why a call is none for which it promises anything, of the inputs as NumPy arrays and the parameters."""
 
     def call(self, op: str) -> Callable[..., Any]:
         """Return the function of an op, taking its parameters by the names of the card."""
