@@ -711,6 +711,6 @@ def _hint(name: str, plain: str) -> str:
 
     if names.find(name):
         return f"; einspec show {name} says what it is in ops"
-    known = [*paths(), *aliases(), *names.words()]
+    known = dict.fromkeys([*paths(), *aliases(), *names.words()])
     close = names.close(name) if "." in name else difflib.get_close_matches(plain, known, n=3, cutoff=0.5)
     return f"; did you mean {' or '.join(close)}?" if close else "; einspec ops lists them all"

@@ -119,17 +119,69 @@ def test_the_lists_are_whole() -> None:
     assert set(LISTS["array_api"]["names"].split()) < set(names.packages()["xp"].only)
 
 
+@pytest.mark.parametrize("package", [key for key, p in names.packages().items() if p.module])
+def test_every_name_of_a_package_is_in_it(package: str) -> None:
+    """Under the place that the table writes, and under those where it stands too."""
+    found = scope(package)
+    functions = [n.function for n in names.every() if n.package == package]
+    also = [f"{place}.{name}" for place, own in names.packages()[package].also.items() for name in own]
+    assert functions
+    for function in (*functions, *also):
+        value = found[package]
+        for part in function.split(".")[1:]:
+            value = getattr(value, part)
+
+
+@pytest.mark.parametrize("package", ["np", "torch"])
+def test_functions_that_are_methods_are_found_as_such(package: str) -> None:
+    """Each function of the table that is a method of the class of tensors, but for those that are something else there."""
+    method = names.packages()[package].method
+    methods = dir(getattr(scope(package)[package], method))
+    plain_functions = {n.function.split(".")[1] for n in names.every() if n.package == package and n.function.count(".") == 1}
+    other = {"np": {"resize"}, "torch": set()}[package]
+    assert {name for name in plain_functions & {*methods} if not names.find(f"{package}.{method}.{name}")} == other
+
+
 def test_functions_that_a_package_takes_over_are_there() -> None:
-    """What NumPy has and JAX has under the same name is in JAX."""
-    module = pytest.importorskip("jax.numpy")
-    own = [n.function.split(".")[1:] for n in names.every() if n.package == "jnp"]
-    assert own
-    for parts in own:
-        found = module
-        for part in parts:
-            found = getattr(found, part)
+    """What JAX has as NumPy has it is in the table, and nothing else of NumPy."""
+    assert names.find("jnp.moveaxis")
     assert not names.find("jnp.ascontiguousarray")
     assert names.find("np.ascontiguousarray")
+
+
+@pytest.mark.parametrize(
+    "word", ["torch.fold", "torch.unfold", "Tensor.pad", "F.hstack", "np.fft.moveaxis", "torch.nowhere.fold"]
+)
+def test_a_name_that_a_package_does_not_have_is_unknown(word: str) -> None:
+    """Even where the package has that name in another place, which is told then."""
+    assert not names.find(word)
+    with pytest.raises(KeyError, match=rf"did you mean .*\.{word.rpartition('.')[2]}\b"):
+        show(word)
+
+
+@pytest.mark.parametrize("word", ["torch.Tensor.unfold", "Tensor.unfold"])
+def test_a_place_within_a_package_tells_functions_apart(word: str) -> None:
+    """The method of that name is no function of images."""
+    assert "x.unfold(0, n, 1)" in show(word)
+    assert "im2col" not in show(word).replace("torch.nn.functional.unfold, the im2col of images", "")
+    assert show("F.unfold").endswith(show("unfold"))
+
+
+def test_all_that_a_name_means_is_shown() -> None:
+    """What the table says of it, and what cards say; the card of what it is in general follows."""
+    for word in ("F.pad", "torch.nn.functional.pad"):
+        assert "is pad(x, before=widths[0]" in show(word)
+        assert "is pad_to_multiple(" in show(word)
+        assert show(word).endswith(show("pad"))
+
+
+def test_a_near_name_is_told_once() -> None:
+    """Also where an op and functions have it."""
+    with pytest.raises(KeyError) as error:
+        show("rolll")
+    near = str(error.value).partition("did you mean ")[2].rstrip("?'\"").split(" or ")
+    assert "roll" in near
+    assert len(set(near)) == len(near)
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,8 @@ FOLDER = Path(__file__).parent
 FUNCTION = re.compile(r"[A-Za-z_]\w*(?:\.\w+)*")
 OPEN = "open"
 """The reason of what has no card yet: a card that says what a function is ends it."""
+MOST_CLOSE = 3
+"""How many names that are nearly a word are told."""
 HELPERS = frozenset({"len", "list", "max", "range", "reversed", "sorted", "sum", "tuple", "zip"})
 """What a composition may call besides ops: plain Python over sizes and lists."""
 T = TypeVar("T")
@@ -44,7 +46,11 @@ class Package(Table, frozen=True):
 
     title: str
     prefixes: tuple[str, ...]
-    """What a reader may write before the name of a function."""
+    """What a reader may write before the name of a function, in place of the key."""
+    places: dict[str, str] = msgspec.field(default_factory=dict)
+    """What a reader may write for a place within: ``F`` for ``torch.nn.functional``."""
+    also: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
+    """By place, what stands there too under the same name: functions that are methods."""
     module: str = ""
     """The module that a test imports to run its calls; none where they are not run."""
     cards: str = ""
@@ -298,14 +304,30 @@ def _on_cards() -> Iterator[Name]:
 def _home(label: str, function: str) -> tuple[str, str]:
     """Return the package of a function that a card names, and its name there; nothing where it is of no package."""
     own = {key: package for key, package in packages().items() if package.cards == label}
-    for key, package in own.items():
-        for prefix in sorted(package.prefixes, key=len, reverse=True):
-            if function.startswith(f"{prefix}."):
-                return key, f"{key}.{function.removeprefix(prefix + '.')}"
-        if package.method and function.startswith("x."):
-            return key, f"{key}.{package.method}.{function.removeprefix('x.')}"
+    package, name = _whole(function)
+    if package in own:
+        return package, name
+    for key, each in own.items():
+        if each.method and function.startswith("x."):
+            return key, f"{key}.{each.method}.{function.removeprefix('x.')}"
     key = next(iter(own), "")
     return (key, f"{key}.{function}") if key and not own[key].module else ("", "")
+
+
+@functools.cache
+def _places() -> dict[str, tuple[str, str]]:
+    """Return the package and the place that each prefix stands for, the longest first."""
+    found = {prefix: (key, key) for key, package in packages().items() for prefix in package.prefixes}
+    found |= {prefix: (key, place) for key, package in packages().items() for prefix, place in package.places.items()}
+    return dict(sorted(found.items(), key=lambda item: -len(item[0])))
+
+
+def _whole(word: str) -> tuple[str, str]:
+    """Return the package of a name with a prefix, and the name as the table writes it; nothing where the prefix is unknown."""
+    for prefix, (package, place) in _places().items():
+        if word.startswith(f"{prefix}."):
+            return package, place + word.removeprefix(prefix)
+    return "", ""
 
 
 @functools.cache
@@ -348,41 +370,40 @@ def words() -> list[str]:
 def find(word: str) -> tuple[Name, ...]:
     """Return what a name means: with a package what it is there, without one what it is in each; nothing for an unknown one."""
     word = word.strip().removesuffix("()")
-    before, dot, last = word.rpartition(".")
-    named = _by_key().get(key_of(last), ())
-    if not dot:
+    named = _by_key().get(key_of(word.rpartition(".")[2]), ())
+    if "." not in word:
         return named
-    inside = _inside(before)
-    own = [n for n in named if n.package in inside]
-    rests = {key: key_of(word[length:].lstrip(".")) for key, length in inside.items()}
-    exact = [n for n in own if key_of(n.function.partition(".")[2]) == rests[n.package]]
-    return tuple(exact or own)
+    package, whole = _whole(word)
+    own = tuple(n for n in named if n.package == package)
+    exact = tuple(n for n in own if key_of(n.function) == key_of(whole))
+    return exact or (own if _stands_at(package, whole) else ())
 
 
-def _inside(before: str) -> dict[str, int]:
-    """Return the packages in which a name with this before its last dot may be, each with the length of its prefix."""
-    lengths = {
-        key: max((len(prefix) for prefix in package.prefixes if _within(before, prefix)), default=0)
-        for key, package in packages().items()
-    }
-    longest = max(lengths.values())
-    return {key: length for key, length in lengths.items() if length and length == longest}
+def _stands_at(package: str, whole: str) -> bool:
+    """Whether what a package has elsewhere stands at a place too: the table says so, or writes no places of that package."""
+    place, _, last = whole.rpartition(".")
+    if package in _with_places():
+        return key_of(last) in map(key_of, packages()[package].also.get(place, ()))
+    return place != package
 
 
-def _within(before: str, prefix: str) -> bool:
-    """Whether what stands before the last dot of a name is a package or a place in it."""
-    return before == prefix or before.startswith(f"{prefix}.")
+@functools.cache
+def _with_places() -> frozenset[str]:
+    """Return the packages whose functions the table writes with the places within."""
+    return frozenset(n.package for n in every() if n.function.count(".") > 1)
 
 
 def close(word: str) -> list[str]:
     """Return names of functions that are nearly a word, of the package that it names if it names one."""
     import difflib
 
-    before, _, last = word.rpartition(".")
-    inside = _inside(before)
-    keys = [key for key, found in _by_key().items() if not inside or any(n.package in inside for n in found)]
-    near = difflib.get_close_matches(key_of(last), keys, n=3, cutoff=0.7)
-    return [next(n.function for n in _by_key()[key] if not inside or n.package in inside) for key in near]
+    package, _ = _whole(word)
+    own: dict[str, dict[str, None]] = {}
+    for key, found in _by_key().items():
+        if functions := dict.fromkeys(n.function for n in found if package in ("", n.package)):
+            own[key] = functions
+    near = difflib.get_close_matches(key_of(word.rpartition(".")[2]), own, n=MOST_CLOSE, cutoff=0.7)
+    return [function for key in near for function in own[key]][:MOST_CLOSE]
 
 
 def schema() -> dict[str, Any]:
