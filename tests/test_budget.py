@@ -100,9 +100,10 @@ def test_an_answer_that_is_whole_may_take_all_that_is_left() -> None:
     assert found.spent
     with found.whole():
         assert not found.spent
+    assert found.spent, "behind such an answer each clause has its share again"
+    with found.whole():
         used[0] = 2e9
         assert found.spent
-    assert found.spent
 
 
 def test_a_slow_function_is_judged_by_a_part_of_its_calls(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -212,6 +212,15 @@ def test_names_are_found_under_every_prefix(word: str) -> None:
     assert "Join tensors of one shape and dtype" in page
 
 
+def test_what_a_function_does_comes_before_what_one_call_does() -> None:
+    """The page of a name begins with the call that takes any arguments."""
+    calls = [n.call for n in names.find("np.moveaxis")]
+    assert calls[0] == "np.moveaxis(x, source, destination)"
+    assert "np.moveaxis(x, -1, 1)" in calls
+    page = show("np.moveaxis")
+    assert page.index(calls[0]) < page.index("np.moveaxis(x, -1, 1)")
+
+
 def test_a_name_of_one_card_shows_that_card() -> None:
     """Camel case or not, with or without its package; a card that says it itself is enough."""
     for word in (
@@ -244,6 +253,8 @@ def test_an_unknown_name_gets_near_ones() -> None:
         einspec.load("ravel")
     assert not names.find("np.no_such_function")
     assert not names.find("nobody.moveaxis")
+    assert names.find("jax.nn.softmax")
+    assert not names.find("jax.numpy.softmax"), "what another part of a package has"
 
 
 def test_the_catalogue_looks_through_names(capsys: pytest.CaptureFixture[str]) -> None:

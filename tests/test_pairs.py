@@ -45,6 +45,17 @@ def test_why_a_pair_is_not_met_follows_from_the_card() -> None:
     assert moves[("dtype", "float64"), ("way", "jvp")] == NOT_ASKED
 
 
+def test_what_one_form_has_another_one_lacks() -> None:
+    """Orders by token have no scores, and none of their dtypes; a dense exchange has no indices."""
+    orders, exchanges = pairs("priority"), pairs("ep_exchange")
+    assert orders.unmet[("form", "order=token"), ("dtype", "float32")] == FORBIDDEN
+    assert (("form", "order=score"), ("dtype", "float32")) in orders.met
+    assert exchanges.unmet[("form", "layout=dense"), ("indices", "int32")] == FORBIDDEN
+    assert (("form", "layout=ragged"), ("indices", "int32")) in exchanges.met
+    assert {(("memory", "in order"), ("numbers", n)) for n in ("usual", "others")} <= exchanges.met
+    assert all(found.met.isdisjoint(found.unmet) for found in (orders, exchanges))
+
+
 def test_classes_of_sizes_have_calls_of_their_own() -> None:
     """A call of a class has its longest axis in it, and the next turn takes another one."""
     op = load("swap_hw")

@@ -12,7 +12,7 @@ import pytest
 import einspec
 from einspec import patterns, testing
 from einspec.conformance.cli import main
-from einspec.errors import PatternError, ShapeError
+from einspec.errors import DtypeError, PatternError, ShapeError
 from einspec.pages.text import show
 
 MEANT = [
@@ -29,6 +29,8 @@ MEANT = [
     ("n -> n r", (3,), {"r": 2}),
     ("b n -> (b r) n", (2, 3), {"r": 2}),
     ("h w -> h w 3", (2, 3), {}),
+    ("1 b -> b 3", (1, 2), {}),
+    ("b ... c -> b (... c)", (2, 3, 4, 5), {}),
 ]
 """Patterns of einops, each with a shape and sizes."""
 REDUCED = [
@@ -164,7 +166,7 @@ def test_the_inverse_undoes_it(pattern: str, shape: tuple[int, ...], sizes: dict
     """Where there is one, with the sizes that have to be known; copies have none."""
     inverse = patterns.parse(pattern).inverse
     if not inverse:
-        assert pattern.partition("->")[2].strip() in ("b (...)", "n r", "(b r) n", "h w 3")
+        assert pattern.partition("->")[2].strip() in ("b (...)", "n r", "(b r) n", "h w 3", "b 3", "b (... c)")
         return
     x = np.arange(float(np.prod(shape))).reshape(shape)
     y = einspec.evaluate(pattern, x, **sizes)
@@ -182,6 +184,54 @@ def test_what_a_pattern_forbids_is_an_error() -> None:
         einspec.evaluate("b c -> c b, c=3", np.zeros((2, 4)))
     with pytest.raises(ShapeError):
         einspec.evaluate("1 b -> b", np.zeros((2, 4)))
+
+
+def test_what_nothing_is_reduced_to() -> None:
+    """A sum of nothing is 0; what has no mean and no greatest is an error, which nobody else has to raise."""
+    nothing = np.zeros((2, 0))
+    np.testing.assert_array_equal(einspec.evaluate("b c -> b, sum", nothing), [0, 0])
+    for how in ("mean", "max", "min"):
+        with pytest.raises(ShapeError, match="c must be at least 1"):
+            einspec.evaluate(f"b c -> b, {how}", nothing)
+        assert not [c for c in einspec.clauses(f"b c -> b, {how}") if c.startswith("err.axes")]
+
+
+def test_dtypes_are_those_that_a_reduction_has() -> None:
+    """The greatest of whole numbers is one of them; a mean of them is not."""
+    x = np.ones((2, 2), np.int32)
+    assert einspec.evaluate("b c -> b, max", x).dtype == np.int32
+    with pytest.raises(DtypeError, match=r"x must be one of bfloat16, .*, not int32"):
+        einspec.evaluate("b c -> b, mean", x)
+
+
+def test_laws_of_a_pattern_are_clauses() -> None:
+    """What only moves keeps all elements; an axis that stands alone on both sides may be put in another order."""
+    laws = {
+        "a b -> b a": {"conserves", "equivariant.a", "equivariant.b"},
+        "a (b c) -> a b c, b=2": {"conserves", "equivariant.a"},
+        "a b -> a, mean": {"equivariant.a"},
+        "a -> a 2": {"equivariant.a"},
+    }
+    for text, wanted in laws.items():
+        assert {c.removeprefix("law.") for c in einspec.clauses(text) if c.startswith("law.")} == wanted
+
+
+def test_names_in_a_card_stand_for_one_thing() -> None:
+    """No axis is called as a tensor or a function is, and the page says which word of the pattern has another name."""
+    for text in ("x y -> y x", "sum exp -> exp sum", "b1 H_2 c -> H_2 (b1 c)", "1 x -> x 1"):
+        form = next(iter(einspec.load(text).forms.values()))
+        axes = {axis for tensor in (*form.signature.inputs, *form.signature.outputs) for axis in tensor.names}
+        tensors = {t.name for t in (*form.signature.inputs, *form.signature.outputs)}
+        assert len(tensors) == 2
+        assert not axes & (tensors | patterns.RESERVED)
+    assert "a is b1, b is H_2." in " ".join(show("b1 H_2 c -> H_2 (b1 c)").split())
+
+
+def test_what_has_no_inverse_says_so() -> None:
+    """Copies and reductions have none; the sizes of several axes that became one are not known."""
+    for text in ("n -> n r", "b c -> b, mean"):
+        assert "It has no inverse." in show(text)
+    assert "Its inverse is no pattern" in " ".join(show("b ... -> b (...)").split())
 
 
 def test_all_that_cards_get_comes_with_a_pattern(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

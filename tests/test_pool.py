@@ -48,12 +48,20 @@ def test_what_starts_has_no_signal_before_it_begins() -> None:
 @pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="this system cannot block signals")
 def test_an_error_while_processes_start_loses_no_handler() -> None:
     """What was noted comes all the same."""
-    before = [signal.getsignal(end) for end in ENDS]
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [])
-    with contextlib.suppress(OSError), undisturbed(multiprocessing.get_context("fork")):
-        raise OSError
-    assert [signal.getsignal(end) for end in ENDS] == before
-    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == mask
+    seen: list[int] = []
+    own = signal.signal(signal.SIGTERM, lambda number, _: seen.append(number))
+    try:
+        before = [signal.getsignal(end) for end in ENDS]
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+        with contextlib.suppress(OSError), undisturbed(multiprocessing.get_context("fork")):
+            signal.raise_signal(signal.SIGTERM)
+            assert not seen
+            raise OSError
+        assert [signal.getsignal(end) for end in ENDS] == before
+        assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == mask
+        assert seen == [signal.SIGTERM]
+    finally:
+        signal.signal(signal.SIGTERM, own)
 
 
 def blocked(pipe: Connection) -> None:
