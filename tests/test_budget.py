@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import psutil
 import pytest
 
 from einspec.conformance.cli import main
@@ -15,8 +16,9 @@ from einspec.conformance.reports.merge import read_all
 from einspec.conformance.reports.summary import markdown
 from einspec.conformance.run.request import Request
 from einspec.conformance.run.run import Run
-from einspec.conformance.targets import budget
+from einspec.conformance.targets import budget, process
 from einspec.conformance.targets.budget import Budget, spread
+from einspec.conformance.targets.process import Limits
 
 SLOW = """\
 import time
@@ -122,6 +124,34 @@ def test_a_slow_function_is_judged_by_a_part_of_its_calls(tmp_path: Path, capsys
     printed = capsys.readouterr().out
     assert f"{len(cut)} cut short" in printed
     assert f"budget: matrix_transpose: {sum(r.unasked for r in cut):,} calls of {len(cut)} clauses not asked" in printed
+
+
+def test_waiting_counts_however_short_it_is_in_a_call(tmp_path: Path) -> None:
+    """A function that sleeps in every call uses no processor, and what it sleeps is taken from the budget all the same."""
+    text = "import time\n\n\ndef matrix_transpose(x):\n    time.sleep(0.05)\n    return x.swapaxes(-1, -2)\n"
+    _, found = judged(tmp_path, text, "--budget", "4", "--tier", "scope")
+    assert any(r.unasked for r in found)
+    assert not any(r.verdict.fails for r in found)
+
+
+@pytest.mark.parametrize(
+    ("idle", "asleep", "paused", "waited"),
+    [(True, True, 0.0, 2.0), (False, True, 0.0, 0.0), (True, False, 0.0, 0.0), (True, True, 9.0, 2.0)],
+)
+def test_short_waits_add_up(idle: bool, asleep: bool, paused: float, waited: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the process sleeps and has said nothing; what passes while nobody waits for it does not count."""
+    now = [0.0]
+    monkeypatch.setattr(process.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(process, "_usage", lambda _: (0.0, asleep, 0.0))
+    clock = process._Clock(psutil.Process())
+    clock.begin(18)
+    for number in range(18):  # the first two make a beginning
+        clock.resume()
+        now[0] += 0.125
+        assert clock.exceeded(number, Limits(1.0, 1.0), 1.0, idle) is None
+        clock.pause()
+        now[0] += paused
+    assert clock.waited == waited
 
 
 def test_with_enough_of_it_nothing_is_another(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ from einspec.conformance.protocol import (
 )
 
 LOOK = 0.25
-"""Seconds between two looks at the limits."""
+"""Seconds of waiting for answers between two looks at the limits."""
 PIPE = 1 << 20
 """Bytes that a pipe holds, where that can be set: as many as the system lets anybody have."""
 GRACE = 0.2
@@ -270,16 +270,18 @@ class RunnerProcess:
         """
         self.clock.resume()
         while (message := self._message()) is None:
-            ready, _, _ = select.select([self.stdout], [self.stdin] if self.outbox else [], [], LOOK)
+            ready, _, _ = select.select([self.stdout], [self.stdin] if self.outbox else [], [], self.clock.left)
             self._write()
             if ready and not self._read():
                 self.process.wait()
                 raise self.lost(self._fate())
-            exceeded = self.clock.exceeded(self.number, self.limits, self.limits.call if self.asking else self.limits.seconds)
+            seconds = self.limits.call if self.asking else self.limits.seconds
+            exceeded = self.clock.exceeded(self.number, self.limits, seconds, idle=not ready)
             if exceeded is not None:
                 late, budget = exceeded[1], self.asking and self.limits.call < self.limits.seconds
                 raise self.lost(exceeded[0], late, late and budget)
             self._cut_prints()
+        self.clock.pause()
         if isinstance(message, protocol.Broken):
             raise self.lost(f"its adapter raised {message.error.name}: {message.error.text}")
         if not isinstance(message, kind):
@@ -426,23 +428,41 @@ class _Clock:
         self.watched = watched
         self.waited = self.total = 0.0
         """What all calls so far have waited, and what they have used with it."""
+        self.looked = self.paused = time.monotonic()
+        """When this was looked up last, later by what has passed since while nothing was waited for; when that began."""
+        self.processor = -1.0
         self.begin()
 
     def begin(self, most: int = 1) -> None:
         """Begin to count for so many calls. Each has a time of its own, and none a second one: numbers only grow."""
-        self.number, self.most = 0, most
+        self.number, self.most = -1, most
         self.used = self.slept = 0.0
-        self.resume()
+
+    def pause(self) -> None:
+        """Leave out what passes from now on, as nothing is waited for."""
+        self.paused = time.monotonic()
 
     def resume(self) -> None:
-        """Leave out what has passed while nothing was waited for."""
-        self.looked, self.processor = time.monotonic(), -1.0
+        """Go on where it was left: many short waits are looked at as a long one is."""
+        self.looked += time.monotonic() - self.paused
 
-    def exceeded(self, number: int, limits: Limits, seconds: float) -> tuple[str, bool] | None:
-        """Return which limit is exceeded, in words, and whether it is that of time; looked up now and then."""
-        now = time.monotonic()
-        if now - self.looked < LOOK:
+    @property
+    def left(self) -> float:
+        """The seconds until limits are looked up again."""
+        return max(self.looked + LOOK - time.monotonic(), 0.0)
+
+    def exceeded(self, number: int, limits: Limits, seconds: float, idle: bool) -> tuple[str, bool] | None:
+        """Return which limit is exceeded, in words, and whether it is that of time; looked up now and then.
+
+        Args:
+            number: of the call at hand.
+            limits: what a call may take.
+            seconds: how much of that is time.
+            idle: whether nothing has come: one that has said something was not waiting for something else.
+        """
+        if self.left > 0:
             return None
+        now = time.monotonic()
         passed, self.looked = now - self.looked, now
         try:
             tree = [self.watched, *self.watched.children(recursive=True)]
@@ -452,12 +472,13 @@ class _Clock:
         if self.processor >= 0:
             worked = max(processor - self.processor, 0.0)
             self.used += worked
-            waited = passed if asleep and worked < passed / 10 else 0.0
+            waited = passed if idle and asleep and worked < passed / 10 else 0.0
             self.slept += waited
             self.waited += waited
         self.processor = processor
         self.total = max(self.total, processor + self.waited)
-        if self.number < number < self.most:
+        number = min(number, self.most - 1)
+        if self.number < number:
             self.number, self.used, self.slept = number, 0.0, 0.0
         if max(self.used, self.slept) > seconds:
             kind = "computing" if self.used > seconds else "waiting"
