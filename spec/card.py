@@ -526,13 +526,9 @@ def _check_laws(where: str, form: Form, known: set[str]) -> None:
                 raise CardError(f"{where}: laws.{kind}: axis {axis} stands in no tensor of the signature")
 
 
+@functools.cache
 def shipped() -> dict[str, Path]:
     """Return the file of every op that einspec ships, by name, sorted by family and name."""
-    return _shipped()
-
-
-@functools.cache
-def _shipped() -> dict[str, Path]:
     return {path.stem: path for path in sorted(OPS.glob("*/*.toml"))}
 
 
@@ -549,9 +545,18 @@ def paths() -> dict[str, Path]:
 def _paths(listed: str) -> dict[str, Path]:
     own = folders.files(listed)
     for name, path in own.items():
-        if name in _shipped():
+        if name in shipped():
             raise CardError(f"{path}: einspec ships an op {name}: give the file another name")
-    return {**_shipped(), **own}
+    return {**shipped(), **own}
+
+
+def parse_card(text: str) -> Card:
+    """Return the card of a text.
+
+    Raises:
+        tomllib.TOMLDecodeError: the text is not TOML; msgspec.ValidationError: a key is unknown, missing or of the wrong type.
+    """
+    return msgspec.convert(tomllib.loads(text), Card)
 
 
 def read_card(path: Path) -> Card:
@@ -561,7 +566,7 @@ def read_card(path: Path) -> Card:
         CardError: the file is not TOML, or a key is unknown, missing or of the wrong type.
     """
     try:
-        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Card)
+        return parse_card(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
         raise CardError(f"{path.parent.name}/{path.name}: {error}") from error
 
@@ -581,7 +586,7 @@ def load(name: str) -> Op:
         return op_of(name)
     if name not in there:
         return load(resolve(name))
-    return _loaded(name, there[name], "" if name in _shipped() else folders.listed())
+    return _loaded(name, there[name], "" if name in shipped() else folders.listed())
 
 
 @functools.cache
@@ -656,10 +661,10 @@ def aliases() -> dict[str, str]:
 @functools.cache
 def _aliases(listed: str) -> dict[str, str]:
     there = _paths(listed)
-    found = _aliases("") if listed else {a: n for n, path in _shipped().items() for a in read_card(path).aliases}
+    found = _aliases("") if listed else {a: n for n, path in shipped().items() for a in read_card(path).aliases}
     found = dict(found)
     for name, path in there.items():
-        if name in _shipped():
+        if name in shipped():
             continue
         if name in found:
             raise CardError(f"{path}: {name} is another name of {found[name]}: give the file another name")
@@ -683,27 +688,30 @@ def resolve(name: str) -> str:
     Raises:
         KeyError: there is none; the message suggests close ones.
     """
-    plain = plainly(name)
-    if plain in paths():
-        return plain
     if "->" in name:
         return name
-    if plain in aliases():
-        return aliases()[plain]
-    raise KeyError(f"no op {name!r}{_hint(name, plain)}")
+    if found := _named(name):
+        return found
+    raise KeyError(f"no op {name!r}{_hint(name)}")
 
 
 def is_op(name: str) -> bool:
     """Whether a name or alias is that of an op; spaces, hyphens and case do not matter."""
-    return plainly(name) in paths() or plainly(name) in aliases()
+    return bool(_named(name))
 
 
-def plainly(name: str) -> str:
+def _named(name: str) -> str:
+    """Return the op of a name or alias, nothing where there is none."""
+    plain = _plainly(name)
+    return plain if plain in paths() else aliases().get(plain, "")
+
+
+def _plainly(name: str) -> str:
     """Return a name as cards write it."""
     return re.sub(r"[\s-]+", "_", name.strip().lower())
 
 
-def _hint(name: str, plain: str) -> str:
+def _hint(name: str) -> str:
     """Return what is said of a name that is none of an op."""
     import difflib
 
@@ -712,5 +720,5 @@ def _hint(name: str, plain: str) -> str:
     if names.find(name):
         return f"; einspec show {name} says what it is in ops"
     known = dict.fromkeys([*paths(), *aliases(), *names.words()])
-    close = names.close(name) if "." in name else difflib.get_close_matches(plain, known, n=3, cutoff=0.5)
+    close = names.close(name) if "." in name else difflib.get_close_matches(_plainly(name), known, n=3, cutoff=0.5)
     return f"; did you mean {' or '.join(close)}?" if close else "; einspec ops lists them all"

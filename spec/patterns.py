@@ -16,18 +16,14 @@ import os
 import re
 import string
 import tempfile
-import tomllib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from einspec import folders
-from einspec.card import Op, add_cards, compile_card
+from einspec.card import Op, add_cards, compile_card, parse_card
 from einspec.errors import PatternError
 from einspec.language.formula import FUNCTIONS, MACROS, REDUCTIONS
-from einspec.language.tables import Card
 
 ARROW = "->"
 TOKEN = re.compile(r"\.\.\.|->|\w+|[(),=]|\S")
@@ -419,7 +415,7 @@ def op_of(text: str) -> Op:
     Raises:
         PatternError: it is none.
     """
-    return compile_card(parse(text).kind, FAMILY, msgspec.convert(tomllib.loads(card_text(text)), Card))
+    return compile_card(parse(text).kind, FAMILY, parse_card(card_text(text)))
 
 
 @contextlib.contextmanager

@@ -8,16 +8,14 @@ import tomllib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import msgspec
 import pytest
 
 import einspec
 from einspec import CardError, FormulaError, load
-from einspec.card import Op, compile_card, paths, used
+from einspec.card import Op, compile_card, parse_card, paths, used
 from einspec.clauses import clause_ids, find
 from einspec.conformance.clauses import tiers_of
 from einspec.conformance.cli import main
-from einspec.language.tables import Card
 from einspec.meaning import RESTS_ON, digest
 from einspec.pages.clause import page
 from einspec.pages.sources import Entry, entries, rests_on
@@ -93,7 +91,7 @@ def compiled(op: Op, texts: Iterable[str]) -> Iterator[Op]:
     """Yield those of some cards of an op that are cards."""
     for text in texts:
         with contextlib.suppress(CardError, FormulaError, ValueError):
-            yield compile_card(op.name, op.family, msgspec.convert(tomllib.loads(text), Card))
+            yield compile_card(op.name, op.family, parse_card(text))
 
 
 def test_the_lines_of_a_clause_are_those_that_say_it() -> None:

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import shutil
-import tomllib
 from pathlib import Path
 
-import msgspec
 import pytest
 from judged import results, session
 from test_same_as import RUNNABLE, lines
 
 import einspec
 from einspec import load, meaning
-from einspec.card import OPS, Op, compile_card
+from einspec.card import OPS, Op, compile_card, parse_card
 from einspec.clauses import KINDS as PROMISES
 from einspec.clauses import clause_ids as clauses
 from einspec.clauses import laws_of
 from einspec.conformance import trace
 from einspec.conformance.checks.laws import KINDS
-from einspec.language.tables import Card
 
 PAPER, FORMAT, FRAMEWORK, LIBRARY = (
     "the published code of a paper, not a package",
@@ -88,7 +85,7 @@ def card(change: tuple[str, str] = ("", "")) -> Op:
     """Return the op that stands in the card of unfold, with one text replaced by another."""
     text = (OPS / "windows" / "unfold.toml").read_text()
     assert change[0] in text
-    return compile_card("unfold", "windows", msgspec.convert(tomllib.loads(text.replace(*change)), Card))
+    return compile_card("unfold", "windows", parse_card(text.replace(*change)))
 
 
 def digests(op: Op) -> dict[str, dict[str, str]]:

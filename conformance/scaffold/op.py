@@ -12,13 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 import einspec
 from einspec import card
 from einspec.conformance.errors import UsageError
 from einspec.conformance.scaffold import filled, occupied, write
-from einspec.language.tables import Card
 from einspec.pages.example import example
 
 FRAMEWORKS = {"numpy": "NumPy", "torch": "PyTorch", "jax": "JAX"}
@@ -166,7 +163,7 @@ def _values(signature: str, definition: str, params: Sequence[str]) -> dict[str,
 def _compiled(name: str, family: str, text: str) -> card.Op:
     """Return the op of a card that is not in its place yet, once it is sure that calls of it can be made up."""
     try:
-        op = card.compile_card(name, family, msgspec.convert(tomllib.loads(text), Card))
+        op = card.compile_card(name, family, card.parse_card(text))
     except ValueError as error:
         raise UsageError(f"the card would be wrong: {error}") from None
     except RecursionError:
