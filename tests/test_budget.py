@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 from pathlib import Path
 
 import psutil
@@ -16,6 +17,7 @@ from einspec.conformance.reports.merge import read_all
 from einspec.conformance.reports.summary import markdown
 from einspec.conformance.run.request import Request
 from einspec.conformance.run.run import Run
+from einspec.conformance.run.worker import share
 from einspec.conformance.targets import budget, process
 from einspec.conformance.targets.budget import Budget, spread
 from einspec.conformance.targets.process import Limits
@@ -72,20 +74,20 @@ def test_what_a_clause_does_not_need_is_shared_by_those_after_it(monkeypatch: py
     used = {"judge": 5.0, "candidate": 7.0}
     monkeypatch.setattr(budget.time, "process_time", lambda: used["judge"])
     found = Budget(8.0, lambda: used["candidate"])
-    found.deal(1, 4)
+    found.deal(Fraction(1, 4))
     assert not found.spent
     used["candidate"] += 1.5
     assert not found.spent
     used["judge"] += 0.5
     assert found.spent
-    found.deal(2, 3)
+    found.deal(Fraction(2, 3))
     with found.nothing():
         used["judge"] += 100
         assert found.used == 2.0
     assert (found.used, found.left) == (2.0, 6.0)
     used["candidate"] += 3
     assert not found.spent
-    found.deal(1, 1)
+    found.deal(Fraction(1))
     used["candidate"] += 2.5
     assert not found.spent
     used["candidate"] += 0.5
@@ -97,7 +99,7 @@ def test_an_answer_that_is_whole_may_take_all_that_is_left() -> None:
     """Which calls a function takes is asked beyond the share of a clause, and not beyond the budget."""
     used = [0.0]
     found = Budget(1e9, lambda: used[0])
-    found.deal(1, 1e9)
+    found.deal(Fraction(1, 10**9))
     used[0] = 2e8
     assert found.spent
     with found.whole():
@@ -124,6 +126,25 @@ def test_a_slow_function_is_judged_by_a_part_of_its_calls(tmp_path: Path, capsys
     printed = capsys.readouterr().out
     assert f"{len(cut)} cut short" in printed
     assert f"budget: matrix_transpose: {sum(r.unasked for r in cut):,} calls of {len(cut)} clauses not asked" in printed
+
+
+def test_a_definition_has_half_of_it() -> None:
+    """Others share alike, what is alone has all that is left."""
+    assert [share(clauses) for clauses in (["def", "empty", "nan"], ["empty", "nan", "def"], ["def"], ["nan"])] == [
+        Fraction(1, 2),
+        Fraction(1, 3),
+        1,
+        1,
+    ]
+
+
+def test_an_op_is_judged_though_nothing_else_of_it_is(tmp_path: Path) -> None:
+    """Where a call takes a fiftieth of the budget, most of its clauses have no time, and its definition has."""
+    status, found = judged(tmp_path, SLOW.format(seconds=0.06, body=RIGHT), "--budget", "6", "--tier", "scope")
+    definition = next(r for r in found if r.clause == "matrix_transpose/def")
+    assert (status, definition.verdict) == (0, Verdict.HOLDS)
+    assert definition.unasked
+    assert any(r.verdict is Verdict.NOT_RUN and r.unasked for r in found)
 
 
 def test_waiting_counts_however_short_it_is_in_a_call(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from multiprocessing.connection import Connection
@@ -47,8 +47,8 @@ from einspec.conformance.tiers import OPT_IN
 
 MOST_LOST, MOST_LATE = 20, 3
 """How many processes an op may cost on a device, and how many times the whole of --timeout, before the rest is left out."""
-DEFINITION = 8
-"""Shares of a budget that a definition has in each tier, where other clauses have one: it is asked many times as many calls."""
+DEFINITION = Fraction(1, 2)
+"""The part of what is left of a budget that a definition has in each tier, as an op is not judged without it."""
 PATIENCE = 10
 """How many times --timeout a call may take in a tier that runs only when it is asked for."""
 Say = Callable[[Event], None]
@@ -131,7 +131,7 @@ class Worker:
                 self.say(Judged(context.not_run(clause, tier, reason)))
                 continue
             if budget is not None:
-                budget.deal(weight(clause), sum(weight(c) for c, _ in all_units[number:]))
+                budget.deal(share([c for c, _ in all_units[number:]]))
             self.say(Began(session.target.name, op, clause))
             result = self.unit(context, clause, tier, key)
             self.say(Judged(result))
@@ -199,9 +199,10 @@ class Unpaid:
             return self.sheets.block(scene, clause, tier)
 
 
-def weight(clause: str) -> float:
-    """Return how many shares of a budget a clause has."""
-    return DEFINITION if clause == "def" else 1
+def share(clauses: Sequence[str]) -> Fraction:
+    """Return the part of what is left of a budget that the first of some clauses has, where the others follow."""
+    even = Fraction(1, len(clauses))
+    return max(DEFINITION, even) if clauses[0] == "def" else even
 
 
 def cut_off(context: Context, clause: str, tier: str, error: LostError) -> Result:

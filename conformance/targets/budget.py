@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
 
 SPENT = "budget"
 """Why a call was not made for which there was no time."""
@@ -49,10 +50,10 @@ class Budget:
         """Whether the clause at hand has had its share."""
         return self.used >= self.most
 
-    def deal(self, weight: float, of: float) -> None:
+    def deal(self, share: Fraction) -> None:
         """Give the next clause its share of what is left: what clauses before it did not need is shared by all that follow."""
         used = self.used
-        self.most = used + max(self.seconds - used, 0.0) * weight / of
+        self.most = used + max(self.seconds - used, 0.0) * float(share)
 
     @contextlib.contextmanager
     def nothing(self) -> Iterator[None]:
