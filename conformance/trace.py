@@ -5,8 +5,9 @@
     python -m einspec.conformance.trace            says how many clauses there are and what differs from the record
     python -m einspec.conformance.trace --record   writes the record
 
-Of earlier versions ``spec/released/`` keeps what every definition rested on, and the card of each op that means something else
-since: read with it, every op has to be what that version said.
+Of earlier versions ``spec/released/`` keeps the ids of all clauses, what every definition rested on, and the card of each op
+that means something else since: read with it, every op has to be what that version said. An id that is no more stays with its
+op under ``[withdrawn]``.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pathlib import Path
 
 import einspec
 from einspec import released
-from einspec.card import load, paths
+from einspec.card import is_op, load, paths, shipped
 from einspec.errors import CardError, FormulaError
 from einspec.meaning import RECORD, current, digest, recorded
 
@@ -71,6 +72,16 @@ def forgotten(folder: Path = released.RELEASED) -> Iterator[str]:
                 yield f"{name} is not what spec {version} said: keep its card as it was then in {place}"
             elif name in paths() and digest(load(name), "def") != known and not load(name).card.changed:
                 yield f"{name} is not what spec {version} said, and its card has no line about it under [changed]"
+        for name in released.clauses_of(version, folder):
+            if not is_op(name):
+                yield f"spec {version} had an op {name}, and none is called so now: what it became has it among its aliases"
+    for op in shipped():
+        withdrawn, said = released.withdrawn(op, folder), load(op).card.withdrawn
+        for clause in sorted(withdrawn.keys() ^ said.keys()):
+            if clause in withdrawn:
+                yield f"{op}/{clause} of spec {withdrawn[clause]} is no more, and the card says nothing of it under [withdrawn]"
+            else:
+                yield f"{op}: withdrawn.{clause}: no earlier version had it, or it is still there"
 
 
 def _definition(version: str, name: str, folder: Path) -> str:
@@ -79,13 +90,6 @@ def _definition(version: str, name: str, folder: Path) -> str:
         return digest(released.load_as_of(version, name, folder), "def")
     except (KeyError, CardError, FormulaError):
         return ""
-
-
-def keep(version: str, definitions: Mapping[str, str], folder: Path = released.RELEASED) -> None:
-    """Write down what the definitions of an earlier version rest on."""
-    place = released.folder_of(version, folder)
-    place.mkdir(parents=True, exist_ok=True)
-    (place / "digests.json").write_text(json.dumps(dict(definitions), indent=1) + "\n", encoding="utf-8")
 
 
 def record(now: Mapping[str, Mapping[str, str]], path: Path = RECORD) -> None:
@@ -107,10 +111,11 @@ def main(argv: Sequence[str] | None = None, path: Path = RECORD, folder: Path = 
     wrong = list(changes(version, known, now))
     if asked.record and not wrong:
         if before and version != einspec.SPEC_VERSION:
-            keep(version, {op: ids["def"] for op, ids in before.items()}, folder)
+            released.keep(version, before, folder)
         if "all" in asked.reworded:
             for earlier in released.versions(folder):
-                keep(earlier, {op: _definition(earlier, op, folder) for op in released.digests(earlier, folder)}, folder)
+                now_rest_on = {op: _definition(earlier, op, folder) for op in released.digests(earlier, folder)}
+                released.keep_digests(earlier, now_rest_on, folder)
         record(now, path)
         version, before = recorded(path)
     wrong += [*missing(version, before, now), *forgotten(folder)]

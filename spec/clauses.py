@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 
-from einspec.card import Form, Op, load
+from einspec.card import Form, Op, load, shipped
 from einspec.dtypes import ALL, COMPLEX, FLOAT8, FLOATS, GROUPS, INTEGERS, USUAL, WIDE
 from einspec.language.formula import Node, Read, Reduce
 from einspec.language.linear import OpClass
@@ -211,10 +211,18 @@ def find(address: str) -> tuple[Op, str]:
     Raises:
         KeyError: there is no such op, or no such clause of it; the message suggests close ones.
     """
+    from einspec import released  # here, as it asks this module for the ids of today
+
     name, parted, clause = address.partition("/")
     op = load(name)
     if not parted or clause in clause_ids(op):
         return op, clause
+    gone = released.withdrawn(op.name).get(clause) if op.name in shipped() else None
+    if gone:
+        why = op.card.withdrawn[clause]
+        raise KeyError(
+            f"{op.name}/{clause} was withdrawn after spec {gone}: {why}; einspec clauses {op.name} lists those of today"
+        )
     near = nearest(op, clause)
     hint = f"; did you mean {' or '.join(f'{op.name}/{c}' for c in near)}?" if near else ";"
     raise KeyError(f"no clause {clause!r} of {op.name}{hint} einspec clauses {op.name} lists them all")

@@ -14,6 +14,7 @@ import einspec
 from einspec import load, released
 from einspec.conformance import trace
 from einspec.conformance.cli import main
+from einspec.pages.cited import Cited, Outcome, check
 from einspec.released.differences import Difference, differences
 
 
@@ -44,6 +45,36 @@ def test_a_card_that_is_not_kept_is_told(tmp_path: Path) -> None:
     ]
 
 
+def test_what_is_withdrawn_stays_with_its_op(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An id of an earlier version that is no more has a line in the card, and an op that is no more has an alias."""
+    shutil.copytree(released.folder_of("1.0"), tmp_path / "1_0")
+    known = released.clauses_of("1.0")
+    more = {**known, "tile": [*known["tile"], "law.gone"], "patch_embed_order": ["def"]}
+    (tmp_path / "1_0" / "clauses.json").write_text(json.dumps(more), encoding="utf-8")
+    lost = "spec 1.0 had an op patch_embed_order, and none is called so now: what it became has it among its aliases"
+    gone = "tile/law.gone of spec 1.0 is no more, and the card says nothing of it under [withdrawn]"
+    assert list(trace.forgotten(tmp_path)) == [lost, gone]
+    monkeypatch.setitem(load("tile").card.withdrawn, "law.gone", "it followed from law.inverse, which stays")
+    assert list(trace.forgotten(tmp_path)) == [lost]
+    monkeypatch.setitem(load("tile").card.withdrawn, "law.never", "no version had it")
+    never = "tile: withdrawn.law.never: no earlier version had it, or it is still there"
+    assert list(trace.forgotten(tmp_path)) == [lost, never]
+
+
+def test_what_is_withdrawn_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """By who shows it, and by who checks a citation of it."""
+    monkeypatch.setitem(load("tile").card.withdrawn, "law.gone", "it followed from law.inverse, which stays")
+    monkeypatch.setattr(released, "withdrawn", lambda op: {"law.gone": "1.0"} if op == "tile" else {})
+    said = "tile/law.gone was withdrawn after spec 1.0: it followed from law.inverse, which stays"
+    assert main(["show", "tile/law.gone"]) == 2
+    assert said in capsys.readouterr().err
+    outcome, why = check(Cited(1, "tile/law.gone", "1.0", "0" * 12))
+    assert outcome is Outcome.UNKNOWN
+    assert said in why
+
+
 def test_a_new_version_keeps_the_record_of_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Recording under another version writes down what the definitions of the one that was recorded rested on."""
     path, folder = tmp_path / "clauses.json", tmp_path / "released"
@@ -52,6 +83,7 @@ def test_a_new_version_keeps_the_record_of_the_one_before(tmp_path: Path, monkey
     monkeypatch.setattr(einspec, "SPEC_VERSION", "9.9")
     assert trace.main(["--record"], path, folder) == 0
     assert released.digests(version, folder) == {op: ids["def"] for op, ids in before.items()}
+    assert released.clauses_of(version, folder) == {op: list(ids) for op, ids in before.items()}
     assert trace.recorded(path)[0] == "9.9"
 
 

@@ -27,6 +27,8 @@ from einspec.conformance.cli import main
 from einspec.conformance.errors import UsageError
 from einspec.conformance.judge.verdict import Result, Verdict
 from einspec.conformance.mutation.mutants import mutants
+from einspec.conformance.publish import data
+from einspec.conformance.publish import page as page_module
 from einspec.conformance.publish import site as module
 from einspec.conformance.publish.catalogue import contested, words_of
 from einspec.conformance.publish.forms import marked, others
@@ -276,6 +278,18 @@ def test_changes_show_a_call(site: dict[str, bytes]) -> None:
     assert "moe_dense(x[t,d], weights[t,k], kept[t,k], gate_up[e,d,(g,f)], down[e,f,h])" in page, "the formula as it was"
     assert "routed[t,k,d] = weights[t,k] * x[t,d]" in page, "a formula that is new"
     assert "The smallest call on which they differ (another result): <code>moe_layer(" in page
+
+
+def test_what_is_withdrawn_keeps_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clause that an earlier version had is on the page of its op, with why, and for programs too."""
+    monkeypatch.setitem(load("tile").card.withdrawn, "law.gone", "it followed from law.inverse")
+    for place in (page_module, data.released):
+        monkeypatch.setattr(place, "withdrawn", lambda op: {"law.gone": "1.0"} if op == "tile" else {})
+    monkeypatch.setattr(module, "context", context.__wrapped__)
+    text = module.op_page("tile")
+    assert Page("tile", text).ids["law.gone"] == 1
+    assert "withdrawn after spec 1.0</span> it followed from law.inverse" in text
+    assert data.op_data(load("tile")).withdrawn == {"law.gone": data.Withdrawn("1.0", "it followed from law.inverse")}
 
 
 def test_data_for_programs(site: dict[str, bytes]) -> None:

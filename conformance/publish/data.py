@@ -12,6 +12,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 import msgspec
 
 import einspec
+from einspec import released
 from einspec.card import Form, Op, load, paths, used
 from einspec.clauses import KINDS, clauses
 from einspec.conformance.clauses import tiers_of
@@ -54,6 +55,13 @@ class ClauseData(msgspec.Struct):
     tiers: Annotated[list[str], msgspec.Meta(description="the parts of a run that judge it")]
 
 
+class Withdrawn(msgspec.Struct):
+    """A clause that is no more."""
+
+    last: Annotated[str, msgspec.Meta(description="the last version of the spec that has it")]
+    why: str
+
+
 class OpData(msgspec.Struct):
     """An op."""
 
@@ -67,6 +75,7 @@ class OpData(msgspec.Struct):
     differs: list[Differs]
     uses: Annotated[list[str], msgspec.Meta(description="the ops by which it is defined")]
     clauses: dict[str, ClauseData]
+    withdrawn: Annotated[dict[str, Withdrawn], msgspec.Meta(description="ids of clauses that earlier versions had")]
 
 
 class Spec(msgspec.Struct):
@@ -99,6 +108,7 @@ def op_data(op: Op) -> OpData:
         differs=list(op.card.differs),
         uses=list(used(op)),
         clauses={i: ClauseData(text, digest(op, i), list(tiers_of(i))) for i, text in clauses(op.name).items()},
+        withdrawn={i: Withdrawn(last, op.card.withdrawn[i]) for i, last in released.withdrawn(op.name).items()},
     )
 
 

@@ -24,6 +24,7 @@ from einspec.pages.cite import Citation, bibtex, citation, plain
 from einspec.pages.picture import Picture, picture_of
 from einspec.pages.render import einops_call, latex_definition
 from einspec.pages.text import DTYPES, dtypes, limits, signature_text, sizes
+from einspec.released import withdrawn
 
 NARROW = 400.0
 """Pictures that are wider have a second layout for phones."""
@@ -105,6 +106,7 @@ def context(op: Op) -> dict[str, Any]:
         "bibtex": bibtex(cited),
         "base": cited.url.rpartition("/")[0],
         "uses": used(op),
+        "withdrawn": withdrawn(op.name),
         "users": [n for n in paths() if op.name in _used(n)],
         "laws": [n for n in paths() if n != op.name and op.name in _law_ops(n)],
     }

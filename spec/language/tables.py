@@ -218,6 +218,8 @@ class Card(Table, frozen=True):
     same_as: tuple[SameAs, ...] = ()
     changed: dict[str, str] = {}
     """What each later spec version made other than it was, in a sentence."""
+    withdrawn: dict[str, str] = {}
+    """Ids of clauses that an earlier spec version had and this one has not, each with why, and what to use instead."""
     differs: tuple[Differs, ...] = ()
     references: tuple[Reference, ...] = ()
 

@@ -1,17 +1,19 @@
 """What ops meant in released versions of the spec: cards as they were, for those that mean something else since.
 
-A folder a version, ``1_0`` for 1.0, holds the card of each op whose meaning a later version changed, as it was last, and
-``digests.json``, what the clause ``def`` of every op of that version rested on. An op without a card there means today what it
-meant then.
+A folder a version, ``1_0`` for 1.0, holds the card of each op whose meaning a later version changed, as it was last;
+``digests.json``, what the clause ``def`` of every op of that version rested on; and ``clauses.json``, the ids of all its
+clauses. An op without a card there means today what it meant then.
 """
 
 from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
-from einspec.card import Op, compile_card, load, paths, read_card
+from einspec.card import Op, compile_card, is_op, load, paths, read_card, resolve
+from einspec.clauses import clause_ids
 
 RELEASED = Path(__file__).parent
 
@@ -29,6 +31,44 @@ def folder_of(version: str, folder: Path = RELEASED) -> Path:
 def digests(version: str, folder: Path = RELEASED) -> dict[str, str]:
     """Return what the definitions of all ops of a version rested on, as digests."""
     found: dict[str, str] = json.loads((folder_of(version, folder) / "digests.json").read_text(encoding="utf-8"))
+    return found
+
+
+def clauses_of(version: str, folder: Path = RELEASED) -> dict[str, list[str]]:
+    """Return the ids of the clauses of all ops of a version."""
+    found: dict[str, list[str]] = json.loads((folder_of(version, folder) / "clauses.json").read_text(encoding="utf-8"))
+    return found
+
+
+def keep(version: str, clauses: Mapping[str, Mapping[str, str]], folder: Path = RELEASED) -> None:
+    """Write down the ids of the clauses of a version, and what its definitions rest on.
+
+    Args:
+        version: it.
+        clauses: the digest of every clause, by op and id.
+        folder: where earlier versions are kept.
+    """
+    place = folder_of(version, folder)
+    place.mkdir(parents=True, exist_ok=True)
+    lines = [f" {json.dumps(op)}: {json.dumps(list(ids))}" for op, ids in clauses.items()]
+    (place / "clauses.json").write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+    keep_digests(version, {op: ids["def"] for op, ids in clauses.items()}, folder)
+
+
+def keep_digests(version: str, definitions: Mapping[str, str], folder: Path = RELEASED) -> None:
+    """Write down what the definitions of a version rest on."""
+    path = folder_of(version, folder) / "digests.json"
+    path.write_text(json.dumps(dict(definitions), indent=1) + "\n", encoding="utf-8")
+
+
+@functools.cache
+def withdrawn(op: str, folder: Path = RELEASED) -> dict[str, str]:
+    """Return the clauses that an op had in earlier versions and has no more, each with the last version that had it."""
+    here = clause_ids(load(op))
+    found: dict[str, str] = {}
+    for version in versions(folder):
+        own = [c for name, ids in clauses_of(version, folder).items() if is_op(name) and resolve(name) == op for c in ids]
+        found |= {c: version for c in own if c not in here}
     return found
 
 
