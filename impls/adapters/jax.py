@@ -109,6 +109,15 @@ def restore(found: Mapping[str, Any]) -> None:
             jax.config.update(name, found[name])  # type: ignore[no-untyped-call]
 
 
+def _options(args: Any) -> dict[str, Any] | None:
+    """Return the compiler options for a function of arrays: quick ones on the CPU, none within another compilation."""
+    leaves = jax.tree.leaves(args)
+    within = any(isinstance(x, jax.core.Tracer) for x in leaves)
+    if within or jax.default_backend() != "cpu" or not MISROUNDED.isdisjoint(x.dtype.name for x in leaves):
+        return None
+    return QUICK_COMPILE
+
+
 def many(calls: Sequence[Callable[..., Any]], inputs: Sequence[Sequence[Any]]) -> list[Any]:
     """Return the results of many calls under one jit: compiling them together is cheaper than one by one.
 
@@ -118,9 +127,8 @@ def many(calls: Sequence[Callable[..., Any]], inputs: Sequence[Sequence[Any]]) -
     for i, (call, args) in enumerate(zip(calls, inputs, strict=True)):
         leaves, tree = jax.tree.flatten(list(args))
         alike.setdefault((call, tree, *((x.dtype, x.shape) for x in leaves)), []).append(i)
-    names = {x.dtype.name for x in jax.tree.leaves(list(inputs))}
-    options = QUICK_COMPILE if jax.default_backend() == "cpu" and names.isdisjoint(MISROUNDED) else None
     functions = [key[0] for key in alike]
+    options = _options(list(inputs))
     run = jax.jit(lambda args: [call(*a) for call, a in zip(functions, args, strict=True)], compiler_options=options)
     results: list[Any] = [None] * len(calls)
     for turn in range(max(map(len, alike.values()), default=0)):
@@ -136,8 +144,8 @@ def vjp(fn: Callable[..., Any], inputs: Sequence[Any], cotangents: Sequence[Any]
     def pull(args: Sequence[Any], outer: Any) -> Any:
         return jax.vjp(fn, *args)[1](outer)
 
-    outer = tuple(cotangents) if len(cotangents) > 1 else cotangents[0]
-    return list(jax.jit(pull)(tuple(inputs), outer))
+    args = tuple(inputs), tuple(cotangents) if len(cotangents) > 1 else cotangents[0]
+    return list(jax.jit(pull, compiler_options=_options(args))(*args))
 
 
 def jvp(fn: Callable[..., Any], inputs: Sequence[Any], tangents: Sequence[Any]) -> Any:
@@ -146,12 +154,14 @@ def jvp(fn: Callable[..., Any], inputs: Sequence[Any], tangents: Sequence[Any]) 
     def push(args: Sequence[Any], along: Sequence[Any]) -> Any:
         return jax.jvp(fn, args, along)[1]
 
-    return jax.jit(push)(tuple(inputs), tuple(tangents))
+    args = tuple(inputs), tuple(tangents)
+    return jax.jit(push, compiler_options=_options(args))(*args)
 
 
 def vmap(fn: Callable[..., Any], in_axes: tuple[int | None, ...], out_axes: int) -> Callable[..., Any]:
     """Return the function mapped over an axis of every argument that has one, compiled."""
-    return jax.jit(jax.vmap(fn, in_axes, out_axes))
+    mapped = jax.vmap(fn, in_axes, out_axes)
+    return lambda *args: jax.jit(mapped, compiler_options=_options(args))(*args)
 
 
 transforms: dict[str, Callable[..., Any]] = {"jit": jax.jit, "vmap": vmap, "vjp": vjp, "jvp": jvp}
