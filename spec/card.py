@@ -173,6 +173,11 @@ class Op:
             raise ParameterError(f"{self.name}: {self.choice}={value!r} is none of the calls that are asked", "asked")
         return self.forms[value]
 
+    def ranked(self, form: Form) -> list[str]:
+        """Return the tensors of a form of which each rank has an entry of its own."""
+        tensors = (*form.signature.inputs, *form.signature.outputs)
+        return [s.name for s in tensors if set(axes_of(s.index[:1])) & set(self.card.ranks.axes)]
+
     def bind(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Return all parameters, defaults filled in, in the order of the card.
 
@@ -269,6 +274,7 @@ def compile_card(name: str, family: str, card: Card, find: Callable[[str], Op] |
     _check_kept(where, card, forms.values())
     op = Op(name, family, card, forms)
     _check_params(where, op, tensors)
+    _check_ranks(where, op)
     return op
 
 
@@ -294,6 +300,21 @@ def _check_params(where: str, op: Op, tensors: Collection[str]) -> None:
             raise CardError(f"{place}.axis: expected 'n in x', an axis beside a rest of tensor x, not {param.axis!r}")
         for key, value in (("default", param.default), *(("values", value) for value in param.values)):
             _check_given(f"{place}.{key}", op, name, value)
+
+
+def _check_ranks(where: str, op: Op) -> None:
+    """Check that axes of ranks stand first in tensors, and with no others there."""
+    ranks = set(op.card.ranks.axes)
+    tensors = [s for f in op.forms.values() for s in (*f.signature.inputs, *f.signature.outputs)]
+    for axis in op.card.ranks.axes:
+        if not any(axis in axes_of(s.index[:1]) for s in tensors):
+            raise CardError(f"{where}: ranks.axes: no tensor has axis {axis} in its first dimension")
+    for spec in tensors:
+        first = axes_of(spec.index[:1])
+        others = [a for a in first if a not in ranks]
+        if ranks & set(first) and others:
+            mixed = f"{spec.name} has axis {others[0]}, which is none of them, in one dimension with ranks"
+            raise CardError(f"{where}: ranks.axes: {mixed}")
 
 
 def _check_given(where: str, op: Op, name: str, value: Any) -> None:

@@ -193,6 +193,14 @@ BROKEN = {
         PLAIN + '[params.k]\nchoices = ["input", "float32"]\ndefault = "input"\nkeeps = "y"\ndoc = "?"',
         "axes/swap.toml: params.k.keeps: needs stores, float32 among the choices, and a default",
     ),
+    "ranks along no first dimension": (
+        PLAIN + '[ranks]\naxes = ["c"]',
+        "axes/swap.toml: ranks.axes: no tensor has axis c in its first dimension",
+    ),
+    "ranks in one dimension with what is none": (
+        PLAIN.replace("-> y: b a", "-> y: (b a)").replace("y[b, a]", "y[(b,a)]") + '[ranks]\naxes = ["b"]',
+        "axes/swap.toml: ranks.axes: y has axis a, which is none of them, in one dimension with ranks",
+    ),
     "forms of two parameters": (PLAIN + "[when.k.p]\n[when.l.p]\n", "axes/swap.toml: when: only one parameter"),
     "an order that is none": (
         PLAIN.replace("-> y: b a", "-> y: *c[turned]"),
@@ -369,6 +377,17 @@ def test_the_published_schema_refuses_what_no_card_may_hold(change: dict[str, An
 def test_the_schema_holds_every_key_of_a_card() -> None:
     """What the code reads is what is published."""
     assert set(schema()["$defs"]["Card"]["properties"]) == set(Card.__struct_fields__)
+
+
+def test_a_tensor_of_ranks_has_them_first() -> None:
+    """Each rank has an entry of the tensors that begin with ranks; the others are the same for all."""
+    exchange, split = load("ep_exchange"), load("context_parallel_split")
+    assert {name: exchange.ranked(form) for name, form in exchange.forms.items()} == {
+        "dense": ["x", "y"],
+        "ragged": ["x", "counts", "y"],
+    }
+    assert all(split.ranked(form) == ["y"] for form in split.forms.values())
+    assert not any(load("dispatch_layout").ranked(form) for form in load("dispatch_layout").forms.values())
 
 
 def test_aliases_are_listed_once() -> None:

@@ -115,6 +115,15 @@ class AxisRule(Table, frozen=True):
     min: int
 
 
+class Ranks(Table, frozen=True):
+    """Which axes stand for ranks, the processes or devices that a call is spread over.
+
+    Each rank has an entry of its own of a tensor whose first dimension is made of them; all others are the same on every rank.
+    """
+
+    axes: tuple[str, ...] = ()
+
+
 class Laws(Table, frozen=True):
     """What follows from the definition and is checked besides it. Calls are written in the names of cards."""
 
@@ -191,6 +200,7 @@ class Card(Table, frozen=True):
     aliases: tuple[str, ...] = ()
     params: dict[str, Param] = {}
     axes: dict[str, AxisRule] = {}
+    ranks: Ranks = Ranks()
     sizes: dict[str, str] = {}
     orders: dict[str, str] = {}
     """``name = "places from axes"``: ``*a[name]`` are the axes of ``*a`` in another order. Those that parameters on the right

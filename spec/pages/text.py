@@ -257,6 +257,8 @@ def sizes(op: Op, form: Form) -> Iterator[str]:
     yield from (f"{axis} = {term.text}" for axis, term in form.sizes.items())
     yield from (f"needs {term.text}" for term in form.require.values())
     yield from (f"{axis} at least {rule.min}" for axis, rule in op.card.axes.items())
+    if own := op.ranked(form):
+        yield f"{', '.join(op.card.ranks.axes)}: ranks, each with its own {', '.join(own)}"
 
 
 def _dtypes(op: Op) -> list[str]:
