@@ -23,6 +23,7 @@ from einspec.impls.jax.assignment import *  # noqa: F403  # a backend is the sum
 from einspec.impls.jax.attention import *  # noqa: F403
 from einspec.impls.jax.axes import *  # noqa: F403
 from einspec.impls.jax.caches import *  # noqa: F403
+from einspec.impls.jax.collectives import *  # noqa: F403
 from einspec.impls.jax.elements import *  # noqa: F403
 from einspec.impls.jax.experts import *  # noqa: F403
 from einspec.impls.jax.groups import *  # noqa: F403

@@ -16,6 +16,7 @@ from einspec.impls.numpy.assignment import *  # noqa: F403  # a backend is the s
 from einspec.impls.numpy.attention import *  # noqa: F403
 from einspec.impls.numpy.axes import *  # noqa: F403
 from einspec.impls.numpy.caches import *  # noqa: F403
+from einspec.impls.numpy.collectives import *  # noqa: F403
 from einspec.impls.numpy.elements import *  # noqa: F403
 from einspec.impls.numpy.experts import *  # noqa: F403
 from einspec.impls.numpy.groups import *  # noqa: F403

@@ -20,6 +20,7 @@ from einspec.impls.torch.assignment import *  # noqa: F403  # a backend is the s
 from einspec.impls.torch.attention import *  # noqa: F403
 from einspec.impls.torch.axes import *  # noqa: F403
 from einspec.impls.torch.caches import *  # noqa: F403
+from einspec.impls.torch.collectives import *  # noqa: F403
 from einspec.impls.torch.elements import *  # noqa: F403
 from einspec.impls.torch.experts import *  # noqa: F403
 from einspec.impls.torch.groups import *  # noqa: F403

@@ -5,6 +5,7 @@ All three are made from the tree, so that they cannot differ from what is judged
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -283,7 +284,8 @@ def _lengths(card: Card, form: Form, ranks: Mapping[str, int] | None) -> dict[st
     """Return what the sizes of axes are in the parameters of the card."""
     known = {axis: term.text for axis, term in form.sizes.items() if not term.needs}
     first = form.signature.inputs[0]
-    places = {d.name: i for i, d in enumerate(first.index) if isinstance(d, Axis) and not first.rests and not first.listed}
+    fixed = () if first.listed else itertools.takewhile(lambda d: not isinstance(d, Rest), first.index)
+    places = {d.name: i for i, d in enumerate(fixed) if isinstance(d, Axis)}
     for axis, term in form.sizes.items():
         if len(term.needs) == 1 and term.text == min(term.needs).upper() and min(term.needs) in places:
             known[axis] = f"{first.name}.shape[{places[min(term.needs)]}]"
