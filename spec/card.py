@@ -309,6 +309,8 @@ def _check_ranks(where: str, op: Op) -> None:
     for axis in op.card.ranks.axes:
         if not any(axis in axes_of(s.index[:1]) for s in tensors):
             raise CardError(f"{where}: ranks.axes: no tensor has axis {axis} in its first dimension")
+    for axis in set(op.card.ranks.reduces) - ranks:
+        raise CardError(f"{where}: ranks.reduces: {axis} is not among ranks.axes")
     for spec in tensors:
         first = axes_of(spec.index[:1])
         others = [a for a in first if a not in ranks]

@@ -80,6 +80,8 @@ def _part(op: Op, form: Form, part: str) -> Any:
             return {name: _param(name, param) for name, param in op.card.params.items()}
         case "signature" if form.orders:
             return [_plain(form.signature), {n: [o.rest, _plain(o.places), _plain(o.axes)] for n, o in form.orders.items()}]
+        case "stores" if op.card.ranks.reduces:
+            return [op.card.stores, *op.card.ranks.reduces]
         case "axes" | "stores":
             return _plain(msgspec.to_builtins(getattr(op.card, part)))
     return _plain(getattr(form, part))

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
+import operator
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -23,12 +27,15 @@ def solution(signature: str, definition: str, *shapes: tuple[int, ...]) -> Solut
     return solve(op, shapes, {})
 
 
-def analysed(signature: str, definition: str, working: str = "float32", stored: str = "", **inputs: Any) -> Tensor:
+def analysed(
+    signature: str, definition: str, working: str = "float32", stored: str = "", along: str = "", **inputs: Any
+) -> Tensor:
     """Return the output of a definition with its error."""
     arrays = {k: np.asarray(v) for k, v in inputs.items()}
     wide = {k: v.astype(np.int64 if v.dtype.kind == "i" else np.float64) for k, v in arrays.items()}
     found = solution(signature, definition, *(a.shape for a in arrays.values()))
-    return analyse(found, wide, working, stored)[found.form.signature.outputs[0].name]
+    held = {along: "bfloat16"} if along else {}
+    return analyse(found, wide, working, stored, along=held)[found.form.signature.outputs[0].name]
 
 
 CHAINS = [
@@ -191,6 +198,21 @@ def test_tensors_on_the_way_may_be_stored_in_a_narrow_dtype() -> None:
     text = "a[t,e] = sum[e1](x[t,e1] * x[t,e])\ny[t,e] = a[t,e] * 2"
     kept, stored = (analysed("x: t e -> y: t e", text, stored=s, x=x) for s in ("", "bfloat16"))
     assert (stored.error > 100 * kept.error).all()
+
+
+def test_sums_along_ranks_may_be_held_in_a_narrow_dtype() -> None:
+    """Every order of adding in it is within the bound, to which each rank but the first adds one rounding."""
+    x = np.random.default_rng(3).standard_normal((5, 400)).astype(ml_dtypes.bfloat16)
+    signature, text = "x: p d -> y: d", "y[d] = sum[p](x[p,d])"
+    wide, found = (analysed(signature, text, along=along, x=x.astype(np.float32)) for along in ("", "p"))
+    for order in itertools.permutations(range(5)):
+        rounded = functools.reduce(operator.add, (x[p] for p in order))  # each sum in bfloat16
+        assert (np.abs(rounded.astype(float) - found.array) <= found.error).all()
+        assert (np.abs(rounded.astype(float) - wide.array) > wide.error).any()
+    assert (found.error < 5 * 2**-7 * np.abs(x.astype(float)).sum(0)).all()
+    for whole, same in ((x[:1], True), (np.full((3, 1), 2), True), (np.full((3, 1), 85), False)):
+        plain, held = (analysed(signature, text, along=along, x=whole.astype(np.float32)) for along in ("", "p"))
+        assert np.array_equal(plain.error, held.error) is same  # 85 + 85 + 85 is no number of 7 bits behind the first
 
 
 @pytest.mark.parametrize(("number", "exact"), [(1 + 2j, True), (2j, True), (1 + 0.1j, False), (0.1 + 1j, False)])

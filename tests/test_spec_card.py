@@ -197,6 +197,10 @@ BROKEN = {
         PLAIN + '[ranks]\naxes = ["c"]',
         "axes/swap.toml: ranks.axes: no tensor has axis c in its first dimension",
     ),
+    "sums over ranks that are none": (
+        PLAIN + '[ranks]\naxes = ["b"]\nreduces = ["a"]',
+        "axes/swap.toml: ranks.reduces: a is not among ranks.axes",
+    ),
     "ranks in one dimension with what is none": (
         PLAIN.replace("-> y: b a", "-> y: (b a)").replace("y[b, a]", "y[(b,a)]") + '[ranks]\naxes = ["b"]',
         "axes/swap.toml: ranks.axes: y has axis a, which is none of them, in one dimension with ranks",

@@ -126,9 +126,16 @@ class _Slopes(Analysis):
     """
 
     def __init__(
-        self, case: Case, form: Form, given: Mapping[str, Array], working: str, stored: str, kept: Collection[str]
+        self,
+        case: Case,
+        form: Form,
+        given: Mapping[str, Array],
+        working: str,
+        stored: str,
+        kept: Collection[str],
+        along: Mapping[str, str],
     ) -> None:
-        super().__init__(replace(case.solution, form=form), given, working, stored, kept, {})
+        super().__init__(replace(case.solution, form=form), given, working, stored, kept, along, {})
         self.stated = {e.tensor for e in case.form.equations}
         self.backward = False
 

@@ -177,18 +177,19 @@ def _analysed(
     return analyse(case.solution, wide, *precision(case, inputs), given, last, free_ties)
 
 
-def precision(case: Case, inputs: Mapping[str, Array]) -> tuple[str, str, frozenset[str]]:
+def precision(case: Case, inputs: Mapping[str, Array]) -> tuple[str, str, frozenset[str], dict[str, str]]:
     """Return the dtype in which an op computes these inputs at least, and that of tensors on the way, ``""`` for the same.
 
-    The last are those on the way that are kept in the first of both all the same.
+    Then come those on the way that are kept in the first of both all the same, and the dtypes of sums along axes that have one.
     """
     lead = inputs[case.form.lead].dtype.name if case.form.lead else "float32"
     stored = lead if case.op.card.stores else ""
+    along = dict.fromkeys(case.op.card.ranks.reduces, lead) if lead in HALVES else {}
     if lead in HALVES and half_inside.get():
-        return lead, stored, kept_in(case)
+        return lead, stored, kept_in(case), along
     double, complex_ = lead in ("float64", "complex128"), lead in COMPLEX
     working = ("complex128" if double else "complex64") if complex_ else "float64" if double else "float32"
-    return working, stored, kept_in(case)
+    return working, stored, kept_in(case), along
 
 
 def kept_in(case: Case) -> frozenset[str]:

@@ -122,6 +122,9 @@ class Ranks(Table, frozen=True):
     """
 
     axes: tuple[str, ...] = ()
+    reduces: tuple[str, ...] = ()
+    """Those along which sums, of the definition or of a derivative, may be held in the dtype of the inputs after each
+    rank: what moves the numbers adds them up."""
 
 
 class Laws(Table, frozen=True):

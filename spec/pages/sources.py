@@ -93,6 +93,8 @@ def _matters(path: tuple[str, ...], clause: str, ruled: bool) -> bool:
         return kind == "law" and own[1:] in ((law,), (law, name))
     if own[0] in ("require", "dtype") and kind == "err":
         return detail == ".".join(own) or (own[0] == "dtype" and detail.startswith("dtype.") and not ruled)
+    if own == ("ranks", "reduces"):
+        return "stores" in parts
     return own[0] in parts and not (own[0] == "params" and own[-1] in NO_MEANING)
 
 

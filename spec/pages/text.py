@@ -274,6 +274,8 @@ def dtypes(op: Op) -> Iterator[str]:
     if any(f.kind in (OpClass.LINEAR, OpClass.NONLINEAR) and f.lead for f in op.forms.values()):
         kept = "".join(f", but for those that {name} keeps" for name, param in op.card.params.items() if param.keeps)
         how = f"tensors on the way may be rounded to the dtype{kept}" if op.card.stores else "the result is rounded once"
+        if ranks := " and ".join(op.card.ranks.reduces):
+            how += f"; sums over {ranks} may be held in the dtype after each rank"
         yield f"float16 and bfloat16 are computed in at least float32; {how}"
 
 

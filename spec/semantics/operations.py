@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -20,8 +21,8 @@ FUNCTION_ULPS = 8
 class Operations:
     """The operations of the language on numbers with bounds."""
 
-    def __init__(self, solution: Solution, working: str) -> None:
-        self.solution = solution
+    def __init__(self, solution: Solution, working: str, along: Mapping[str, str]) -> None:
+        self.solution, self.along = solution, along
         self.machine = Machine(solution, {}, np, None, False)
         limits = finfo(numpy_dtype(working))
         self.eps, self.least, self.most = float(limits.eps), float(limits.smallest_normal), float(limits.max)

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from einspec.dtypes import finfo, numpy_dtype
+from einspec.language.formula import base
 from einspec.semantics.bounds import Quantity, possible
 from einspec.semantics.operations import Operations
 from einspec.semantics.oracle import Labelled
@@ -20,7 +22,31 @@ class Products(Operations):
     """Sums of products of numbers with bounds, some of them brackets that may be in doubt."""
 
     def contract(self, terms: list[Quantity], bound: Sequence[str] | None) -> Quantity:
-        """Return a product of terms, summed over the bound axes."""
+        """Return a product of terms, summed over the bound axes; along some of them in a dtype of their own."""
+        found = self.summed(terms, bound)
+        for axis in bound or ():
+            if base(axis) in self.along:
+                found = self.held(found, terms, bound, self.solution.size(axis), self.along[base(axis)])
+        return found
+
+    def held(self, found: Quantity, terms: list[Quantity], bound: Sequence[str] | None, parts: int, dtype: str) -> Quantity:
+        """Return a sum of so many parts of which each but the first may be added in another dtype.
+
+        Each addition is off by at most ``eps`` times what is added up so far, which is at most the sum of all sizes.
+        """
+        masks = [possible(t) for t in terms if t.value.mask]
+        upper = [Labelled(np.abs(t.value.array).astype(float) + t.error, t.value.axes) for t in terms if not t.value.mask]
+        most, limits = self.like(self.machine.contract([*masks, *upper], bound), found.value), finfo(numpy_dtype(dtype))
+        if found.whole and np.max(most, initial=0) <= 2.0**limits.nmant:
+            return found
+        added = np.maximum(np.minimum(self.count(masks, bound, found.value), parts) - 1 if masks else parts - 1, 0)
+        step = added * np.where(most == 0, 0.0, float(limits.eps) * most + float(limits.smallest_normal))
+        step = np.where((added > 0) & (most > float(limits.max) * (1 - float(limits.eps))), np.inf, step)
+        error = self.settled(np.asarray(found.value.array), found.error + step, found.error)
+        return Quantity(found.value, error)
+
+    def summed(self, terms: list[Quantity], bound: Sequence[str] | None) -> Quantity:
+        """Return a product of terms, summed over the bound axes in the working precision."""
         machine = self.machine
         value = machine.contract([t.value for t in terms], bound)
         brackets = [t for t in terms if t.value.mask]

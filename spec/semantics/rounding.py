@@ -47,6 +47,7 @@ def analyse(
     working: str,
     stored: str = "",
     kept: Collection[str] = (),
+    along: Mapping[str, str] | None = None,
     given: Mapping[str, Array] | None = None,
     last: str = "",
     free_ties: bool = False,
@@ -59,11 +60,12 @@ def analyse(
         working: the dtype in which everything is computed at least.
         stored: the dtype to which tensors on the way may be rounded, if any.
         kept: those that may not.
+        along: the dtype in which sums along an axis may be held after each of its coordinates.
         given: tensors that are taken as they are, not by their equations.
         last: the tensor after which no more are looked at.
         free_ties: whether equal values may come in any order, so that a coordinate decides nothing.
     """
-    run = Analysis(solution, inputs, working, stored, kept, given or {}, free_ties)
+    run = Analysis(solution, inputs, working, stored, kept, along or {}, given or {}, free_ties)
     with np.errstate(all="ignore"):
         for equation in solution.form.equations if last not in inputs else ():
             run.define(equation)
@@ -82,10 +84,11 @@ class Analysis(Products):
         working: str,
         stored: str,
         kept: Collection[str],
+        along: Mapping[str, str],
         given: Mapping[str, Array],
         free_ties: bool = False,
     ) -> None:
-        super().__init__(solution, working)
+        super().__init__(solution, working, along)
         self.given, self.free_ties = given, free_ties
         self.tensors = {name: Tensor(array, np.zeros(array.shape), all_whole(array)) for name, array in inputs.items()}
         self.stored = numpy_dtype(stored) if stored else None
