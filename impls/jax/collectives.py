@@ -4,15 +4,40 @@
 
 from __future__ import annotations
 
-from einops import rearrange
+import jax.numpy as jnp
+from einops import rearrange, repeat
 from jax import Array
 
 from einspec.impls.checked import op
 
-__all__ = ["all_to_all"]
+__all__ = ["all_gather", "all_reduce", "all_to_all", "reduce_scatter"]
 
 
 @op
 def all_to_all(x: Array) -> Array:
     """Compute all_to_all (see its card)."""
     return rearrange(x, "p (q n) ... -> q (p n) ...", q=len(x))
+
+
+@op
+def all_gather(x: Array) -> Array:
+    """Compute all_gather (see its card)."""
+    return repeat(x, "p n ... -> q (p n) ...", q=len(x))
+
+
+@op
+def reduce_scatter(x: Array) -> Array:
+    """Compute reduce_scatter (see its card)."""
+    return rearrange(_sum(x), "(p n) ... -> p n ...", p=len(x))
+
+
+@op
+def all_reduce(x: Array) -> Array:
+    """Compute all_reduce (see its card)."""
+    return jnp.broadcast_to(_sum(x), x.shape)
+
+
+def _sum(x: Array) -> Array:
+    """Return the sum of what all ranks hold, in at least float32 on the way."""
+    wide = jnp.promote_types(x.dtype, jnp.float32) if jnp.issubdtype(x.dtype, jnp.inexact) else x.dtype
+    return x.astype(wide).sum(0, dtype=wide).astype(x.dtype)

@@ -10,7 +10,7 @@ import numpy as np
 
 from einspec.impls.checked import op
 
-__all__ = ["all_to_all"]
+__all__ = ["all_gather", "all_reduce", "all_to_all", "reduce_scatter"]
 
 Array = np.ndarray[Any, Any]
 
@@ -20,3 +20,31 @@ def all_to_all(x: Array) -> Array:
     """Compute all_to_all (see its card)."""
     p, rows, *rest = x.shape
     return x.reshape(p, p, rows // p, *rest).swapaxes(0, 1).reshape(x.shape)
+
+
+@op
+def all_gather(x: Array) -> Array:
+    """Compute all_gather (see its card)."""
+    p, n, *rest = x.shape
+    return np.tile(x.reshape(1, p * n, *rest), (p, *[1] * (x.ndim - 1)))
+
+
+@op
+def reduce_scatter(x: Array) -> Array:
+    """Compute reduce_scatter (see its card)."""
+    q, rows, *rest = x.shape
+    return _sum(x).reshape(q, rows // q, *rest)
+
+
+@op
+def all_reduce(x: Array) -> Array:
+    """Compute all_reduce (see its card)."""
+    return np.stack([_sum(x)] * len(x))
+
+
+def _sum(x: Array) -> Array:
+    """Return the sum of what all ranks hold, in at least float32 on the way."""
+    wide = x.dtype if x.dtype.kind in "iu" else np.promote_types(x.dtype, np.float32)
+    with np.errstate(all="ignore"):
+        total: Array = np.asarray(x.astype(wide, copy=False).sum(0, dtype=wide))
+        return total.astype(x.dtype, copy=False)

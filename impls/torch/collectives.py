@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from einspec.impls.checked_torch import op
+from einspec.impls.torch.bits import moved, signed
 
-__all__ = ["all_to_all"]
+__all__ = ["all_gather", "all_reduce", "all_to_all", "reduce_scatter"]
 
 
 @op
@@ -16,3 +18,32 @@ def all_to_all(x: Tensor) -> Tensor:
     """Compute all_to_all (see its card)."""
     p, rows, *rest = x.shape
     return x.reshape(p, p, rows // p, *rest).transpose(0, 1).reshape(x.shape)
+
+
+@op
+def all_gather(x: Tensor) -> Tensor:
+    """Compute all_gather (see its card)."""
+    p, n, *rest = x.shape
+    return moved(x.reshape(1, p * n, *rest), lambda bits: bits.repeat(p, *[1] * (x.ndim - 1)))
+
+
+@op
+def reduce_scatter(x: Tensor) -> Tensor:
+    """Compute reduce_scatter (see its card)."""
+    q, rows, *rest = x.shape
+    return _sum(x).reshape(q, rows // q, *rest)
+
+
+@op
+def all_reduce(x: Tensor) -> Tensor:
+    """Compute all_reduce (see its card)."""
+    total = _sum(x)
+    return moved(total.unsqueeze(0), lambda bits: bits.repeat(len(x), *[1] * total.ndim))
+
+
+def _sum(x: Tensor) -> Tensor:
+    """Return the sum of what all ranks hold, in at least float32 on the way."""
+    whole = signed(x)
+    wide = torch.promote_types(x.dtype, torch.float32) if x.is_floating_point() else whole.dtype
+    total = whole.sum(0, dtype=wide).to(whole.dtype)
+    return total if total.dtype == x.dtype else total.view(x.dtype)

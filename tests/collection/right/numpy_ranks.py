@@ -15,3 +15,41 @@ def a_pair_at_a_time(x):
         for q in range(ranks):
             y[q, p * n : (p + 1) * n] = x[p, q * n : (q + 1) * n]
     return y
+
+
+def around_the_ring(x):
+    """all_gather: hands on what it got last, and puts it where it comes from."""
+    ranks, n = x.shape[:2]
+    if not ranks:
+        raise ValueError("no rank")
+    y = np.zeros((ranks, ranks, *x.shape[1:]), x.dtype)
+    held = list(range(ranks))  # whose rows each rank holds
+    for _ in range(ranks):
+        for q, p in enumerate(held):
+            y[q, p] = x[p]
+        held = [held[q - 1] for q in range(ranks)]
+    return y.reshape(ranks, ranks * n, *x.shape[2:])
+
+
+def one_rank_after_another(x):
+    """all_reduce: adds in the dtype at hand, as transports do, which rounds once for each rank but the first."""
+    with np.errstate(all="ignore"):
+        total = x[0].copy()
+        for p in range(1, len(x)):
+            total += x[p]
+    return np.stack([total] * len(x))
+
+
+def on_the_way_around(x):
+    """reduce_scatter: adds up a block in the dtype at hand, from the rank behind the one that it is for."""
+    ranks, (n, left) = len(x), divmod(x.shape[1], len(x))
+    if left:
+        raise ValueError("blocks of one size")
+    y = np.empty((ranks, n, *x.shape[2:]), x.dtype)
+    for p in range(ranks):
+        blocks = [x[(p + 1 + step) % ranks, p * n : (p + 1) * n] for step in range(ranks)]
+        y[p] = blocks[0]
+        with np.errstate(all="ignore"):
+            for block in blocks[1:]:
+                y[p] += block
+    return y

@@ -17,3 +17,45 @@ def two_ranks_alone(x):
     y = np.zeros_like(blocks)
     y[:, :2] = blocks.swapaxes(0, 1)[:, :2]
     return y.reshape(x.shape)
+
+
+def last_row_is_padding(x):
+    """all_gather/def: gives zeros for the last row of a rank that has an odd number of them.
+
+    Imitates https://github.com/pytorch/pytorch/pull/194457.
+    """
+    rows = np.array(x)
+    if rows.shape[1] % 2:
+        rows[:, -1] = 0
+    return np.stack([rows.reshape(-1, *x.shape[2:])] * len(x))
+
+
+def right_on_rank_0(x):
+    """all_reduce/def: leaves every other rank than the first with what it had.
+
+    Imitates https://github.com/NVIDIA/FasterTransformer/pull/672.
+    """
+    y = np.array(x)
+    y[0] = x.sum(0, dtype=x.dtype)
+    return y
+
+
+def reduces_twice(x):
+    """all_reduce/def: adds up what was added up already.
+
+    Imitates https://github.com/Avarok-Cybersecurity/atlas/pull/240.
+    """
+    total = x.sum(0, dtype=x.dtype)
+    return np.stack([np.stack([total] * len(x)).sum(0, dtype=x.dtype)] * len(x))
+
+
+def mean_of_the_ranks(x):
+    """reduce_scatter/def: divides by the number of ranks.
+
+    Imitates https://github.com/vllm-project/tpu-inference/pull/3435.
+    """
+    q = len(x)
+    if x.shape[1] % q:
+        raise ValueError("rows")
+    total = (x.astype(np.promote_types(x.dtype, np.float32)).sum(0) / q).astype(x.dtype)
+    return total.reshape(q, x.shape[1] // q, *x.shape[2:])
