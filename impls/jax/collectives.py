@@ -10,7 +10,7 @@ from jax import Array
 
 from einspec.impls.checked import op
 
-__all__ = ["all_gather", "all_reduce", "all_to_all", "reduce_scatter"]
+__all__ = ["all_gather", "all_reduce", "all_to_all", "head_exchange", "reduce_scatter", "sequence_exchange"]
 
 
 @op
@@ -35,6 +35,18 @@ def reduce_scatter(x: Array) -> Array:
 def all_reduce(x: Array) -> Array:
     """Compute all_reduce (see its card)."""
     return jnp.broadcast_to(_sum(x), x.shape)
+
+
+@op
+def head_exchange(x: Array) -> Array:
+    """Compute head_exchange (see its card)."""
+    return rearrange(x, "p b n (q h) d -> q b (p n) h d", q=len(x))
+
+
+@op
+def sequence_exchange(y: Array) -> Array:
+    """Compute sequence_exchange (see its card)."""
+    return rearrange(y, "q b (p n) h d -> p b n (q h) d", p=len(y))
 
 
 def _sum(x: Array) -> Array:

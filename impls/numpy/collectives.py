@@ -10,7 +10,7 @@ import numpy as np
 
 from einspec.impls.checked import op
 
-__all__ = ["all_gather", "all_reduce", "all_to_all", "reduce_scatter"]
+__all__ = ["all_gather", "all_reduce", "all_to_all", "head_exchange", "reduce_scatter", "sequence_exchange"]
 
 Array = np.ndarray[Any, Any]
 
@@ -40,6 +40,22 @@ def reduce_scatter(x: Array) -> Array:
 def all_reduce(x: Array) -> Array:
     """Compute all_reduce (see its card)."""
     return np.stack([_sum(x)] * len(x))
+
+
+@op
+def head_exchange(x: Array) -> Array:
+    """Compute head_exchange (see its card)."""
+    p, b, n, heads, d = x.shape
+    y = x.reshape(p, b, n, p, heads // p, d).transpose(3, 1, 0, 2, 4, 5)  # q b p n h d
+    return y.reshape(p, b, p * n, heads // p, d)
+
+
+@op
+def sequence_exchange(y: Array) -> Array:
+    """Compute sequence_exchange (see its card)."""
+    q, b, length, h, d = y.shape
+    x = y.reshape(q, b, q, length // q, h, d).transpose(2, 1, 3, 0, 4, 5)  # p b n q h d
+    return x.reshape(q, b, length // q, q * h, d)
 
 
 def _sum(x: Array) -> Array:

@@ -10,7 +10,7 @@ from torch import Tensor
 from einspec.impls.checked_torch import op
 from einspec.impls.torch.bits import moved, signed
 
-__all__ = ["all_gather", "all_reduce", "all_to_all", "reduce_scatter"]
+__all__ = ["all_gather", "all_reduce", "all_to_all", "head_exchange", "reduce_scatter", "sequence_exchange"]
 
 
 @op
@@ -39,6 +39,22 @@ def all_reduce(x: Tensor) -> Tensor:
     """Compute all_reduce (see its card)."""
     total = _sum(x)
     return moved(total.unsqueeze(0), lambda bits: bits.repeat(len(x), *[1] * total.ndim))
+
+
+@op
+def head_exchange(x: Tensor) -> Tensor:
+    """Compute head_exchange (see its card)."""
+    p, b, n, heads, d = x.shape
+    sent = x.reshape(p, b, n, p, heads // p, d).transpose(0, 3)  # q b n p h d
+    return sent.transpose(2, 3).reshape(p, b, p * n, heads // p, d)
+
+
+@op
+def sequence_exchange(y: Tensor) -> Tensor:
+    """Compute sequence_exchange (see its card)."""
+    q, b, length, h, d = y.shape
+    sent = y.reshape(q, b, q, length // q, h, d).transpose(0, 2)  # p b q n h d
+    return sent.transpose(2, 3).reshape(q, b, length // q, q * h, d)
 
 
 def _sum(x: Tensor) -> Tensor:

@@ -53,3 +53,23 @@ def on_the_way_around(x):
             for block in blocks[1:]:
                 y[p] += block
     return y
+
+
+def a_head_at_a_time(x):
+    """head_exchange: puts the parts of the sequence of each head together, and gives it to its rank."""
+    ranks, (own, left) = len(x), divmod(x.shape[3], len(x))
+    if left:
+        raise ValueError("heads")
+    y = np.empty((ranks, x.shape[1], ranks * x.shape[2], own, x.shape[4]), x.dtype)
+    for head in range(x.shape[3]):
+        y[head // own, :, :, head % own] = np.concatenate([x[p, :, :, head] for p in range(ranks)], 1)
+    return y
+
+
+def a_part_at_a_time(y):
+    """sequence_exchange: cuts the sequence of each rank, and appends the heads of the parts."""
+    ranks = len(y)
+    if y.shape[2] % ranks:
+        raise ValueError("length")
+    parts = [np.split(rank, ranks, 1) for rank in y]
+    return np.stack([np.concatenate([part[p] for part in parts], 2) for p in range(ranks)])

@@ -59,3 +59,27 @@ def mean_of_the_ranks(x):
         raise ValueError("rows")
     total = (x.astype(np.promote_types(x.dtype, np.float32)).sum(0) / q).astype(x.dtype)
     return total.reshape(q, x.shape[1] // q, *x.shape[2:])
+
+
+def batch_between_the_parts(x):
+    """head_exchange/def: leaves out the transpose that brings the parts of the sequence together.
+
+    Imitates https://github.com/deepspeedai/DeepSpeed/pull/5664.
+    """
+    p, b, n, heads, d = x.shape
+    if heads % p:
+        raise ValueError("heads")
+    sent = x.reshape(p, b, n, p, heads // p, d).transpose(3, 0, 1, 2, 4, 5)  # q p b n h d
+    return sent.reshape(p, b, p * n, heads // p, d)
+
+
+def shape_of_its_sibling(y):
+    """sequence_exchange/def: takes the parts of the heads for the slower of the two axes that it joins.
+
+    Imitates https://github.com/deepspeedai/DeepSpeed/pull/8317.
+    """
+    q, b, length, h, d = y.shape
+    if length % q:
+        raise ValueError("length")
+    sent = y.reshape(q, b, q, length // q, h, d).transpose(2, 1, 3, 4, 0, 5)  # p b n h q d
+    return sent.reshape(q, b, length // q, q * h, d)
