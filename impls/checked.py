@@ -15,12 +15,14 @@ from einspec.solve import solve
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def checker(tracing: Callable[[], bool] | None = None) -> Callable[[Function], Function]:
+def checker(kinds: tuple[type, ...] = (), tracing: Callable[[], bool] | None = None) -> Callable[[Function], Function]:
     """Return a decorator that checks the arguments of an op against the card of its name.
 
     Args:
+        kinds: the classes of arrays that the functions take, the one that users know first; any where there are none.
         tracing: says that a compiler is reading the function; the checks are then left to the uncompiled call.
     """
+    known: set[type] = set()
 
     def decorate(fn: Function) -> Function:
         name = fn.__name__
@@ -36,6 +38,8 @@ def checker(tracing: Callable[[], bool] | None = None) -> Callable[[Function], F
         def one(x: Any, **params: Any) -> Any:
             if tracing is None or not tracing():
                 try:
+                    if type(x) not in known:
+                        known.add(_admitted(name, x, kinds))
                     check_one(x.shape, x.dtype, _inside(params), **params)
                 except (AttributeError, TypeError) as error:
                     raise _explain(name, (x,), params, error) from None
@@ -45,6 +49,8 @@ def checker(tracing: Callable[[], bool] | None = None) -> Callable[[Function], F
         def several(*xs: Any, **params: Any) -> Any:
             if tracing is None or not tracing():
                 try:
+                    if not known.issuperset(map(type, xs)):
+                        known.update(_admitted(name, x, kinds) for x in xs)
                     check_several(tuple([x.shape for x in xs]), tuple([x.dtype for x in xs]), _inside(params), **params)
                 except (AttributeError, TypeError) as error:
                     raise _explain(name, xs, params, error) from None
@@ -54,6 +60,8 @@ def checker(tracing: Callable[[], bool] | None = None) -> Callable[[Function], F
         def of_list(xs: Any, **params: Any) -> Any:
             if tracing is None or not tracing():
                 try:
+                    if not known.issuperset(map(type, xs)):
+                        known.update(_admitted(name, x, kinds) for x in xs)
                     check_list(tuple([x.shape for x in xs]), tuple([x.dtype for x in xs]), _inside(params), **params)
                 except (AttributeError, TypeError) as error:
                     raise _explain(name, (xs,), params, error) from None
@@ -66,7 +74,27 @@ def checker(tracing: Callable[[], bool] | None = None) -> Callable[[Function], F
 
 
 op = checker()
-"""The decorator of backends whose compiler sees concrete shapes."""
+"""The decorator of functions that take arrays of any framework whose compiler sees concrete shapes."""
+
+
+def _admitted(name: str, x: Any, kinds: tuple[type, ...]) -> type:
+    """Return the class of an array that a backend takes.
+
+    Raises:
+        TypeError: it is an array of another framework, or none.
+    """
+    if not hasattr(x, "shape"):
+        raise TypeError(f"{name}: expected arrays of the backend's framework, not {type(x).__name__}")
+    if kinds and not isinstance(x, kinds):
+        raise TypeError(
+            f"{name}: takes {_named(kinds[0])} here, not {_named(type(x))}: convert it, or call the op of its framework"
+        )
+    return type(x)
+
+
+def _named(kind: type) -> str:
+    """Return a class as users import it: the package and the name."""
+    return f"{kind.__module__.partition('.')[0]}.{kind.__qualname__}"
 
 
 def _inside(params: dict[str, Any]) -> tuple[tuple[type, ...], ...]:
@@ -80,10 +108,6 @@ def _check(name: str, shapes: tuple[tuple[int, ...], ...], dtypes: tuple[Any, ..
 
 def _explain(name: str, inputs: tuple[Any, ...], params: dict[str, Any], error: Exception) -> Exception:
     """Return the error to raise when the fast path failed: the card's own text where it has one."""
-    for x in inputs:
-        for element in x if isinstance(x, list | tuple) else (x,):
-            if not hasattr(element, "shape"):
-                return TypeError(f"{name}: expected arrays of the backend's framework, not {type(element).__name__}")
     if "unhashable" in str(error):
         try:
             params = {k: tuple(v) if isinstance(v, list) else v for k, v in params.items()}

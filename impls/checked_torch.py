@@ -6,4 +6,4 @@ import torch
 
 from einspec.impls.checked import checker
 
-op = checker(torch.compiler.is_compiling)
+op = checker((torch.Tensor,), torch.compiler.is_compiling)

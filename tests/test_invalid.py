@@ -20,6 +20,7 @@ import einspec.impls.einops.on_numpy as einops_backend
 import einspec.impls.numpy as numpy_backend
 from einspec import CallError, load, meaning, solve
 from einspec.calls import cases
+from einspec.calls.inputs import filled
 from einspec.calls.invalid import InvalidCall, Tensor, invalid_calls
 from einspec.calls.space import Case
 from einspec.card import Op, compile_card
@@ -282,3 +283,43 @@ def test_numbers_in_a_tuple_are_checked_whatever_was_called_before(backend: str,
     assert tuple(ops.permute_dims(x, axes=(0, 1, 2)).shape) == (2, 3, 4)
     with pytest.raises(ParameterTypeError):
         ops.permute_dims(x, axes=(0, wrong, 2))
+
+
+def of(framework: str, x: np.ndarray[Any, Any]) -> Any:
+    """Return an array of a framework, which a test without it skips."""
+    pytest.importorskip(framework, reason=f"needs {framework}")
+    adapter = importlib.import_module(f"einspec.impls.adapters.{framework}")
+    return adapter.asarray(x, adapter.devices()[0])
+
+
+PAIRS = [("numpy", "torch"), ("numpy", "jax"), ("torch", "numpy"), ("torch", "jax"), ("jax", "torch")]
+
+
+@pytest.mark.parametrize(("backend", "other"), PAIRS)
+def test_arrays_of_another_framework_are_refused_by_name(backend: str, other: str) -> None:
+    """One, several or a list of them, also where the first is of the own framework; both are told."""
+    x = np.ones((2, 2), np.float32)
+    own, theirs = of(backend, x), of(other, x)
+    ops = importlib.import_module(f"einspec.impls.{backend}")
+    calls = (
+        lambda: ops.flip(theirs, axis=0),
+        lambda: ops.expert_bias(own, theirs),
+        lambda: ops.stack([own, theirs], axis=0),
+    )
+    for call in calls:
+        with pytest.raises(TypeError, match=rf"takes {backend}.* here, not {other}.*: convert it"):
+            call()
+    with pytest.raises(TypeError, match=r"flip: expected arrays of the backend's framework, not list"):
+        ops.flip([1.0, 2.0], axis=0)
+
+
+@pytest.mark.parametrize("name", ["top_k", "scatter_add", "expert_choice", "group_mask", "hash_route", "flip", "take"])
+def test_jax_takes_arrays_of_numpy(name: str) -> None:
+    """Wherever its own are expected, as its own functions do."""
+    pytest.importorskip("jax", reason="needs jax")
+    case = next(c for c in cases.scope(load(name), 64)[0] if not c.empty)
+    arrays = filled(case, "float32", "small", 0)
+    found = getattr(importlib.import_module("einspec.impls.jax"), name)(*arrays.values(), **case.params)
+    want = einspec.evaluate(name, *arrays.values(), **case.params)
+    for one, other in zip(*((x if isinstance(x, tuple) else (x,)) for x in (found, want)), strict=True):
+        np.testing.assert_allclose(np.asarray(one), other, rtol=1e-6)

@@ -19,8 +19,6 @@ from einspec.impls import adapters
 NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 ADAPTERS = Path(adapters.__file__).parent
 """Where the adapters are that a backend on a framework of the suite borrows."""
-CHECKED = {"torch": "einspec.impls.checked_torch"}
-"""Where the argument checks of a framework are, if not with those of the others. None of the modules has an op."""
 
 
 def new_backend(name: str, framework: str, folder: Path | None = None) -> tuple[list[Path], list[str]]:
@@ -66,7 +64,7 @@ def _imports(framework: str) -> str:
     if framework not in FRAMEWORKS:
         return "\n".join(sorted(("import numpy as np", f"import {framework} as xp")))
     adapter = "".join(f"    {name},\n" for name in _borrowed(framework))
-    checks = f"from {CHECKED.get(framework, 'einspec.impls.checked')} import op"
+    checks = f"from einspec.impls.checked_{framework} import op"
     source = f"einspec.impls.adapters.{framework}"
     lines = sorted((f"from {source} import (  # noqa: F401  # the adapter\n{adapter})", checks))
     return "\n".join(lines)

@@ -20,7 +20,6 @@ from einspec.pages.example import example
 
 FRAMEWORKS = {"numpy": "NumPy", "torch": "PyTorch", "jax": "JAX"}
 ARRAYS = {"numpy": "Array", "torch": "Tensor", "jax": "Array"}
-CHECKED = {"numpy": "einspec.impls.checked", "torch": "einspec.impls.checked_torch", "jax": "einspec.impls.checked"}
 IMPORTS = {
     "numpy": "from typing import Any\n\nimport numpy as np\n",
     "torch": "from torch import Tensor\n",
@@ -201,7 +200,7 @@ def _family(framework: str, family: str, name: str, function: str) -> str:
         "from __future__ import annotations\n"
     )
     array = "\nArray = np.ndarray[Any, Any]\n" if framework == "numpy" else ""
-    body = f'\nfrom {CHECKED[framework]} import op\n\n__all__ = [\n    "{name}",\n]\n{array}\n\n{function}'
+    body = f'\nfrom einspec.impls.checked_{framework} import op\n\n__all__ = [\n    "{name}",\n]\n{array}\n\n{function}'
     return f"{head}\n{''.join(standard)}{imports}{body}"
 
 

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from einspec.impls.checked import op
+from einspec.impls.checked_jax import op
 from einspec.impls.counting import Rational, parts, slots_for
 from einspec.impls.jax.routing import order_key
 from einspec.impls.jax.rows import spread_rows

@@ -12,7 +12,7 @@ import numpy as np
 from einops import rearrange
 from jax import Array
 
-from einspec.impls.checked import op
+from einspec.impls.checked_jax import op
 
 __all__ = [
     "merge_heads",

@@ -11,7 +11,7 @@ from typing import Literal
 import jax.numpy as jnp
 from jax import Array
 
-from einspec.impls.checked import op
+from einspec.impls.checked_jax import op
 
 __all__ = [
     "channels_first",

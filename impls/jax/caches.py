@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from einspec.impls.checked import op
+from einspec.impls.checked_jax import op
 from einspec.impls.jax.groups import numbers
 
 __all__ = ["cache_read", "cache_update", "paged_gather", "paged_write"]

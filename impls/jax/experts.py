@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from einspec.impls.checked import op
+from einspec.impls.checked_jax import op
 from einspec.impls.jax.groups import group, group_ends, group_of, numbers, permute, unpermute
 
 __all__ = [

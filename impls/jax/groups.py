@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from einspec.impls.checked import op
+from einspec.impls.checked_jax import op
 from einspec.impls.jax.assignment import stable_group
 from einspec.impls.jax.rows import weighted_rows
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from einops import rearrange
 from jax import Array
 
-from einspec.impls.checked import op
+from einspec.impls.checked_jax import op
 from einspec.impls.params import Pair, each
 
 __all__ = [

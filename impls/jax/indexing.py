@@ -9,7 +9,7 @@ from typing import Literal
 import jax.numpy as jnp
 from jax import Array
 
-from einspec.impls.checked import op
+from einspec.impls.checked_jax import op
 from einspec.impls.jax.groups import row_of
 
 __all__ = ["masked_scatter", "one_hot", "scatter", "scatter_add", "take", "take_along"]
@@ -59,7 +59,7 @@ def scatter(x: Array, index: Array, updates: Array, *, axis: int) -> Array:
 def scatter_add(x: Array, index: Array, updates: Array, *, axis: int) -> Array:
     """Compute scatter_add (see its card)."""
     dtype = jnp.promote_types(x.dtype, jnp.float32) if jnp.issubdtype(x.dtype, jnp.inexact) else x.dtype
-    return x.astype(dtype).at[_along(index, x.shape[axis], axis)].add(updates.astype(dtype), mode="drop").astype(x.dtype)
+    return jnp.asarray(x, dtype).at[_along(index, x.shape[axis], axis)].add(updates.astype(dtype), mode="drop").astype(x.dtype)
 
 
 @op

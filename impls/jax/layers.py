@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from einspec.impls.checked import op
+from einspec.impls.checked_jax import op
 from einspec.impls.jax.assignment import drop, position
 from einspec.impls.jax.experts import expert_matmul, expert_mlp, glu, moe_dense, weighted_inputs
 from einspec.impls.jax.groups import numbers, permute, sums_to, unpermute

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from einops import rearrange
 from jax import Array
 
-from einspec.impls.checked import op
+from einspec.impls.checked_jax import op
 from einspec.impls.jax.assignment import expert_counts
 from einspec.impls.jax.groups import group_ends, group_of, numbers, rows_from
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import jax.numpy as jnp
 from jax import Array
 
-from einspec.impls.checked import op
+from einspec.impls.checked_jax import op
 from einspec.impls.params import Pair, each
 
 __all__ = ["avg_pool_blocks", "channel_max_pool", "global_avg_pool", "global_max_pool", "max_pool_blocks", "maxout"]

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from einspec.impls.checked import op
+from einspec.impls.checked_jax import op
 from einspec.impls.presets import BIASED, LEAST, NEAR, NORMS, SCORES, SMALLEST
 
 __all__ = [
@@ -98,7 +98,7 @@ def _canonical(key: Array) -> Array:
 def _take(x: Array, index: Array) -> Array:
     """Return x[t, index[t, k]], where a row of the index holds nothing twice."""
     rows = lax.broadcasted_iota(jnp.int32, index.shape, 0)
-    return x.at[rows, index].get(mode="promise_in_bounds", unique_indices=True)
+    return jnp.asarray(x).at[rows, index].get(mode="promise_in_bounds", unique_indices=True)
 
 
 def as_ids(index: Array, count: int) -> Array:
@@ -129,7 +129,7 @@ def _at(x: Array, index: Array) -> Array:
     """Return x[t, index[t, k]], 0 for -1; nothing else comes twice in a row, so its gradient is the same in any order."""
     rows, spare = (lax.broadcasted_iota(jnp.int32, index.shape, axis) for axis in (0, 1))
     places = jnp.where(index >= 0, index, x.shape[1] + spare)
-    return x.at[rows, places].get(mode="fill", fill_value=0, unique_indices=True)
+    return jnp.asarray(x).at[rows, places].get(mode="fill", fill_value=0, unique_indices=True)
 
 
 @op
@@ -245,7 +245,7 @@ def hash_route(ids: Array, table: Array) -> Array:
     if v == 0:
         return jnp.full((ids.shape[0], k), -1, jnp.int32)
     place = as_ids(ids, v)
-    rows = table.at[jnp.maximum(place, 0)].get(mode="promise_in_bounds")
+    rows = jnp.asarray(table).at[jnp.maximum(place, 0)].get(mode="promise_in_bounds")
     return jnp.where((place >= 0)[:, None] & (rows >= 0), rows.astype(jnp.int32), -1)
 
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from einspec.impls.checked import op
+from einspec.impls.checked_jax import op
 
 __all__ = [
     "causal_mask",

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from einspec.impls.checked import op
+from einspec.impls.checked_jax import op
 
 __all__ = ["soft_combine", "soft_dispatch", "soft_weights"]
 

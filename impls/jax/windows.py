@@ -11,7 +11,7 @@ import numpy as np
 from einops import rearrange
 from jax import Array
 
-from einspec.impls.checked import op
+from einspec.impls.checked_jax import op
 from einspec.impls.params import Pair, each
 
 __all__ = [

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from einspec.impls.checked import op
+from einspec.impls.checked_numpy import op
 from einspec.impls.counting import Rational, parts, slots_for
 from einspec.impls.numpy.routing import order_key
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from einspec.impls.checked import op
+from einspec.impls.checked_numpy import op
 from einspec.impls.numpy.groups import group, group_ends, permute, unpermute
 
 __all__ = [

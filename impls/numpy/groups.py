@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from einspec.impls.checked import op
+from einspec.impls.checked_numpy import op
 from einspec.impls.numpy.assignment import stable_group
 from einspec.impls.numpy.rows import take_rows, weighted_rows
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from einspec.impls.checked import op
+from einspec.impls.checked_numpy import op
 from einspec.impls.numpy.views import unshared
 from einspec.impls.params import Pair, each
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from einspec.impls.checked import op
+from einspec.impls.checked_numpy import op
 from einspec.impls.numpy.assignment import drop, position
 from einspec.impls.numpy.experts import expert_mlp, moe_dense
 from einspec.impls.numpy.groups import permute

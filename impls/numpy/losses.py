@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from einspec.impls.checked import op
+from einspec.impls.checked_numpy import op
 from einspec.impls.numpy.assignment import expert_counts
 
 __all__ = ["bias_step", "cv_squared", "load_balance", "sequence_load_balance", "z_loss"]

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from einspec.impls.checked import op
+from einspec.impls.checked_numpy import op
 
 __all__ = [
     "causal_mask",

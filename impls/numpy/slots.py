@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from einspec.impls.checked import op
+from einspec.impls.checked_numpy import op
 from einspec.impls.numpy.assignment import position as place
 from einspec.impls.numpy.assignment import route_slots
 from einspec.impls.numpy.rows import slot_routes, take_rows

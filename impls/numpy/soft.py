@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from einspec.impls.checked import op
+from einspec.impls.checked_numpy import op
 
 __all__ = ["soft_combine", "soft_dispatch", "soft_weights"]
 
