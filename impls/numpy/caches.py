@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from einspec.impls.checked import op
+from einspec.impls.checked_numpy import op
 
 __all__ = ["cache_read", "cache_update", "paged_gather", "paged_write"]
 
@@ -24,7 +24,7 @@ def cache_update(cache: Array, x: Array, start: Array, *, mode: Mode = "linear")
     for places, tokens, first in zip(y, x, start.tolist(), strict=True):
         if mode == "circular":
             left_out = max(n - s, 0)
-            places[..., np.arange(first + left_out, first + n) % s, :] = tokens[..., left_out:, :]
+            places[..., _around(first + left_out, n - left_out, s), :] = tokens[..., left_out:, :]
         else:
             low, high = max(first, 0), min(first + n, s)
             if low < high:
@@ -40,7 +40,7 @@ def cache_read(cache: Array, length: Array, *, tokens: int, mode: Mode = "linear
     for rows, places, stop in zip(y, cache, length.tolist(), strict=True):
         first = max(stop - tokens, 0)
         there = range(first, stop if mode == "circular" else min(stop, s))
-        rows[..., : len(there), :] = places[..., np.arange(there.start, there.start + len(there)) % max(s, 1), :]
+        rows[..., : len(there), :] = places[..., _around(there.start, len(there), s), :]
     return y
 
 
@@ -65,3 +65,9 @@ def paged_write(pages: Array, x: Array, slots: Array) -> Array:
     there = (slots >= 0) & (slots.astype(np.int64) < p * s)
     y[slots[there]] = x[there]  # of several for one slot the last
     return y.reshape(pages.shape)
+
+
+def _around(first: int, count: int, size: int) -> Array:
+    """Return so many places of a circle from one on, which may be beyond what 64 bits hold."""
+    size = max(size, 1)
+    return (first % size + np.arange(count)) % size

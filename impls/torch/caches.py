@@ -25,7 +25,8 @@ def cache_update(cache: Tensor, x: Tensor, start: Tensor, *, mode: Mode = "linea
     s, n = cache.shape[-2], x.shape[-2]
     if not n or not s:
         return cache.clone()
-    token = torch.arange(s, device=cache.device) - start.long()[:, None]  # r s: the token of each place
+    first = start.long().remainder(s) if mode == "circular" else start.long()
+    token = torch.arange(s, device=cache.device) - first[:, None]  # r s: the token of each place
     if mode == "circular":
         token = token.remainder(s)
         token = token + (n - 1 - token).div(s, rounding_mode="floor") * s  # the last one; negative where there is none
