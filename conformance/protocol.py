@@ -189,6 +189,10 @@ class Item(msgspec.Struct, array_like=True, frozen=True):
     list those of its arrays."""
 
 
+RANKS = "RanksError"
+"""The name of the exception of ranks that did not come out of a call together."""
+
+
 class Raised(msgspec.Struct, array_like=True, frozen=True):
     """An exception, as text."""
 
@@ -265,6 +269,8 @@ class Target(msgspec.Struct, kw_only=True):
     flushes_subnormals: bool = False
     loses_nan: bool = False
     unsupported: tuple[tuple[str, ...], ...] = ()
+    ranks: tuple[int, ...] = ()
+    """On how many ranks the functions run, each on its part of the tensors; on none if they take whole ones."""
     known_failures: str = ""
     """The path of the file in which failures are declared."""
     versions: dict[str, str] = {}
@@ -308,6 +314,8 @@ class Load(msgspec.Struct, tag=True):
     """Import it to probe its adapter, however wrong that is; no op is called."""
     data: str = ""
     """The text of the file where it is one of adapters, as the judge has read it."""
+    ranks: tuple[int, ...] = ()
+    """On how many ranks its functions are run, if they are functions of ranks."""
 
 
 class Ask(msgspec.Struct, tag=True):
@@ -405,8 +413,14 @@ class Broken(msgspec.Struct, tag=True):
     error: Raised
 
 
+class Lost(msgspec.Struct, tag=True):
+    """A process that ran the candidate beside the runner is no more, in the place of an answer."""
+
+    reason: str
+
+
 Request = Load | Ask | Try | Memory | Probe
-Reply = Loaded | Came | Settled | Said | Found | Broken
+Reply = Loaded | Came | Settled | Said | Found | Broken | Lost
 
 
 NO_TEXT = (bytes, int, bool)
@@ -441,7 +455,12 @@ def _encode_hook(value: Any) -> Any:
     raise NotImplementedError(f"no message holds {type(value).__name__}")
 
 
-def _ext_hook(code: int, data: memoryview) -> Any:
+def ext_hook(code: int, data: memoryview) -> Any:
+    """Return what an extension of MessagePack holds.
+
+    Raises:
+        ValueError: there is none of this number.
+    """
     if code != FRACTION:
         raise ValueError(f"no extension {code}")
     return Fraction(bytes(data).decode())
@@ -449,9 +468,9 @@ def _ext_hook(code: int, data: memoryview) -> Any:
 
 encoder = msgspec.msgpack.Encoder(enc_hook=_encode_hook)
 encode: Callable[[Any], bytes] = encoder.encode
-requests = msgspec.msgpack.Decoder(Request, ext_hook=_ext_hook)
+requests = msgspec.msgpack.Decoder(Request, ext_hook=ext_hook)
 replies: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
-calls = msgspec.msgpack.Decoder(list[Call], ext_hook=_ext_hook)
+calls = msgspec.msgpack.Decoder(list[Call], ext_hook=ext_hook)
 
 
 def count(encoded: bytes) -> int:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib.util
 import random
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,10 @@ from einspec.patterns import added
 if TYPE_CHECKING:
     from einspec.conformance.judge.verdict import Result
     from einspec.conformance.run.run import Run
+
+
+MOST_RANKS = 64
+"""Ranks that may be asked for at once."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,6 +57,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="DEVICE",
         help="only this device, such as cpu, cuda or cuda:0; may be repeated",
+    )
+    parser.add_argument(
+        "--ranks",
+        type=worlds,
+        default=(),
+        metavar="P,P,...",
+        help="run the functions of a file that take a group on these numbers of ranks, such as 1,2,3: processes that have a"
+        " part each of the tensors of a call",
     )
     parser.add_argument(
         "--tier",
@@ -130,6 +143,39 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="", metavar="LABEL", help="what the report is to call this machine")
 
 
+def worlds(text: str) -> tuple[int, ...]:
+    """Return numbers of ranks, each once and the smallest first."""
+    parts = text.split(",")
+    if not all(part.strip().isdecimal() and int(part) for part in parts):
+        raise argparse.ArgumentTypeError(f"must be numbers of ranks such as 1,2,3, each at least 1, not {text}")
+    found = sorted({int(part) for part in parts})
+    if found[-1] > MOST_RANKS:
+        raise argparse.ArgumentTypeError(
+            f"must be at most {MOST_RANKS}, the processes that one machine is asked for, not {text}"
+        )
+    return tuple(found)
+
+
+def _check_ranks(names: Sequence[str], ops: Sequence[str]) -> None:
+    """Check that what is asked for can run on ranks.
+
+    Raises:
+        UsageError: it is no Python file, an op knows no ranks, or PyTorch is not there.
+    """
+    from einspec.card import load, paths
+    from einspec.conformance.targets.names import is_data, is_file
+
+    for name in names:
+        if not is_file(name) or is_data(name):
+            raise UsageError(f"--ranks is about functions of a Python file that take a group, and {name} is none")
+    for op in ops:
+        if not load(op).card.ranks.axes:
+            known = ", ".join(name for name in paths() if load(name).card.ranks.axes)
+            raise UsageError(f"--ranks: {op} has no axes of ranks; those that do: {known}")
+    if importlib.util.find_spec("torch") is None:
+        raise UsageError("--ranks needs PyTorch, which is not installed: pip install 'einspec[torch]'")
+
+
 def _seed(text: str) -> int:
     """Return a seed, one that nobody can know before for ``random``."""
     if text == "random":
@@ -191,6 +237,8 @@ def _check(arguments: argparse.Namespace, ops: tuple[str, ...]) -> int:
     from einspec.conformance.targets.names import default_names, expand_names
 
     names = tuple(expand_names(arguments.targets) if arguments.targets else default_names())
+    if arguments.ranks:
+        _check_ranks(names, ops)
     printing = output.checked({"--report": arguments.report}, [*map(Path, names), *arguments.known])
     for path in arguments.known:
         try:
@@ -213,6 +261,7 @@ def _check(arguments: argparse.Namespace, ops: tuple[str, ...]) -> int:
         arguments.shard,
         arguments.allow_einspec,
         arguments.budget,
+        arguments.ranks,
         folders.folders(),
     )
     if arguments.seed is not None:

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from einspec.calls import cases
-from einspec.calls.domain import domain_of, within
+from einspec.calls.domain import domain_of, on_ranks, within
 from einspec.card import Op
 from einspec.conformance import protocol
 from einspec.conformance.checks.block import Block
 from einspec.conformance.checks.scene import Profile, Scene
 from einspec.conformance.judge.policy import Policy
 from einspec.conformance.judge.verdict import Result, Verdict
-from einspec.conformance.protocol import Raised
+from einspec.conformance.protocol import RANKS, Raised
 from einspec.conformance.targets.budget import SPENT
 from einspec.conformance.targets.session import Session
 from einspec.conformance.trial import Outcome, Trial
@@ -25,6 +25,8 @@ LEAST_MET = 30
 """Calls that must meet the condition of an adapter for a clause to hold; half of them where that is fewer."""
 WHERE = "where"
 """Why a call was not made whose condition is simply not met."""
+SAID = ("WrongKind", "LackingError", RANKS)
+"""Exceptions that no function raised: their text says it all."""
 BUGS = ("ZeroDivisionError", "IndexError", "AttributeError", "UnboundLocalError")
 """Exceptions that are no refusal of an ordinary call, which the function takes otherwise: it has a bug."""
 
@@ -76,6 +78,8 @@ class Context:
     def asked(self) -> Op:
         """The op with the calls for which the target promises anything."""
         adapter = self.session.adapter(self.op.name)
+        if self.session.ranks:
+            return within(self.op, on_ranks(self.op, self.session.ranks))
         if adapter is None or not (adapter.where or adapter.sizes or adapter.forms):
             return self.op
         return within(self.op, domain_of(self.op, adapter.where, adapter.sizes, adapter.forms), adapter.forms)
@@ -205,5 +209,5 @@ def too_few(count: int, reasons: Sequence[str]) -> bool:
 
 def error_line(error: Raised) -> str:
     """Return an exception in one line."""
-    text = error.text if error.name in ("WrongKind", "LackingError") else f"raised {error.name}: {error.text}"
+    text = error.text if error.name in SAID else f"raised {error.name}: {error.text}"
     return (text.splitlines() or [""])[0].rstrip(": ")[:300]

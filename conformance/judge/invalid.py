@@ -8,6 +8,7 @@ from einspec.conformance.judge.context import Context, outside
 from einspec.conformance.judge.verdict import Result, Verdict
 from einspec.conformance.judge.witness import witness_of_invalid
 from einspec.conformance.judge.wrongness import wrong_output
+from einspec.conformance.protocol import RANKS
 from einspec.conformance.protocol import Outcome as Came
 
 MAY_ACCEPT = "a file of functions may accept more than the card; --strict asks for this too"
@@ -42,6 +43,10 @@ def judge_invalid(context: Context, clause: str, constraint: str) -> Result:
             continue
         if came.error is not None and came.error.name == LACKING:
             reason = reason or came.error.text
+        elif came.error is not None and came.error.name == RANKS:
+            if _is_demanded(context, constraint, number, optional):
+                problem, data = witness_of_invalid(context, constraint, number, came)
+                return context.result(clause, "scope", Verdict.WRONG, number + 1, problem, data)
         elif came.error is not None:
             held += 1
         elif _is_demanded(context, constraint, number, optional):

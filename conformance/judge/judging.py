@@ -111,6 +111,8 @@ def _judged(context: Context, clause: str, tier: str) -> Result:
             return judge_invalid(context, clause, detail)
         case "law":
             return judge_law(context, clause, detail)
+        case "def" if tier == "large" and context.session.ranks:
+            return context.not_run(clause, tier, "large calls are not spread over ranks")
         case "def" if tier == "large":
             return check_large(context)
     if tier == "property" and context.policy.draws_afresh:
@@ -134,7 +136,10 @@ def _refusable(context: Context, clause: str) -> bool:
 def unavailable(context: Context, kind: str, detail: str) -> tuple[Verdict, str] | None:
     """Return the verdict on a clause that cannot be judged here, with the reason; None where it can."""
     session, target = context.session, context.session.target
-    lacks = f"{target.framework} has no"
+    lacks = f"{target.framework}{' on ranks' * bool(session.ranks)} has no"
+    copies = copied(context) if session.ranks and (kind in ("grad", "grad64") or detail == "double_backward") else ""
+    if copies:
+        return Verdict.NOT_RUN, f"the card does not say whether the {copies} of all ranks counts once or once for each"
     match kind:
         case "total" if context.bare and not context.policy.strict:
             return Verdict.NOT_RUN, "a caller promises that it does not happen; --strict asks for this too"
@@ -163,6 +168,16 @@ def unavailable(context: Context, kind: str, detail: str) -> tuple[Verdict, str]
             reason = impossible(context.op, detail) if detail in target.transforms else f"{lacks} {detail}"
             return (Verdict.NOT_RUN, reason) if reason else None
     return None
+
+
+def copied(context: Context) -> str:
+    """Return an output that all ranks have alike, and that has a gradient; nothing where there is none."""
+    for form in context.op.forms.values():
+        own = context.op.ranked(form)
+        for spec in form.signature.outputs:
+            if spec.name not in own and not form.dtype[spec.name].startswith(("int", "bool")):
+                return spec.name
+    return ""
 
 
 def _drawn_afresh(context: Context, clause: str) -> Result:

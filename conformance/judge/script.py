@@ -16,7 +16,7 @@ from einspec.conformance.targets.library import SETUP, as_python
 from einspec.conformance.targets.session import Session
 from einspec.conformance.targets.spelling import arguments, in_order
 from einspec.conformance.trial import Trial
-from einspec.solve import Solution
+from einspec.solve import Solution, TensorSpec
 
 Array = np.ndarray[Any, Any]
 WIDE = ("int64", "uint64", "float64", "complex128")
@@ -52,6 +52,12 @@ LAYOUTS = {
     },
 }
 """The same values in other memory, as an expression."""
+JOIN = (
+    "import torch.distributed as dist",
+    'dist.init_process_group("gloo")',
+    "rank, group = dist.get_rank(), dist.group.WORLD",
+)
+"""What a rank does before it calls."""
 LEAST_RANK = {"channels_last": 3, "permuted": 1, "strided": 1, "padded": 1, "reversed": 1}
 """How many axes a layout needs; an array with fewer stays as it is."""
 
@@ -64,6 +70,8 @@ class Writer:
         self.session: Session = context.session
         self.framework = self.session.framework
         self.op = trial.case.op
+        self.own = set(self.op.ranked(trial.case.form)) if self.session.ranks else set()
+        """The tensors of which each rank has a part."""
         self.listed = {s.name for s in (*trial.case.form.signature.inputs, *trial.case.form.signature.outputs) if s.listed}
 
     def text(self, clause: str) -> str:
@@ -93,6 +101,8 @@ class Writer:
         known = known and not any(e.at is not None for e in trial.expected.values())
         if self.framework not in MAKE or not known or self.trial.way.kind == "rows":
             return False
+        if self.session.ranks and trial.way.kind == "vjp" and trial.way.wrt not in self.own:
+            return False  # what each rank adds to the gradient is not known
         if self.trial.way.kind in DERIVATIVES and self.listed:
             return False
         if not all(can_be_written(np.asarray(a)) for a in arrays):
@@ -111,15 +121,27 @@ class Writer:
         given = {a.dtype.name for a in trial.arrays.values()}
         if self.framework == "jax" and given & set(WIDE):
             lines.append('jax.config.update("jax_enable_x64", True)')
+        if self.session.ranks:
+            sizes = (trial.case.solution.shape(s)[0] for s in self.specs if s.name in self.own)
+            lines = [f"# torchrun --nproc-per-node {next(sizes)} THIS_FILE", *lines, *JOIN]
         return lines
+
+    @property
+    def specs(self) -> list[TensorSpec]:
+        """The tensors of the call."""
+        return [*self.trial.case.form.signature.inputs, *self.trial.case.form.signature.outputs]
+
+    def part(self, name: str) -> str:
+        """Return what comes behind a tensor where a rank has a part of it alone."""
+        return "[rank]" * (name in self.own)
 
     def inputs(self) -> Iterator[str]:
         """Yield a line for each input."""
         for name, array in self.trial.arrays.items():
-            yield f"{name} = {self.made(array)}"
+            yield f"{name} = {self.made(array)}{self.part(name)}"
             layout = "expanded" if self.trial.way.expand >= 0 else self.trial.way.layout
-            rank = array.ndim - (name in self.listed)
-            axis = min(max(self.trial.way.expand, 0), rank - 1)
+            rank = array.ndim - (name in self.listed) - (name in self.own)
+            axis = min(max(self.trial.way.expand - (name in self.own), 0), rank - 1)
             one = "part" if name in self.listed else name
             laid_out = self.laid_out(one, layout, rank, axis)
             if laid_out != one:
@@ -170,7 +192,7 @@ class Writer:
 
     def parameters(self) -> list[str]:
         """Return the parameters of a call as the function takes them."""
-        return spelled(self.session, self.op, self.trial.case.params)
+        return spelled(self.session, self.op, self.trial.case.params) + ["group=group"] * bool(self.session.ranks)
 
     def assertions(self, expected: Mapping[str, Expected]) -> list[str]:
         """Return what must hold of what came."""
@@ -179,7 +201,7 @@ class Writer:
             got = "got" if len(expected) == 1 else f"got[{i}]"
             back = BACK[self.framework]
             found = f"np.stack([{back.format('y')} for y in {got}])" if name in self.listed else back.format(got)
-            lines += _compared(got, found, want)
+            lines += _compared(got, found, want, self.part(self.trial.way.wrt if name == "gradient" else name))
         return lines
 
     def dtypes(self) -> Iterator[str]:
@@ -194,8 +216,9 @@ class Writer:
         trial, way = self.trial, self.trial.way
         lines = []
         for n, a in trial.extra.items():
-            laid_out = self.laid_out(f"{n}_plain", way.memory, a.ndim, a.ndim - 1)
-            lines += [f"{n}_plain = {self.made(a)}", f"cotangent_{n} = {laid_out}"]
+            ndim = a.ndim - (n in self.own)
+            laid_out = self.laid_out(f"{n}_plain", way.memory, ndim, ndim - 1)
+            lines += [f"{n}_plain = {self.made(a)}{self.part(n)}", f"cotangent_{n} = {laid_out}"]
         inputs = ", ".join(s.name for s in trial.case.form.signature.inputs)
         call = f"{self.op.name}({', '.join([inputs, *self.parameters()])})"
         outer = [f"cotangent_{n}" for n in trial.extra]
@@ -235,7 +258,7 @@ class Writer:
     def tangents(self) -> list[str]:
         """Return the lines that ask for the tangents of outputs, given those of inputs."""
         asked, jvp = self.trial.way.asked, "torch.func.jvp" if self.framework == "torch" else "jax.jvp"
-        lines = [f"tangent_{n} = {self.made(a)}" for n, a in self.trial.extra.items()]
+        lines = [f"tangent_{n} = {self.made(a)}{self.part(n)}" for n, a in self.trial.extra.items()]
         given, along = (f"({', '.join(names)},)" for names in (asked, [f"tangent_{n}" for n in asked]))
         lines.append(f"got = {jvp}({self.differentiated(self.picked())}, {given}, {along})[1]")
         return lines + self.assertions(self.trial.expected)
@@ -244,7 +267,7 @@ class Writer:
         """Return the lines that ask for the gradients of the gradients, by inputs and by cotangents."""
         asked = self.trial.way.asked
         names = {n: f"{'cotangent_d' if n in asked else 'cotangent_'}{n}" for n in self.trial.extra}
-        lines = [f"{names[n]} = {self.made(a)}" for n, a in self.trial.extra.items()]
+        lines = [f"{names[n]} = {self.made(a)}{self.part(n)}" for n, a in self.trial.extra.items()]
         outer, cotangents = ([names[n] for n in names if (n in asked) is inside] for inside in (True, False))
         by = ", ".join([*asked, *cotangents])
         if self.framework == "jax":
@@ -286,7 +309,7 @@ class Writer:
             lines.append(plain)
             return lines + [f"assert {back.format(s.name)}.tobytes() == {s.name}_before.tobytes()" for s in inputs]
         rename = {s.name: f"{s.name}_other" for s in trial.case.form.signature.inputs}
-        lines = [f"{n}_other = {self.made(a)}" for n, a in trial.extra.items()]
+        lines = [f"{n}_other = {self.made(a)}{self.part(n)}" for n, a in trial.extra.items()]
         other = f"{self.op.name}({', '.join([*self.names(rename), *self.parameters()])})"
         several = len(trial.case.form.signature.outputs) > 1 or bool(self.listed)
         read = "b''.join({y}.tobytes() for y in {v})" if several else "{y}.tobytes()"
@@ -301,13 +324,13 @@ DERIVATIVES = {"vjp": Writer.gradient, "jvp": Writer.tangents, "double_backward"
 """What writes the lines that ask for a derivative, by the kind of a way."""
 
 
-def _compared(got: str, found: str, want: Expected) -> list[str]:
-    """Return the lines that compare an output with what it must be."""
-    lines = [f"expected = {literal(np.asarray(want.array)).partition('  #')[0]}"]
+def _compared(got: str, found: str, want: Expected, part: str = "") -> list[str]:
+    """Return the lines that compare an output, or a part of it, with what it must be."""
+    lines = [f"expected = {literal(np.asarray(want.array)).partition('  #')[0]}{part}"]
     lines.append(f'print("expected", expected, "got", {got}, sep="\\n")')
     if want.how == "bound":
         bound = np.broadcast_to(np.asarray(want.bound), np.shape(want.array))
-        lines.append(f"bound = {literal(bound).partition('  #')[0]}")
+        lines.append(f"bound = {literal(bound).partition('  #')[0]}{part}")
         lines.append(f"found = {found}.astype(expected.dtype)")
         lines.append("assert found.shape == expected.shape")
         lines.append("same = (found == expected) | (np.isnan(found) & np.isnan(expected))")
@@ -361,7 +384,7 @@ def script_of_invalid(session: Session, op: str, call: Call) -> str:
     """Return a script of a call that must raise, nothing where none can be written."""
     framework = session.framework
     parts = [t for g in call.inputs for t in g.parts]
-    if framework not in MAKE or not all(can_be_written(t.array()) for t in parts):
+    if framework not in MAKE or session.ranks or not all(can_be_written(t.array()) for t in parts):
         return ""
     if framework == "torch" and {t.dtype for t in parts} & set(NARROW):
         return ""

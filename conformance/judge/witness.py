@@ -11,7 +11,7 @@ import numpy as np
 from einspec.answers.rules import Difference, Expected, is_nan
 from einspec.conformance.checks.invalid import violating
 from einspec.conformance.checks.special import broken_promise
-from einspec.conformance.judge.context import Context
+from einspec.conformance.judge.context import SAID, Context
 from einspec.conformance.judge.literals import bits_text, expected_text, literal
 from einspec.conformance.judge.replay import record
 from einspec.conformance.judge.script import Writer, script_of_invalid
@@ -189,7 +189,7 @@ def place(name: str, position: tuple[int, ...] | None, expected: Expected, got: 
 
 def error_text(error: Raised) -> str:
     """Return an exception as text, with where it came from."""
-    if error.name in ("WrongKind", "LackingError"):
+    if error.name in SAID:
         return error.text
     shown = "\n".join(f"{error.name}: {error.text}".splitlines()[:8])
     return f"{shown} ({error.place})" if error.place else shown
@@ -200,6 +200,10 @@ def witness_of_invalid(context: Context, constraint: str, number: int, came: Cam
     call = violating(context.asked, constraint)[number]
     got = ", ".join(sorted(_shapes(came.result))) or "nothing"
     problem = f"accepted a call that does not fit ({call.problem}), and returned shape {got}"
+    result = {"result": f"shape {got}"}
+    if came.error is not None:
+        problem = f"not every rank rejects a call that does not fit ({call.problem}): {error_text(came.error)}"
+        result = {"error": error_text(came.error)}
     block = context.sheets.block(context.scene, f"err.{constraint}", "scope")
     data = {
         "summary": context.op.card.summary,
@@ -210,7 +214,7 @@ def witness_of_invalid(context: Context, constraint: str, number: int, came: Cam
         "inputs": {},
         "params": {k: repr(v) for k, v in call.params.items()},
         "expected": {"error": call.problem},
-        "got": {"result": f"shape {got}"},
+        "got": result,
         "difference": problem,
         "script": script_of_invalid(context.session, context.op.name, block.decoded[number]),
     }

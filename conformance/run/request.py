@@ -41,6 +41,8 @@ class Request:
     """A file may compute with einspec itself."""
     budget: float = 0.0
     """Seconds of a processor that judging an op may take on a device; 0 for as many as it takes."""
+    ranks: tuple[int, ...] = ()
+    """On how many ranks files of functions of ranks are run; empty where functions take whole tensors."""
     cards: tuple[str, ...] = ()
     """Folders of cards of one's own, which processes find by their environment."""
 

@@ -136,7 +136,7 @@ def _missing(run: Run) -> Iterator[str]:
         if run.request.ops and not set(run.request.ops) & set(backend["ops"]):
             yield f"{name}: unsupported, it does not define {', '.join(run.request.ops)}"
     for device in run.request.devices:
-        if not any(device in (r.device, r.device.partition(":")[0]) for r in run.results):
+        if not any(device in (r.device, r.device.partition(":")[0], r.device.partition(" ")[0]) for r in run.results):
             have = "; ".join(f"{n} has {', '.join(b['available'])}" for n, b in run.backends.items())
             yield f"{device}: not run, no backend has this device here ({have})"
 

@@ -94,7 +94,7 @@ class Worker:
         if self.host is not None and self.host.name == name:
             return True
         self.close()
-        self.host = Host(name, self.limits, str(cache_directory()))
+        self.host = Host(name, self.limits, str(cache_directory()), ranks=self.request.ranks)
         self.sessions = []
         try:
             known = [entry for path in self.request.known for entry in read_known(Path(path))]
@@ -110,7 +110,7 @@ class Worker:
     def _sessions(self, target: Target, known: list[Known]) -> list[Session]:
         """Return a target on every device that is asked for."""
         wanted = set(self.request.devices)
-        chosen = [d for d in target.devices if not wanted or {d, d.partition(":")[0]} & wanted]
+        chosen = [d for d in target.devices if not wanted or {d, d.partition(":")[0], d.partition(" ")[0]} & wanted]
         sessions = [Session(self.host, target, device, known) for device in chosen]
         probe = sessions[0] if sessions else Session(self.host, target, target.devices[0], known)
         check_declared(probe)

@@ -38,6 +38,8 @@ from einspec.conformance.runner.independence import Watch
 from einspec.conformance.runner.library import DataModule
 from einspec.conformance.runner.loading import Candidate, Module, adapter_of, works_on
 from einspec.conformance.runner.probing import Prober, opened
+from einspec.conformance.runner.ranks.calls import RankedCalls
+from einspec.conformance.runner.ranks.crew import LostRankError
 from einspec.conformance.runner.state import changes, process_state, restore
 from einspec.conformance.runner.ways import Calls, raised, whole
 from einspec.conformance.targets.names import TargetError
@@ -58,6 +60,8 @@ class Runner:
         self.module: Module | DataModule | None = None
         self.candidates: dict[str, Candidate] = {}
         self.calls: dict[tuple[str, str], Calls] = {}
+        self.ranked: RankedCalls | None = None
+        """What makes the calls where they are made on ranks, none of which this process is."""
         self.watch = Watch()
         self.prober: Prober | None = None
         self.progress: mmap.mmap | bytearray = bytearray(16)
@@ -69,6 +73,8 @@ class Runner:
             request = protocol.requests.decode(self.requests.read(length))
             try:
                 self.answer(request)
+            except LostRankError as error:
+                self.say(protocol.Lost(str(error)))
             except (Exception, SystemExit) as error:  # of an adapter: what a function raises is an outcome
                 self.say(protocol.Broken(raised(error)))
 
@@ -96,8 +102,11 @@ class Runner:
 
     def load(self, request: Load) -> Loaded:
         """Import the candidate, or choose frameworks for one that is imported."""
-        if self.module is None:
+        if self.module is None and self.ranked is None:
             self.prepare(request)
+        if request.ranks:
+            self.ranked = self.ranked or RankedCalls(request.name, self.watch)
+            return self.ranked.load(request.functions, request.ranks)
         try:
             self.module = self.module or opened_module(request)
             self.module.choose(request.functions)
@@ -165,30 +174,38 @@ class Runner:
 
     def ask(self, request: Ask) -> None:
         """Make calls, say what comes of them while the next are made, and in the end what they have changed."""
+        if self.ranked is not None:
+            self.make(request, self.ranked)
+            self.say(msgspec.structs.replace(self.ranked.settle(), ticket=request.ticket))
+            return
         key = (request.target, request.device)
         candidate = self.candidates[request.target]
         if key not in self.calls:
             self.calls[key] = Calls(candidate, request.device)
-        calls = protocol.calls.decode(request.calls)
         before = process_state(candidate.adapter)
-        held: list[protocol.Outcome] = []
-        size, said = 0, time.monotonic()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what a framework warns of is no news here
-            for outcome in self.calls[key].make(request.op, calls, self.begin):
-                held.append(outcome)
-                size += _bytes(outcome)
-                late = time.monotonic() - said > WAIT
-                if request.careful or late or size > FLUSH or len(held) >= MOST_HELD:
-                    self.say(Came(request.ticket, tuple(held)))
-                    held, size, said = [], 0, time.monotonic()
+            self.make(request, self.calls[key])
         changed = tuple(changes(before, process_state(candidate.adapter)))
         if changed:
             restore(candidate.adapter, before)
-        if held:
-            self.say(Came(request.ticket, tuple(held)))
         positional = request.op in candidate.positional
         self.say(Settled(request.ticket, changed, positional, self.watch.used()))
+
+    def make(self, request: Ask, maker: Calls | RankedCalls) -> None:
+        """Make calls, and say what comes of them while the next are made."""
+        calls = protocol.calls.decode(request.calls)
+        held: list[protocol.Outcome] = []
+        size, said = 0, time.monotonic()
+        for outcome in maker.make(request.op, calls, self.begin):
+            held.append(outcome)
+            size += _bytes(outcome)
+            late = time.monotonic() - said > WAIT
+            if request.careful or late or size > FLUSH or len(held) >= MOST_HELD:
+                self.say(Came(request.ticket, tuple(held)))
+                held, size, said = [], 0, time.monotonic()
+        if held:
+            self.say(Came(request.ticket, tuple(held)))
 
 
 def opened_module(request: Load) -> Module | DataModule:

@@ -7,6 +7,7 @@ import importlib
 import importlib.machinery
 import importlib.metadata
 import importlib.util
+import inspect
 import keyword
 import platform
 import sys
@@ -24,6 +25,8 @@ from einspec.conformance.targets.declared import DeclarationError, read_unsuppor
 from einspec.conformance.targets.names import FRAMEWORKS, TargetError, is_data, is_file, known_backends
 from einspec.dtypes import ALL
 
+GROUP = "group"
+"""The parameter by which a function of ranks is known, and gets its process group."""
 VERSIONS = ("numpy", "torch", "jax", "jaxlib", "einops", "ml_dtypes")
 
 
@@ -210,6 +213,9 @@ class Module:
             return [Candidate(self.name, self.module, script, False, self.module, labels, functions)]
         found: dict[str, Candidate] = {}
         for op, (label, function) in self.functions.items():
+            if takes_group(function) and load(op).card.ranks.axes:
+                advice = f"einspec check {self.name} --ranks 1,2,3 judges it"
+                raise TargetError(f"{self.name}: {label} takes {GROUP}, as a function of ranks does: {advice}")
             framework = chosen.get(op) or self.frameworks(op)[0]
             candidate = found.setdefault(
                 framework,
@@ -222,6 +228,14 @@ class Module:
             for framework, candidate in found.items():
                 candidate.name = f"{self.name} ({framework})"
         return list(found.values())
+
+
+def takes_group(function: Callable[..., Any]) -> bool:
+    """Whether a function has a parameter for its process group."""
+    try:
+        return GROUP in inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return False
 
 
 def adapter_of(framework: str) -> ModuleType:

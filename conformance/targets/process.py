@@ -112,8 +112,8 @@ class LostError(Exception):
 class RunnerProcess:
     """A process that runs a candidate."""
 
-    def __init__(self, name: str, limits: Limits, cache: str = "", data: str = "") -> None:
-        self.name, self.limits, self.cache, self.data = name, limits, cache, data
+    def __init__(self, name: str, limits: Limits, cache: str = "", data: str = "", ranks: tuple[int, ...] = ()) -> None:
+        self.name, self.limits, self.cache, self.data, self.ranks = name, limits, cache, data, ranks
         self.folder = tempfile.TemporaryDirectory(prefix="einspec-", ignore_cleanup_errors=True)
         self.prints = Path(self.folder.name)
         (self.prints / "progress").write_bytes(bytes(16))
@@ -187,7 +187,7 @@ class RunnerProcess:
     def _load(self, **options: Any) -> Load:
         """Return the request that begins all."""
         path = tuple(p or str(Path.cwd()) for p in sys.path)
-        return Load(self.name, str(self.prints), path=path, data=self.data, **options)
+        return Load(self.name, str(self.prints), path=path, data=self.data, ranks=self.ranks, **options)
 
     def probe(self, probe: Probe) -> Found:
         """Return what comes of a probe of the adapter that is held.
@@ -284,6 +284,8 @@ class RunnerProcess:
         self.clock.pause()
         if isinstance(message, protocol.Broken):
             raise self.lost(f"its adapter raised {message.error.name}: {message.error.text}")
+        if isinstance(message, protocol.Lost):
+            raise self.lost(message.reason)
         if not isinstance(message, kind):
             raise self.lost("it answered what was not asked")
         return message

@@ -34,8 +34,15 @@ AT_ONCE = 256
 class Host:
     """The process of a name, begun again where it was lost."""
 
-    def __init__(self, name: str, limits: Limits, cache: str = "", functions: Mapping[str, str] | None = None) -> None:
-        self.name, self.limits, self.cache = name, limits, cache
+    def __init__(
+        self,
+        name: str,
+        limits: Limits,
+        cache: str = "",
+        functions: Mapping[str, str] | None = None,
+        ranks: tuple[int, ...] = (),
+    ) -> None:
+        self.name, self.limits, self.cache, self.ranks = name, limits, cache, ranks
         self.functions = dict(functions or {})
         self.frameworks: dict[str, str] = {}
         self.running: RunnerProcess | None = None
@@ -62,7 +69,7 @@ class Host:
         if self.running is None:
             if is_data(self.name) and self.library is None:
                 self.library, self.data = read_library(Path(self.name))
-            self.running = RunnerProcess(self.name, self.limits, self.cache, self.data)
+            self.running = RunnerProcess(self.name, self.limits, self.cache, self.data, self.ranks)
             loaded = self._load()
             if loaded.problem:
                 self.close()
@@ -187,6 +194,11 @@ class Session:
         """Return what a file of adapters says of an op; None where the target is none."""
         library = self.host.library if self.host is not None else None
         return library.adapter(op) if library is not None and op in library.op else None
+
+    @property
+    def ranks(self) -> tuple[int, ...]:
+        """On how many ranks the functions run; on none if they take whole tensors."""
+        return self.target.ranks
 
     @property
     def compiles(self) -> bool:

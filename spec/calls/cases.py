@@ -110,7 +110,7 @@ def _distinct(space: Space, rng: random.Random, attempt: int, usual: bool = Fals
         values = [known.get(i, v) for i, v in enumerate(values)]
     if attempt % 2 == 0:
         values = _without_tuples(space, values)
-    return space.case(values, attempt)
+    return None if space.clashes(values) else space.case(values, attempt)
 
 
 def _without_tuples(space: Space, values: list[Any]) -> list[Any]:

@@ -48,14 +48,19 @@ class Fit:
     multiple: int = 1
     least: int = 0
     most: int | None = None
+    among: tuple[int, ...] = ()
+    """The sizes that there are, in their order, where they are given one by one."""
 
     def __and__(self, other: Fit) -> Fit:
         """Return what fits both; of two multiples the larger, which the other has to divide to fit at all."""
         most = min((n for n in (self.most, other.most) if n is not None), default=None)
-        return Fit(max(self.multiple, other.multiple), max(self.least, other.least), most)
+        among = tuple(n for n in self.among or other.among if n in (other.among or self.among))
+        return Fit(max(self.multiple, other.multiple), max(self.least, other.least), most, among)
 
     def __call__(self, size: int) -> int:
         """Return the size that is asked where another would be: the n-th of those that fit, larger ones rounded up."""
+        if self.among:
+            return next((n for n in self.among if n >= size), self.among[-1])
         if size == 0 and self.least == 0:
             return 0
         first = -(-max(self.least, 1) // self.multiple)
@@ -65,6 +70,8 @@ class Fit:
 
     def fits(self, number: Any) -> bool:
         """Whether a number is one of those."""
+        if self.among:
+            return number in self.among
         within = self.least <= number and (self.most is None or number <= self.most)
         return bool(within and number % self.multiple == 0)
 
@@ -83,6 +90,8 @@ class Domain:
     """What tells it from others."""
     trees: tuple[ast.expr, ...] = field(default=(), compare=False)
     """What else sizes and parameters decide."""
+    ranks: tuple[int, ...] = ()
+    """On how many ranks calls may run, if those are said."""
 
     def fit(self, names: Sequence[str]) -> Fit | None:
         """Return which numbers a variable may be, by its axes or the name of its number."""
@@ -96,6 +105,8 @@ class Domain:
         """Whether sizes and parameters of a call are as they have to be."""
         names = numbers_of(case.op, case.solution, case.params)
         if any(name in names and not fit.fits(names[name]) for name, fit in self._named):
+            return False
+        if self.ranks and not {n[0] for n in _of_ranks(case)} <= set(self.ranks):
             return False
         return all(_holds(tree, names) for tree in self.trees)
 
@@ -142,6 +153,21 @@ def domain_of(op: Op, where: str, sizes: Mapping[str, str], forms: Sequence[str]
         fits += [(axis, fit) for name, fit in _bounds(tree) for axis in _meant(op, name, axes)]
     text = "; ".join(filter(None, (where.strip(), *(f"{k} {v}" for k, v in sizes.items()), ",".join(forms))))
     return Domain(tuple(fits), tuple(equal), frozenset(reads), text, tuple(trees))
+
+
+def on_ranks(op: Op, worlds: Sequence[int]) -> Domain:
+    """Return the calls that run on some numbers of ranks."""
+    sizes = tuple(sorted(set(worlds)))
+    single = len({axis for form in op.forms.values() for axis in op.card.ranks.axes if axis not in form.sizes}) == 1
+    found = tuple((axis, Fit(among=sizes)) for axis in op.card.ranks.axes if single)
+    return Domain(found, text=f"on {', '.join(map(str, sizes))} ranks", ranks=sizes)
+
+
+def _of_ranks(case: Case) -> list[tuple[int, ...]]:
+    """Return the shapes of the tensors of which each rank has a part."""
+    own = case.op.ranked(case.form)
+    specs = (*case.form.signature.inputs, *case.form.signature.outputs)
+    return [case.solution.shape(s) for s in specs if s.name in own]
 
 
 @lru_cache(maxsize=256)

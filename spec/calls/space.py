@@ -162,6 +162,14 @@ class Space:
             return values
         return [v if fit is None else fit(v) for v, fit in zip(values, self.fits, strict=True)]
 
+    def clashes(self, values: Sequence[Any]) -> bool:
+        """Whether an axis whose sizes are given one by one gets the size of another one."""
+        if not any(fit is not None and fit.among for fit in self.fits):
+            return False
+        fitted = self.fitted(values)
+        sizes = [fitted[i] for i in self.axes]
+        return len(set(sizes)) < len(sizes)
+
     def call(self, values: Sequence[Any], variant: int = 0) -> tuple[dict[str, Any], tuple[tuple[int, ...], ...]]:
         """Return the parameters and shapes of an assignment, legal or not."""
         sizes: dict[str, Any] = {}
@@ -322,7 +330,10 @@ def _space(op: Op, form: Form, ranks: dict[str, int], sizes: tuple[int, ...]) ->
         return Space(op, form, ranks, variables, floors, candidates)
     fits = tuple(op.domain.fit(names) for names in variables)
     some = len(groups)
-    candidates = (*candidates[:some], *map(_fitting, candidates[some:], fits[some:]))
+    given = (
+        own if fit is None or not fit.among else fit.among for own, fit in zip(candidates[:some], fits[:some], strict=True)
+    )
+    candidates = (*given, *map(_fitting, candidates[some:], fits[some:]))
     return Space(op, form, ranks, variables, floors, candidates, (*fits[:some], *(None for _ in fits[some:])))
 
 
