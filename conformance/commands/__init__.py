@@ -15,6 +15,7 @@ from einspec.conformance.errors import UsageError
 
 NAMES = (
     "check",
+    "world",
     "report",
     "diff",
     "known",
@@ -37,7 +38,7 @@ NAMES = (
 """The commands in the order in which the help lists them."""
 
 
-WITHOUT_CARDS = ("diff", "known", "cite", "changes", "publish", "schema", "new")
+WITHOUT_CARDS = ("world", "diff", "known", "cite", "changes", "publish", "schema", "new")
 """The commands that are about what einspec ships, or about files that hold all they need, or say it themselves."""
 LONGEST = 86_400
 """Seconds that anything may be given: a day."""
