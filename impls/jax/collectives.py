@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from einops import rearrange, repeat
 from jax import Array
 
-from einspec.impls.checked import op
+from einspec.impls.checked_jax import op
 
 __all__ = ["all_gather", "all_reduce", "all_to_all", "head_exchange", "reduce_scatter", "sequence_exchange"]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from einspec.impls.checked import op
+from einspec.impls.checked_numpy import op
 
 __all__ = ["all_gather", "all_reduce", "all_to_all", "head_exchange", "reduce_scatter", "sequence_exchange"]
 
