@@ -10,7 +10,17 @@ from jax import Array
 
 from einspec.impls.checked_jax import op
 
-__all__ = ["all_gather", "all_reduce", "all_to_all", "head_exchange", "reduce_scatter", "sequence_exchange"]
+__all__ = [
+    "all_gather",
+    "all_reduce",
+    "all_to_all",
+    "all_to_all_levels",
+    "head_exchange",
+    "reduce_scatter",
+    "ring_blocks",
+    "ring_shift",
+    "sequence_exchange",
+]
 
 
 @op
@@ -47,6 +57,26 @@ def head_exchange(x: Array) -> Array:
 def sequence_exchange(y: Array) -> Array:
     """Compute sequence_exchange (see its card)."""
     return rearrange(y, "q b (p n) h d -> p b n (q h) d", p=len(y))
+
+
+@op
+def ring_shift(x: Array, *, shift: int = 1) -> Array:
+    """Compute ring_shift (see its card)."""
+    return jnp.roll(x, shift, axis=0)
+
+
+@op
+def ring_blocks(x: Array) -> Array:
+    """Compute ring_blocks (see its card)."""
+    return jnp.stack([jnp.roll(x, step, axis=0) for step in range(len(x))], axis=1)
+
+
+@op
+def all_to_all_levels(x: Array, *, node: int) -> Array:
+    """Compute all_to_all_levels (see its card)."""
+    nodes = len(x) // node
+    inside = rearrange(x, "(n g) (m h w) ... -> n h (m g w) ...", g=node, m=nodes, h=node)
+    return rearrange(inside, "n h (m g w) ... -> (m h) (n g w) ...", m=nodes, g=node)
 
 
 def _sum(x: Array) -> Array:

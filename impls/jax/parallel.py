@@ -25,6 +25,7 @@ __all__ = [
     "ep_return",
     "expert_map",
     "replicate_index",
+    "tp_gate_up",
 ]
 
 Layout = Literal["dense", "ragged"]
@@ -128,6 +129,12 @@ def dispatch_layout(index: Array, *, experts: int, ranks: int) -> tuple[Array, A
     ids = jnp.arange(experts, dtype=jnp.int32)
     in_rank = rearrange(numbers(index, experts)[:, :, None] == ids, "t k (p l) -> t p (k l)", p=ranks).any(2)
     return in_rank.sum(0, dtype=jnp.int32), expert_counts(index, experts=experts), in_rank
+
+
+@op
+def tp_gate_up(x: Array, *, ranks: int) -> Array:
+    """Compute tp_gate_up (see its card)."""
+    return rearrange(x, "e d (g p f) -> p e d (g f)", g=2, p=ranks)
 
 
 def _segments(counts: Array, sent: int) -> tuple[Array, Array, Array]:

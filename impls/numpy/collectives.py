@@ -10,7 +10,17 @@ import numpy as np
 
 from einspec.impls.checked_numpy import op
 
-__all__ = ["all_gather", "all_reduce", "all_to_all", "head_exchange", "reduce_scatter", "sequence_exchange"]
+__all__ = [
+    "all_gather",
+    "all_reduce",
+    "all_to_all",
+    "all_to_all_levels",
+    "head_exchange",
+    "reduce_scatter",
+    "ring_blocks",
+    "ring_shift",
+    "sequence_exchange",
+]
 
 Array = np.ndarray[Any, Any]
 
@@ -56,6 +66,29 @@ def sequence_exchange(y: Array) -> Array:
     q, b, length, h, d = y.shape
     x = y.reshape(q, b, q, length // q, h, d).transpose(2, 1, 3, 0, 4, 5)  # p b n q h d
     return x.reshape(q, b, length // q, q * h, d)
+
+
+@op
+def ring_shift(x: Array, *, shift: int = 1) -> Array:
+    """Compute ring_shift (see its card)."""
+    turned = shift % len(x)
+    return np.concatenate([x[len(x) - turned :], x[: len(x) - turned]])
+
+
+@op
+def ring_blocks(x: Array) -> Array:
+    """Compute ring_blocks (see its card)."""
+    rank = np.arange(len(x))
+    blocks: Array = x[(rank[:, None] - rank) % len(x)]  # q s
+    return blocks
+
+
+@op
+def all_to_all_levels(x: Array, *, node: int) -> Array:
+    """Compute all_to_all_levels (see its card)."""
+    (p, rows, *rest), nodes = x.shape, len(x) // node
+    inside = x.reshape(nodes, node, nodes, node, rows // p, *rest).swapaxes(1, 3)  # n h m g w
+    return inside.swapaxes(0, 2).reshape(x.shape)  # m h n g w
 
 
 def _sum(x: Array) -> Array:

@@ -19,6 +19,7 @@ __all__ = [
     "ep_return",
     "expert_map",
     "replicate_index",
+    "tp_gate_up",
 ]
 
 Array = np.ndarray[Any, Any]
@@ -130,6 +131,14 @@ def dispatch_layout(index: Array, *, experts: int, ranks: int) -> tuple[Array, A
     routes = np.bincount(own.reshape(-1), minlength=experts + 1)[:experts].astype(np.int32)
     in_rank = (own[:, :, None] // max(experts // ranks, 1) == np.arange(ranks)).any(1) & (experts > 0)
     return in_rank.sum(0, dtype=np.int32), routes, in_rank
+
+
+@op
+def tp_gate_up(x: Array, *, ranks: int) -> Array:
+    """Compute tp_gate_up (see its card)."""
+    e, d, columns = x.shape
+    y = x.reshape(e, d, 2, ranks, columns // (2 * ranks)).transpose(3, 0, 1, 2, 4)  # p e d g f
+    return y.reshape(ranks, e, d, columns // ranks)
 
 
 def _routes(counts: Array, sent: int, received: int) -> tuple[Array, Array]:

@@ -10,7 +10,17 @@ from torch import Tensor
 from einspec.impls.checked_torch import op
 from einspec.impls.torch.bits import moved, signed
 
-__all__ = ["all_gather", "all_reduce", "all_to_all", "head_exchange", "reduce_scatter", "sequence_exchange"]
+__all__ = [
+    "all_gather",
+    "all_reduce",
+    "all_to_all",
+    "all_to_all_levels",
+    "head_exchange",
+    "reduce_scatter",
+    "ring_blocks",
+    "ring_shift",
+    "sequence_exchange",
+]
 
 
 @op
@@ -55,6 +65,28 @@ def sequence_exchange(y: Tensor) -> Tensor:
     q, b, length, h, d = y.shape
     sent = y.reshape(q, b, q, length // q, h, d).transpose(0, 2)  # p b q n h d
     return sent.transpose(2, 3).reshape(q, b, length // q, q * h, d)
+
+
+@op
+def ring_shift(x: Tensor, *, shift: int = 1) -> Tensor:
+    """Compute ring_shift (see its card)."""
+    return moved(x, lambda bits: bits.roll(shift % len(bits), 0))
+
+
+@op
+def ring_blocks(x: Tensor) -> Tensor:
+    """Compute ring_blocks (see its card)."""
+    rank = torch.arange(len(x), device=x.device)
+    block = (rank[:, None] - rank) % len(x)  # q s
+    return moved(x, lambda bits: bits.index_select(0, block.flatten())).reshape(*block.shape, *x.shape[1:])
+
+
+@op
+def all_to_all_levels(x: Tensor, *, node: int) -> Tensor:
+    """Compute all_to_all_levels (see its card)."""
+    (p, rows, *rest), nodes = x.shape, len(x) // node
+    inside = x.reshape(nodes, node, nodes, node, rows // p, *rest).transpose(1, 3)  # n h m g w
+    return inside.transpose(0, 2).reshape(x.shape)  # m h n g w
 
 
 def _sum(x: Tensor) -> Tensor:

@@ -23,6 +23,7 @@ __all__ = [
     "ep_return",
     "expert_map",
     "replicate_index",
+    "tp_gate_up",
 ]
 
 Layout = Literal["dense", "ragged"]
@@ -133,6 +134,14 @@ def dispatch_layout(index: Tensor, *, experts: int, ranks: int) -> tuple[Tensor,
     hit = (index.long()[:, :, None] == torch.arange(experts, device=index.device)).any(1)  # t e
     in_rank = hit.reshape(len(hit), ranks, experts // ranks).any(2)
     return in_rank.sum(0).int(), expert_counts(index, experts=experts), in_rank
+
+
+@op
+def tp_gate_up(x: Tensor, *, ranks: int) -> Tensor:
+    """Compute tp_gate_up (see its card)."""
+    e, d, columns = x.shape
+    y = x.reshape(e, d, 2, ranks, columns // (2 * ranks)).movedim(3, 0)  # p e d g f
+    return y.reshape(ranks, e, d, columns // ranks)
 
 
 def _segments(counts: Tensor, sent: int) -> tuple[Tensor, Tensor, Tensor]:

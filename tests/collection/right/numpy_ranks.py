@@ -73,3 +73,47 @@ def a_part_at_a_time(y):
         raise ValueError("length")
     parts = [np.split(rank, ranks, 1) for rank in y]
     return np.stack([np.concatenate([part[p] for part in parts], 2) for p in range(ranks)])
+
+
+def one_hop_at_a_time(x, shift=1):
+    """ring_shift: as many single steps as are asked for, in the direction of the sign."""
+    if not len(x):
+        raise ValueError("no rank")
+    y = x
+    for _ in range(abs(shift) % len(x)):
+        y = np.concatenate([y[-1:], y[:-1]] if shift > 0 else [y[1:], y[:1]])
+    return y.copy()
+
+
+def held_and_sent(x):
+    """ring_blocks: every rank holds a block, writes it down and sends it to the next."""
+    if not len(x):
+        raise ValueError("no rank")
+    held, steps = [x[p] for p in range(len(x))], []
+    for _ in range(len(x)):
+        steps.append(np.stack(held))
+        held = [held[-1], *held[:-1]]
+    return np.stack(steps, 1)
+
+
+def leaders_by_name(x, node):
+    """all_to_all_levels: a dictionary of what each rank holds, first after the node and then after all of them."""
+    ranks, left = len(x), len(x) % node or x.shape[1] % len(x)
+    if left or not ranks:
+        raise ValueError("nodes or blocks")
+    blocks = np.stack(np.split(x, ranks, 1), 1)
+    inside = {}  # by node, rank in it that collects, rank that is meant, rank that sends
+    for source in range(ranks):
+        for target in range(ranks):
+            inside[source // node, target % node, target, source] = blocks[source, target]
+    y = np.empty_like(blocks)
+    for (_, _, target, source), block in inside.items():
+        y[target, source] = block
+    return y.reshape(x.shape)
+
+
+def gates_then_up(x, ranks):
+    """tp_gate_up: cuts the gates and the up columns by themselves."""
+    gate, up = np.split(x, 2, 2)
+    parts = zip(np.split(gate, ranks, 2), np.split(up, ranks, 2), strict=True)
+    return np.stack([np.concatenate(part, 2) for part in parts])

@@ -83,3 +83,44 @@ def shape_of_its_sibling(y):
         raise ValueError("length")
     sent = y.reshape(q, b, q, length // q, h, d).transpose(2, 1, 3, 4, 0, 5)  # p b n h q d
     return sent.reshape(q, b, length // q, q * h, d)
+
+
+def takes_from_the_next(x, shift=1):
+    """ring_shift/def: gives each rank what the next one held, not what the one before it did.
+
+    Constructed.
+    """
+    return np.roll(x, -shift, 0)
+
+
+def wraps_one_rank_early(x):
+    """ring_blocks/def: takes blocks modulo one rank fewer where there are more than two, so that a rank sees a block twice.
+
+    Imitates https://github.com/hpcaitech/ColossalAI/pull/6071.
+    """
+    ranks = len(x)
+    around = ranks if ranks < 3 else ranks - 1
+    rank = np.arange(ranks)
+    return x[(rank[:, None] - rank) % around]
+
+
+def ranks_before_nodes(x, node):
+    """all_to_all_levels/def: leaves the blocks in the order of the steps, by the rank in its node and then by node.
+
+    Constructed.
+    """
+    if len(x) % node or x.shape[1] % len(x):
+        raise ValueError("blocks")
+    nodes, (p, rows, *rest) = len(x) // node, x.shape
+    sent = x.reshape(nodes, node, nodes, node, rows // p, *rest).swapaxes(0, 2).swapaxes(1, 3)  # m h n g w
+    return sent.swapaxes(2, 3).reshape(x.shape)
+
+
+def slice_of_the_packed_axis(x, ranks):
+    """tp_gate_up/def: gives the first ranks gates and the others up columns.
+
+    Imitates https://github.com/NVIDIA/Megatron-LM/issues/360.
+    """
+    if x.shape[2] % (2 * ranks):
+        raise ValueError("hidden units")
+    return np.stack(np.split(x, ranks, 2))
