@@ -284,11 +284,9 @@ def _lengths(card: Card, form: Form, ranks: Mapping[str, int] | None) -> dict[st
     """Return what the sizes of axes are in the parameters of the card."""
     known = {axis: term.text for axis, term in form.sizes.items() if not term.needs}
     first = form.signature.inputs[0]
-    fixed = () if first.listed else itertools.takewhile(lambda d: not isinstance(d, Rest), first.index)
-    places = {d.name: i for i, d in enumerate(fixed) if isinstance(d, Axis)}
-    for axis, term in form.sizes.items():
-        if len(term.needs) == 1 and term.text == min(term.needs).upper() and min(term.needs) in places:
-            known[axis] = f"{first.name}.shape[{places[min(term.needs)]}]"
+    fixed: tuple[Index, ...] = (
+        () if first.listed else tuple(itertools.takewhile(lambda d: not isinstance(d, Rest), first.index))
+    )
     merged: list[tuple[list[str], str]] = []
     for name, param in card.params.items():
         if param.sizes and ranks is not None:
@@ -304,4 +302,12 @@ def _lengths(card: Card, form: Form, ranks: Mapping[str, int] | None) -> dict[st
         unknown = [a for a in axes if a not in known]
         if len(unknown) == 1:
             known[unknown[0]] = " // ".join([total, *(known[a] for a in axes if a in known)])
+    for axis, term in form.sizes.items():
+        size = term.text.lower()
+        for i, inside in enumerate(axes_of((d,)) for d in fixed):
+            others = [known[a] for a in inside if a != size and a in known]
+            if size in inside and len(others) == len(inside) - 1:
+                known.setdefault(axis, " // ".join([f"{first.name}.shape[{i}]", *others]))
+        if size in known:
+            known.setdefault(axis, known[size])
     return known
