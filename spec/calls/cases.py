@@ -12,7 +12,8 @@ from typing import Any
 
 from einspec.calls.space import MOST_RANK, SCOPE, Case, Space, spaces, usual_numbers
 from einspec.card import Form, Op
-from einspec.language.formula import Axis, Bracket, Read, Reduce, Size, base, children, walk
+from einspec.language.formula import Axis, Bracket, Read, Reduce, Size, base, children, free_axes, walk
+from einspec.semantics.oracle import open_rests
 from einspec.solve import expand
 
 SCOPE_LIMIT = 1024
@@ -178,9 +179,15 @@ def _broad(space: Space) -> Case | None:
                 values[i] = max(size, space.least[i])
             case = space.case(values, 0)
             little = math.prod(values[i] for i in axes) < TERMS
-            if little and case is not None and not case.empty and case.work < BIG_WORK:
+            if little and case is not None and not case.empty and case.work < BIG_WORK and _compared(case) < TERMS:
                 return case
     return None
+
+
+def _compared(case: Case) -> int:
+    """Return how many places the comparison has that has the most: it is made at all of them at once."""
+    found = [free_axes(n) for e in case.form.equations for n in walk(e.body) if isinstance(n, Bracket)]
+    return max((math.prod(map(case.solution.size, open_rests(case.solution, tuple(axes)))) for axes in found), default=0)
 
 
 @functools.lru_cache(maxsize=256)
