@@ -220,7 +220,7 @@ class Op:
         elif param.sizes:
             raise ParameterTypeError(f"{label} must be a tuple of integers, not {value!r}", mistyped)
         else:
-            value = integer(label, value, mistyped)
+            value = integer(label, value, mistyped, "an integer or a tuple of integers" if param.several else "an integer")
         if param.sizes and not value:
             raise ParameterError(f"{label} must list at least one size", outside)
         least = -1 if param.sizes else param.min

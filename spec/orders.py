@@ -106,6 +106,8 @@ def inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
 def _positions(name: str, value: int | tuple[int, ...], rank: int) -> list[int]:
     """Return the axes that a parameter names, counted from the first."""
     each = value if isinstance(value, tuple) else (value,)
+    if each and not rank:
+        raise OrderError(f"{name} must name axes, of which there are none, not {value!r}", name)
     if not all(-rank <= n < rank for n in each):
         raise OrderError(f"{name} must name positions in {-rank}..{rank - 1}, not {value!r}", name)
     found = [n % rank for n in each]

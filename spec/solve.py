@@ -434,20 +434,21 @@ class _Solver:
                 raise self.too_short(axis, 0, size)
 
 
-def integer(name: str, value: Any, constraint: str) -> int:
+def integer(name: str, value: Any, constraint: str, wanted: str = "an integer") -> int:
     """Return a parameter as a Python integer.
 
     Args:
         name: what the error calls it.
         value: what the caller gave.
         constraint: the id of the constraint that an error names.
+        wanted: what the error says that it must be.
 
     Raises:
         ParameterTypeError: it is a bool or no integer.
     """
     if isinstance(value, bool):
-        raise ParameterTypeError(f"{name} must be an integer, not {value!r}", constraint)
+        raise ParameterTypeError(f"{name} must be {wanted}, not {value!r}", constraint)
     try:
         return operator.index(value)
     except TypeError:
-        raise ParameterTypeError(f"{name} must be an integer, not {value!r}", constraint) from None
+        raise ParameterTypeError(f"{name} must be {wanted}, not {value!r}", constraint) from None

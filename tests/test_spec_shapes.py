@@ -101,6 +101,7 @@ INVALID: list[tuple[str, list[Shape], dict[str, Any], str, str]] = [
     ("permute_dims", [(2, 3, 4)], {"axes": (1, 0)}, "param.axes", "axes must list each of the 3 axes once, not (1, 0)"),
     ("permute_dims", [(2, 3)], {"axes": (0, -2)}, "param.axes", "axes must name each axis once, not (0, -2)"),
     ("moveaxis", [(2, 3)], {"source": (0, 1), "destination": 0}, "param.destination", "as many places as source, not 0"),
+    ("swapaxes", [()], {"axis1": 0, "axis2": 0}, "param.axis2", "axis2 must name axes, of which there are none, not 0"),
     ("swapaxes", [(2, 3)], {"axis1": 0, "axis2": 2}, "param.axis2", "axis2 must name positions in -2..1, not 2"),
 ]  # fmt: skip
 
@@ -175,6 +176,7 @@ WRONG_TYPES: list[tuple[str, dict[str, Any], str]] = [
     ("patchify", {"patch_size": (2, 2.0)}, "patchify: patch_size must be an integer, not 2.0"),
     ("unflatten", {"sizes": 4}, "unflatten: sizes must be a tuple of integers, not 4"),
     ("unflatten", {"sizes": (2, True)}, "unflatten: sizes must be an integer, not True"),
+    ("permute_dims", {"axes": range(4)}, "permute_dims: axes must be an integer or a tuple of integers, not range.0, 4."),
     ("look_around", {"pad_value": True}, "look_around: pad_value must be an integer, not True"),
     ("look_around", {"pad_value": "0"}, "look_around: pad_value must be an integer, not '0'"),
 ]
