@@ -101,6 +101,19 @@ def test_every_composition_can_be_computed(entry: names.Entry) -> None:
         assert all(a.size for a in meant(entry.means, given))
 
 
+def test_weights_on_what_goes_in_are_on_one_side_alone() -> None:
+    """Slots of weighted tokens, added up as they are, give what moe_dense gives with the weights on its input."""
+    rng = np.random.default_rng(0)
+    x, weights, gate_up, down = (rng.normal(size=s) for s in ((5, 4), (5, 2), (3, 4, 6), (3, 3, 4)))
+    index = whole([0, 1], [2, 0], [1, 1], [2, -1], [0, 2])
+    position = einspec.evaluate("position", index, experts=3)
+    known = OPS | {"x": x, "weights": weights, "index": index, "position": position, "experts": 3, "capacity": 10}
+    said = {n.function: n.means for n in names.every() if "is_postscore=False" in n.call}
+    y = OPS["expert_mlp"](eval(said["tutel.fast_encode"], known), gate_up, down, kind="swiglu")
+    found = eval(said["tutel.fast_decode"], known | {"y": y})
+    np.testing.assert_allclose(found, OPS["moe_dense"](x, weights, index, gate_up, down, weight_on="input"), rtol=1e-6)
+
+
 @pytest.mark.parametrize("name", LISTED)
 def test_every_name_of_the_lists_leads_somewhere(name: str) -> None:
     """To a card, to a composition of cards, or to a reason why it is not in the spec."""

@@ -28,7 +28,7 @@ OPEN = "open"
 """The reason of what has no card yet: a card that says what a function is ends it."""
 MOST_CLOSE = 3
 """How many names that are nearly a word are told."""
-HELPERS = frozenset({"len", "list", "max", "range", "reversed", "sorted", "sum", "tuple", "zip"})
+HELPERS = frozenset({"len", "list", "max", "min", "range", "reversed", "sorted", "sum", "tuple", "zip"})
 """What a composition may call besides ops: plain Python over sizes and lists."""
 T = TypeVar("T")
 
