@@ -15,8 +15,10 @@ import pytest
 
 from einspec.card import paths
 from einspec.conformance.cli import main
+from einspec.conformance.reports import report
 from einspec.conformance.targets.library import read_library
 from einspec.conformance.world import libraries, page
+from einspec.conformance.world.judging import SHOWN, shorten
 from einspec.conformance.world.matrix import SUFFIX, Mark, judged, mark
 
 ROOT = Path(__file__).parent.parent
@@ -183,6 +185,38 @@ def test_what_is_installed_is_judged(own: Path, capsys: pytest.CaptureFixture[st
     assert "wrong, swapaxes: `swapaxes/def`" in text
     assert "x `np.arange(" in text
     assert "EINSPEC_WORLD_TEST" not in os.environ
+
+
+def test_reports_are_short(own: Path) -> None:
+    """They keep what each op came to and the smallest inputs; what else held is counted in the footer."""
+    main(["world", "--output", str(own)])
+    read = report.read(own / f"own{SUFFIX}")
+    assert {r.clause for r in read.results if r.op == "matrix_transpose" and r.verdict == "holds"} == {"matrix_transpose/def"}
+    wrong = [r for r in read.results if r.verdict == "wrong"]
+    assert wrong
+    assert all(r.witness and set(r.witness) <= set(SHOWN) for r in wrong)
+    assert all("x" in r.witness["inputs"] for r in wrong if r.witness)
+    assert read.footer
+    assert read.footer.counts["holds"] > 20
+    assert f"| {read.footer.counts['holds']} |" in (own / page.PAGE).read_text(encoding="utf-8")
+
+
+def test_conventions_stay_in_short_reports() -> None:
+    """One line of each op for every set of them, and everything that is not as it should be."""
+    results = [
+        ("a/def", "holds"),
+        ("a/x", "holds"),
+        ("a/y", "refused"),
+        ("a/z", "errored"),
+        ("a/n", "not run"),
+        ("b/def", "not run"),
+    ]
+    lines = [{"kind": "result", "clause": clause, "verdict": verdict} for clause, verdict in results]
+    admitted = [
+        {"kind": "result", "clause": f"{op}/{i}", "verdict": "holds", "admitted": ["ties"]} for op in "ab" for i in (1, 2)
+    ]
+    kept = [line.get("clause") for line in shorten([{"kind": "header"}, *lines, *admitted, {"kind": "footer"}])]
+    assert kept == [None, "a/def", "a/y", "a/z", "b/def", "a/1", "b/1", None]
 
 
 def test_with_nothing_installed(own: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from einspec.conformance.judge.verdict import Verdict
 from einspec.conformance.reports.writing import Writer
 from einspec.conformance.run import run
 from einspec.conformance.run.request import Request
@@ -18,10 +21,12 @@ TIERS = ("scope", "property")
 """What libraries are judged in: small calls exhaustively, and drawn ones."""
 PLACE = re.compile(r"(?<![\w./])/[^\s\"':,;()]*/site-packages/")
 """Where a package is installed, in a traceback."""
+SHOWN = ("call", "inputs", "params", "expected", "got", "difference")
+"""The parts of a witness that are kept."""
 
 
 def judge(library: Library, report: Path, budget: float = 0.0) -> run.Run:
-    """Judge a library and write its report, which says nothing of where things are on this machine.
+    """Judge a library and write its report: what the page needs, and nothing of where things are on this machine.
 
     Args:
         library: which one; what it requires is installed.
@@ -33,8 +38,30 @@ def judge(library: Library, report: Path, budget: float = 0.0) -> run.Run:
     with _environment(library.environment), Writer(report, named) as writer:
         found = run.check(request, writer)
         writer.close(found)
-    report.write_text(PLACE.sub("", report.read_text(encoding="utf-8")), encoding="utf-8")
+    lines = map(json.loads, report.read_text(encoding="utf-8").splitlines())
+    text = "".join(json.dumps(line) + "\n" for line in shorten(lines))
+    report.write_text(PLACE.sub("", text), encoding="utf-8")
     return found
+
+
+def shorten(lines: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield the lines of a report that say what each op came to, without those of other clauses that hold or were not run.
+
+    Of those that hold only through a convention the first of each op is kept, of a witness the input and what came. The footer
+    says how many there were of each verdict.
+    """
+    conventions = set()
+    for line in lines:
+        if line["kind"] == "result":
+            op, _, clause = line["clause"].partition("/")
+            convention = (op, *line.get("admitted", ()))
+            quiet = line["verdict"] in (Verdict.HOLDS, Verdict.NOT_RUN)
+            if quiet and clause != "def" and (len(convention) == 1 or convention in conventions):
+                continue
+            conventions.add(convention)
+            if "witness" in line:
+                line["witness"] = {part: line["witness"][part] for part in SHOWN if part in line["witness"]}
+        yield line
 
 
 @contextlib.contextmanager

@@ -99,7 +99,7 @@ def _linked(mark: Mark, anchor: str | None) -> str:
 
 def _row(each: Judged) -> list[str]:
     header = each.report.header
-    holding = sum(r.verdict is Verdict.HOLDS for own in each.results.values() for r in own)
+    holding = each.report.footer.counts.get(Verdict.HOLDS, 0) if each.report.footer else 0
     counts = [f"{n}" if n else Mark.ABSENT for m, n in each.counts.items() if m is not Mark.ABSENT]
     lost = [each.report.incomplete] if each.report.incomplete else []
     day = ", ".join([header.created[:10], f"spec {header.spec}", *lost])
