@@ -82,7 +82,7 @@ LOOKED_AT = ("def", "empty", "dtype.float32", "dtype.bfloat16", "pure", "repeat"
 @pytest.mark.parametrize("entry", RIGHTS, ids=str)
 def test_a_right_function_of_ranks_is_not_accused(entry: Entry) -> None:
     """Whatever it is written with; what is optional it may refuse."""
-    own = [c for c in clauses(load(entry.op)) if c.startswith(("ranks.", "law.", "grad."))]
+    own = [c for c in clauses(load(entry.op)) if c.startswith(("ranks.", "law.", "grad.", "transform.jvp"))]
     found = judged(session(entry.path, entry.op, entry.name), entry.op, *LOOKED_AT, *own)
     assert [(r.clause, r.reason) for r in found if r.verdict in ("wrong", "errored")] == []
     holds = {r.clause for r in found if r.verdict == "holds"}

@@ -183,18 +183,31 @@ def ranks_adapter(adapter: Any) -> Any:
     own.device_of = lambda x: DEVICE if adapter.device_of(x) == "cpu" else adapter.device_of(x)
     own.transforms = {name: adapter.transforms[name] for name in TRANSFORMS}
     own.transforms["vjp"] = functools.partial(_vjp, adapter.transforms["vjp"])
+    own.transforms["jvp"] = functools.partial(_jvp, adapter.transforms["jvp"])
     del own.memory
     return own
 
 
 def _vjp(vjp: Callable[..., Any], fn: Callable[..., Any], inputs: Sequence[Any], cotangents: Sequence[Any]) -> Any:
     """Return the gradients of inputs; collectives that cut all of them off raise here as they do for who asks for one."""
+    return vjp(_followed(fn, lambda y: y.requires_grad), inputs, cotangents)
+
+
+def _jvp(jvp: Callable[..., Any], fn: Callable[..., Any], inputs: Sequence[Any], tangents: Sequence[Any]) -> Any:
+    """Return the tangents of outputs; collectives that lose all of them raise here too, where PyTorch has zeros for them."""
+    from torch.autograd.forward_ad import unpack_dual
+
+    return jvp(_followed(fn, lambda y: unpack_dual(y).tangent is not None), inputs, tangents)  # type: ignore[no-untyped-call]
+
+
+def _followed(fn: Callable[..., Any], follows: Callable[[Any], bool]) -> Callable[..., Any]:
+    """Return a function that raises where none of its outputs is differentiated with its inputs."""
 
     def checked(*leaves: Any) -> Any:
         outputs = fn(*leaves)
         flat = list(outputs) if isinstance(outputs, tuple | list) else [outputs]
-        if not any(y.requires_grad for y in flat):
+        if not any(map(follows, flat)):
             raise NoGradientError("no output has a gradient, although an input asks for one")
         return outputs
 
-    return vjp(checked, inputs, cotangents)
+    return checked
