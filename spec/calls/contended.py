@@ -24,8 +24,12 @@ TOKENS, CROWD, BESIDE, CROWD_WORK = (7, 13), (4, 6), (1, 2, 3), 5_200
 """The sizes of the first axis of a crowded call, of others whose coordinates are compared, and of the rest; and how many terms
 are looked at for every choice of numbers.
 """
-DECIDING = ("coarse", "twins", "special", "small")
-"""The values of the inputs that decide who goes where in a crowded call, in turn; twins are ``small``, see :func:`_twins`."""
+DECIDING = ("coarse", "twins", "special", "small", "mild", "fading")
+"""The values of the inputs that decide who goes where in a crowded call, in turn: twins are ``small``, see :func:`_twins`; the
+last two are those of :func:`_by_tokens`.
+"""
+MILD = 8
+"""By how much what all tokens share is divided in a mild call, so that each token decides for itself."""
 
 
 @functools.lru_cache(maxsize=256)
@@ -62,10 +66,27 @@ def crowded(op: Op, subnormals: bool) -> Iterator[tuple[Case, dict[str, Array]]]
         deciding = [name for name in case.form.data if name in _deciding(case.form)]
         own = deciding if stratum != "special" else [deciding[i % len(deciding)]]
         beside = {name: ordinary[name] for name in case.form.data if name not in own}
-        kind = "small" if stratum == "twins" else stratum
+        kind = "small" if stratum in ("twins", "mild") else stratum
         arrays = filled(case, "float32", kind, i, subnormals, known=beside)
-        twins = _twins(case, {name: arrays[name] for name in own}, i) if stratum == "twins" else {}
-        yield case, arrays | twins
+        decide = {name: arrays[name] for name in own}
+        if stratum == "twins":
+            decide = _twins(case, decide, i)
+        elif stratum in ("mild", "fading"):
+            decide = _by_tokens(case, decide, stratum, i)
+        yield case, arrays | decide
+
+
+def _by_tokens(case: Case, arrays: dict[str, Array], stratum: str, seed: int) -> dict[str, Array]:
+    """Return inputs of which those that all tokens share decide little: an eighth of small numbers, or numbers just below 1.
+
+    The former leave sigmoids and what is added to them alike in size, the latter keep sums of fading numbers far below 0.
+    """
+    first = case.form.signature.inputs[0].axes(case.solution.ranks)[0]
+    shared = [s.name for s in case.form.signature.inputs if s.name in arrays and first not in s.axes(case.solution.ranks)]
+    if stratum == "mild":
+        return arrays | {name: arrays[name] / np.float32(MILD) for name in shared}
+    level = filled(case, "float32", "level", seed)
+    return arrays | {name: level[name] for name in shared}
 
 
 def _twins(case: Case, arrays: dict[str, Array], seed: int) -> dict[str, Array]:
