@@ -136,6 +136,22 @@ def identity_experts_in_a_loop(x, router, gate_up, down, bias, *, k, preset, cap
     return y
 
 
+def factor_behind_the_norm(x, router, gate_up, down, factor, *, k, preset, capacity=-1, groups=1, keep=1, scale=1.0):
+    """moe_layer: the gate of Gemma 4 as its users write it, the factor of an expert behind the norm."""
+    if preset != "gemma4" or capacity >= 0 or x.dtype.itemsize < 4:
+        raise NotImplementedError(preset)
+    if k > router.shape[1] or (groups, keep) != (1, 1) or gate_up.shape[2] % 2:
+        raise ValueError("k")
+    scores = torch.softmax(x @ router, dim=1)
+    value, index = torch.sort(scores, dim=1, descending=True, stable=True)
+    weights = value[:, :k] / value[:, :k].sum(1, keepdim=True) * factor[index[:, :k]] * scale
+    y = x.new_zeros(len(x), down.shape[2])
+    for e in range(router.shape[1]):
+        token, choice = torch.where(index[:, :k] == e)
+        y = y.index_add(0, token, _swiglu(x[token], gate_up[e], down[e]) * weights[token, choice, None])
+    return y
+
+
 def embedded(x, index, axis, outside="zero"):
     """take: index_select of a flat index, which refuses an index beyond the end."""
     if outside != "zero":

@@ -229,6 +229,22 @@ def weight_on_both_sides(x, router, gate_up, down, *, k, preset, capacity=-1, gr
     return _layer(x, router, gate_up, down, k, _sigmoid, None, lambda x, w, e: w * _swiglu(w * x, gate_up[e], down[e]))
 
 
+def bias_in_the_weights(x, router, gate_up, down, bias, *, k, preset, capacity=-1, groups=1, keep=1, scale=1.0):
+    """moe_layer/def: weights by the scores with the bias, by which MiniMax-M2 only chooses.
+
+    Imitates https://github.com/ml-explore/mlx-lm/issues/1883.
+    """
+    if preset != "minimax_m2" or capacity >= 0 or (groups, keep, scale) != (1, 1, 1.0):
+        raise NotImplementedError(preset)
+
+    def share(logits):
+        scores = _sigmoid(logits) + bias
+        chosen = np.take_along_axis(scores, _descending(scores)[:, :k], 1).sum(1, keepdims=True)
+        return scores / np.where(chosen != 0, chosen, 1)
+
+    return _layer(x, router, gate_up, down, k, share, 0, lambda x, w, e: w * _swiglu(x, gate_up[e], down[e]))
+
+
 def identity_experts_run_the_first(x, router, gate_up, down, bias, *, k, preset, capacity=-1, groups=1, keep=1, scale=1.0):
     """moe_layer/def: the id of an identity expert becomes 0, and so the first network works for it.
 
