@@ -57,6 +57,7 @@ with contextlib.suppress(AttributeError, OSError):  # only the GNU C library has
     ctypes.CDLL(None).mallopt(_MMAP_MAX, 0)
     ctypes.CDLL(None).mallopt(_TRIM_THRESHOLD, 2**31 - 1)
 
+Array = np.ndarray[Any, Any]
 Thunk = Callable[[], Any]
 FRAMEWORKS = ("numpy", "torch", "jax")
 RATIO, MICROSECONDS = 1.1, 2.0
@@ -81,6 +82,11 @@ class Call:
 def at(*shape: int, **params: Any) -> Call:
     """Return the call of an op with one input, or none where no shape is given."""
     return Call((shape,) if shape else (), params)
+
+
+def of(*shapes: tuple[int, ...], **params: Any) -> Call:
+    """Return the call of an op with several inputs."""
+    return Call(shapes, params)
 
 
 LARGE: dict[str, list[Call]] = {
@@ -141,6 +147,36 @@ LARGE: dict[str, list[Call]] = {
     ],
     "roll": [at(64, 128, 1024, shift=3, axis=1), at(64, 128, 1024, shift=-3, axis=-1)],
     "rot90": [at(2048, 4096), at(16, 256, 256, 8, axis=1)],
+    "merge_qkv_contiguous": [of((8, 32, 512, 64), (8, 8, 512, 64), (8, 8, 512, 64))],
+    "mrope_select": [at(3, 16, 8192, 64, sections=(16, 24, 24))],
+    "split_qkv_contiguous": [at(8, 512, 3072, num_heads=32, num_kv_heads=8)],
+    "moveaxis": [at(64, 128, 1024, source=0, destination=-1)],
+    "permute_dims": [at(32, 64, 64, 64, axes=(0, 3, 1, 2))],
+    "swapaxes": [at(64, 128, 1024, axis1=0, axis2=1)],
+    "cache_read": [of((16, 8, 2048, 64), (16,), tokens=1024), of((16, 8, 2048, 64), (16,), tokens=1024, mode="circular")],
+    "cache_update": [
+        of((16, 8, 1024, 64), (16, 8, 16, 64), (16,)),
+        of((16, 8, 1024, 64), (16, 8, 16, 64), (16,), mode="circular"),
+    ],
+    "paged_gather": [of((1024, 16, 8, 64), (16, 64), (16,), tokens=1024)],
+    "paged_write": [of((1024, 16, 8, 64), (4096, 8, 64), (4096,))],
+    "narrow": [at(64, 128, 1024, start=8, length=96, axis=1), at(64, 128, 1024, start=1, length=512, axis=2, step=2)],
+    "pad_back": [of((8192, 1024), (16, 1024))],
+    "padded_to_ragged": [of((64, 256, 512), (64,), rows=12_800)],
+    "ragged_to_padded": [of((12_800, 512), (64,), capacity=256)],
+    "unpad": [of((16, 1024, 1024), (16, 1024), rows=8192)],
+    "masked_scatter": [of((16, 1024, 1024), (16, 1024), (8192, 1024))],
+    "one_hot": [at(65_536, classes=256)],
+    "scatter": [of((8192, 1024), (2048, 1024), (2048, 1024), axis=0)],
+    "scatter_add": [of((8192, 1024), (2048, 1024), (2048, 1024), axis=0)],
+    "take": [of((32_768, 512), (16_384,), axis=0), of((4096, 2048), (1024,), axis=1)],
+    "take_along": [of((4096, 2048), (4096, 1024), axis=1)],
+    "context_parallel_merge": [at(4, 8, 2048, 256), at(4, 8, 2048, 256, order="striped")],
+    "context_parallel_split": [at(8, 8192, 256, ranks=4), at(8, 8192, 256, ranks=4, order="striped")],
+    "causal_mask": [at(q_len=4096, kv_len=4096)],
+    "document_mask": [at(8, 1024)],
+    "reverse_sequence": [of((64, 256, 512), (64,))],
+    "sequence_mask": [at(8192, max_length=4096)],
     "avg_pool_blocks": [at(32, 16, 128, 128, kernel_size=2), at(32, 16, 128, 128, kernel_size=4)],
     "channel_max_pool": [at(32, 16, 128, 128), at(8, 256, 64, 64)],
     "global_avg_pool": [at(32, 16, 128, 128), at(32, 512, 16, 16)],
@@ -238,7 +274,7 @@ def rivals(op: Op, sol: Solution, package: str, xs: Sequence[Any], params: dict[
     """Return the functions of the inputs that the card calls the same, in a package."""
     scope = {"np": np, "torch": torch, "F": torch.nn.functional, "jax": jax, "jnp": jnp, "einops": einops, "math": math}
     scope |= {a.upper(): n for a, n in sol.sizes.items()}
-    scope |= {**{n: p.default for n, p in op.card.params.items()}, **params}
+    scope |= {**{n: p.default for n, p in op.card.params.items()}, **params, **sol.values}
     names = [s.name for s in sol.form.signature.inputs]
     scope |= dict(zip(names, xs, strict=True))
     lines = [s for s in sol.form.same_as if s.package == package and (not s.when or eval(s.when, dict(scope)))]
@@ -250,10 +286,23 @@ def arrays(framework: str, sol: Solution) -> list[Any]:
     made, rng = [], np.random.default_rng(0)
     for spec in sol.form.signature.inputs:
         shape = sol.shape(spec)
-        x = np.asarray(rng.standard_normal(shape, np.float32))
+        x = held(sol, spec.name, shape, rng)
         convert = {"numpy": np.array, "torch": lambda a: torch.from_numpy(np.array(a)), "jax": jnp.asarray}[framework]
         made.append([convert(a) for a in x] if spec.listed else convert(x))
     return made
+
+
+def held(sol: Solution, name: str, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    """Return values of an input: what the card says that it holds, places within their bounds, half of all flags set."""
+    if name not in sol.form.values:
+        return np.asarray(rng.standard_normal(shape, np.float32))
+    kind, term = sol.form.values[name]
+    bound, size = term.value(sol.sizes, sol.values), math.prod(shape)
+    if kind == "flag":
+        return rng.permutation(size).reshape(shape) % 2 == 0
+    if kind == "count":
+        return np.full(shape, bound // size, np.int32)
+    return rng.integers(0, max(bound, 1), shape, np.int32)
 
 
 def parts(y: Any) -> list[Any]:

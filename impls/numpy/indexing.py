@@ -33,6 +33,8 @@ def take(x: Array, index: Array, *, axis: int, outside: Outside = "zero") -> Arr
 @op
 def take_along(x: Array, index: Array, *, axis: int, outside: Outside = "zero") -> Array:
     """Compute take_along (see its card)."""
+    if _is_inside(index, x.shape[axis]):
+        return np.asarray(np.take_along_axis(x, index, axis))
     places = _places(index, x.shape[axis], outside)
     if not x.shape[axis]:
         return np.zeros(index.shape, x.dtype)
@@ -41,11 +43,16 @@ def take_along(x: Array, index: Array, *, axis: int, outside: Outside = "zero") 
     return y
 
 
+def _is_inside(index: Array, n: int) -> bool:
+    """Whether an index means a position everywhere, whatever those beyond the ends mean."""
+    return bool(index.size and index.min() >= 0 and index.max() < n)
+
+
 def _places(index: Array, n: int, outside: Outside = "zero") -> Array:
     """Return the positions that an index means, -1 where it means none."""
     places = index.astype(np.int64)
     if outside == "zero":
-        return np.where((places >= 0) & (places < n), places, -1)
+        return places if _is_inside(places, n) else np.where((places >= 0) & (places < n), places, -1)
     return np.clip(places, 0, n - 1) if outside == "clip" else places % n
 
 
@@ -84,8 +91,11 @@ def masked_scatter(x: Array, mask: Array, source: Array) -> Array:
 @op
 def one_hot(index: Array, *, classes: int) -> Array:
     """Compute one_hot (see its card)."""
-    y: Array = (index.astype(np.int64)[..., None] == np.arange(classes)).astype(np.float32)
-    return y
+    places = _places(index, classes).reshape(-1)
+    y = np.zeros((index.size, classes), np.float32)
+    rows = np.flatnonzero(places >= 0)
+    y[rows, places[rows]] = 1
+    return y.reshape(*index.shape, classes)
 
 
 def _row(x: Array, axis: int) -> Array:
