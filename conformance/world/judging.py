@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -40,8 +41,17 @@ def judge(library: Library, report: Path, budget: float = 0.0) -> run.Run:
         writer.close(found)
     lines = map(json.loads, report.read_text(encoding="utf-8").splitlines())
     text = "".join(json.dumps(line) + "\n" for line in shorten(lines))
-    report.write_text(PLACE.sub("", text), encoding="utf-8")
+    report.write_text(without_places(text), encoding="utf-8")
     return found
+
+
+def without_places(text: str) -> str:
+    """Return the text of a report without the folders of this machine; what is left of a path begins with the package."""
+    roots = {sys.prefix, sys.base_prefix, *(path.partition("/lib/python")[0] for path in sys.path if path.startswith("/"))}
+    text = PLACE.sub("", text)
+    for root in sorted(roots - {"/", ""}, key=len, reverse=True):
+        text = text.replace(root, "")  # of a traceback that was cut off in the middle of a path
+    return text
 
 
 def shorten(lines: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
