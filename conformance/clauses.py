@@ -11,9 +11,10 @@ from einspec.conformance.checks.block import Block, block_of
 from einspec.conformance.checks.conduct import ask_conduct, ask_layout, ask_memory
 from einspec.conformance.checks.definition import ask_definition, ask_empty
 from einspec.conformance.checks.gradients import ask_gradient, ask_wide_gradient
-from einspec.conformance.checks.invalid import invalid_block
+from einspec.conformance.checks.invalid import invalid_block, misfit_block
 from einspec.conformance.checks.laws import ask_law
 from einspec.conformance.checks.nan import ask_nan
+from einspec.conformance.checks.ranks import ask_ranks
 from einspec.conformance.checks.scene import Asked, Generator, Scene
 from einspec.conformance.checks.special import split
 from einspec.conformance.checks.transforms import ask_transform
@@ -29,6 +30,7 @@ GENERATORS: dict[str, Generator] = {
     "memory": ask_memory,
     "layout": ask_layout,
     "law": ask_law,
+    "ranks": ask_ranks,
     "grad": ask_gradient,
     "grad64": ask_wide_gradient,
     "transform": ask_transform,
@@ -79,6 +81,8 @@ def _built(scene: Scene, clause: str, tier: str) -> dict[tuple[str, str], Block]
             names = ("def", *VALUES, *totals_of(scene.op))
             return {(name, tier): Block(scene.op.name, not_run=asked.not_run) for name in names}
         return {(name, tier): _block(scene, part) for name, part in split(scene.op, asked).items()}
+    if clause == "ranks.error":
+        return {(clause, tier): misfit_block(scene)}
     if kind == "err":
         return {(clause, tier): invalid_block(scene, detail)}
     asked = GENERATORS[kind](scene, detail, tier)

@@ -28,8 +28,9 @@ LENGTH = struct.Struct("<Q")
 MOST_BYTES = 1 << 34
 """How long a message may be: one call of the tiers that are judged by default is far smaller."""
 WayKind = Literal[
-    "plain", "eager", "jit", "compile", "codegen", "vmap", "rows", "vjp", "jvp", "double_backward", "twice", "write"
-]
+    "plain", "eager", "jit", "compile", "codegen", "vmap", "rows", "vjp", "jvp", "double_backward", "twice", "write",
+    "group", "late", "kept", "alike", "step", "error",
+]  # fmt: skip
 """The ways in which an op is called: a closed list, of which only the runner knows how a framework
 does each.
 
@@ -40,6 +41,9 @@ of them that maps over one.
 one. ``vjp``: the gradient of an input. ``jvp``: the tangents of outputs. ``double_backward``: the
 gradients of the gradients. ``twice``: again, with another call between.
 ``write``: the result is written to.
+On ranks: ``group``: as the last ranks of a world, while the first make another call. ``late``: one rank comes late, and all
+write to their inputs once they have returned. ``kept``: results are read after another call. ``alike``: what all ranks have is
+compared. ``step``: the ranks meet after the call. ``error``: one rank has its part of another call, which does not fit.
 """
 ProbeKind = Literal[
     "look",
@@ -147,6 +151,8 @@ class Way(msgspec.Struct, array_like=True, frozen=True):
     at: tuple[tuple[bytes, ...] | None, ...] = ()
     """For every output the coordinates (int64, one entry a dimension) at which alone it is looked at;
     None where it is not looked at."""
+    rank: int = -1
+    """``late``: the rank that comes late. ``error``: the one whose part does not fit."""
 
 
 PLAIN = Way()
@@ -168,7 +174,7 @@ class Call(msgspec.Struct, array_like=True, frozen=True):
     way: Way = PLAIN
     extra: tuple[Input, ...] = ()
     """Cotangents of a gradient, behind them those of gradients for ``double_backward``; tangents of inputs for ``jvp``; the
-    inputs of the call between for ``twice``."""
+    inputs of the other call for ``twice``, ``group``, ``kept`` and ``error``."""
 
     @property
     def dtypes(self) -> set[str]:

@@ -31,6 +31,7 @@ KINDS = {
     "law": "The law holds for the functions themselves.",
     "grad": "The gradient with respect to this input is that of the definition.",
     "grad64": "So it is in float64.",
+    "ranks": "So they are on ranks, processes that make a call together, whatever the others do.",
     "transform": "The transformed function gives what the plain one gives.",
     "state": "A call changes nothing around it: no default, random state or setting.",
 }
@@ -41,6 +42,20 @@ VALUES = {
     "values.nan": "NaN",
 }
 """The clauses about calls that hold special values, the least special first."""
+RANKS = {
+    "group": "where the ranks of {op} are the last of a world whose first ones make another call",
+    "bare": "where ranks have nothing of {bare}, and where one alone has anything",
+    "bare_gradient": "where ranks have nothing of {bare}, and where one alone has anything",
+    "late": "where a rank comes late, and where inputs are written to once the call has returned",
+    "kept": "where they are read after another call",
+    "alike": "on every rank in the same bits",
+    "one": "on one rank",
+    "step": "and ranks that have made a call meet in the next collective",
+    "error": "that is given what does not divide",
+}
+"""What is asked of functions that run on ranks besides, where the card says which axes these are."""
+NOTHING = {"count": 0, "id": -1}
+"""What an input holds of which a rank has nothing, by the kind of its values."""
 CONDUCT = ("pure", "repeat", "device")
 """What is seen by calling twice and looking at the inputs afterwards."""
 MEMORY = ("own", "apart")
@@ -102,6 +117,7 @@ def clause_ids(op: Op) -> tuple[str, ...]:
         *(f"layout.{layout}" for layout in LAYOUTS),
         *(f"err.{constraint}" for constraint in constraints(op)),
         *(f"law.{law}" for law in laws_of(op)),
+        *(f"ranks.{name}" for name in ranks_of(op)),
         *(f"grad.{name}" for name in gradients_of(op)),
         *(f"grad64.{name}" for name in wide_gradients_of(op)),
         *(f"transform.{name}" for name in TRANSFORMS),
@@ -115,6 +131,38 @@ def memory_of(op: Op) -> tuple[str, ...]:
     if any("int" in (f.dtype[s.name] for s in f.signature.outputs) for f in op.forms.values()):
         return ()
     return MEMORY if any(f.signature.inputs and not renames(f) for f in op.forms.values()) else MEMORY[1:]
+
+
+def ranks_of(op: Op) -> list[str]:
+    """Return what is promised of functions that run on ranks; nothing where the card knows none."""
+    if not op.card.ranks.axes:
+        return []
+    forms = op.forms.values()
+    bare = any(bare_inputs(op, f) for f in forms)
+    left_out = {
+        "bare": not bare,
+        "bare_gradient": not (bare and gradients_of(op)),
+        "alike": all(s.name in op.ranked(f) for f in forms for s in f.signature.outputs),
+        "error": not misfit_of(op),
+    }
+    return [name for name in RANKS if not left_out.get(name)]
+
+
+def misfit_of(op: Op) -> str:
+    """Return the constraint that a rank can see violated by what it alone has: that a dimension divides; nothing for none."""
+    from einspec.constraints import constrained
+
+    for constraint, forms in constrained(op).items():
+        kind, _, detail = constraint.partition(".")
+        if kind == "divides" and all(detail.partition(".")[0] in op.ranked(f) for f in forms):
+            return constraint
+    return ""
+
+
+def bare_inputs(op: Op, form: Form) -> dict[str, int]:
+    """Return the inputs of which a rank may have nothing, with what they hold then."""
+    kinds = {name: form.values[name][0] for name in op.ranked(form) if name in form.values}
+    return {name: NOTHING[kind] for name, kind in kinds.items() if kind in NOTHING}
 
 
 def renames(form: Form) -> bool:

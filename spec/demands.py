@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from einspec.card import Form, Op
-from einspec.clauses import LAYOUTS, TRANSFORMS, VALUES, stated_laws
+from einspec.clauses import LAYOUTS, RANKS, TRANSFORMS, VALUES, bare_inputs, gradients_of, stated_laws
 from einspec.dtypes import WIDE
 from einspec.language.formula import axes_of
 from einspec.language.tables import PROMISES
@@ -39,6 +39,8 @@ def demand(op: Op, clause: str) -> str:
         return f"A call raises {_of_forms(op, lambda form: violation(op, form, detail))}."
     if kind == "law":
         return f"{_of_forms(op, lambda form: _law(op, form, detail))}."
+    if kind == "ranks":
+        return f"{_on_ranks(op, detail)}."
     return f"{_conduct(op, kind, detail) or _definition(op, kind, detail)}."
 
 
@@ -128,6 +130,19 @@ def _definition(op: Op, kind: str, detail: str) -> str:
             return f"The gradient with respect to {detail} is that of the definition of {op.name}"
     assert kind == "grad64", kind
     return f"In float64, the gradient with respect to {detail} is that of the definition of {op.name}"
+
+
+def _on_ranks(op: Op, detail: str) -> str:
+    """Return what is demanded of a function that runs on ranks."""
+    made = _outputs(op)
+    given = f"{listed(made)} {'are' if len(made) > 1 else 'is'} what the definition of {op.name} gives"
+    if detail == "bare_gradient":
+        given = f"the gradients of {listed(gradients_of(op))} are those of the definition of {op.name}"
+    if detail == "error":
+        return f"A rank of {op.name} {RANKS[detail]} raises, whatever the others wait for"
+    bare = dict.fromkeys(name for form in op.forms.values() for name in bare_inputs(op, form))
+    about = RANKS[detail].format(op=op.name, bare=listed(bare, "or"))
+    return f"On ranks, {given} {about}" if detail not in ("kept", "step") else f"On ranks, {given}, {about}"
 
 
 def _conduct(op: Op, kind: str, detail: str) -> str:

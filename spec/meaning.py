@@ -46,6 +46,7 @@ RESTS_ON = {
     "law": CALL,
     "grad": WHOLE,
     "grad64": WHOLE,
+    "ranks": (*WHOLE, "ranks"),
     "transform": WHOLE,
     "state": TENSORS,
 }
@@ -82,7 +83,7 @@ def _part(op: Op, form: Form, part: str) -> Any:
             return [_plain(form.signature), {n: [o.rest, _plain(o.places), _plain(o.axes)] for n, o in form.orders.items()}]
         case "stores" if op.card.ranks.reduces:
             return [op.card.stores, *op.card.ranks.reduces]
-        case "axes" | "stores":
+        case "axes" | "stores" | "ranks":
             return _plain(msgspec.to_builtins(getattr(op.card, part)))
     return _plain(getattr(form, part))
 

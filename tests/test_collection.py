@@ -20,8 +20,9 @@ from einspec.conformance.targets.adapter import ADAPTER, OPTIONAL
 COLLECTION = Path(__file__).parent / "collection"
 BESIDES = {*ADAPTER, *OPTIONAL}
 """What a file of the collection may define besides the functions in it: the names of an adapter."""
-ELSEWHERE = {"state"}
-"""The kinds of clauses of which no function is caught here: who changes what all calls share stands in ``test_hostile.py``."""
+ELSEWHERE = {"state", "ranks"}
+"""The kinds of clauses of which no function is caught here: who changes what all calls share stands in ``test_hostile.py``, who
+runs on ranks in ``test_ranks.py``."""
 WRONG = re.compile(r"(?P<op>\w+)/(?P<clause>[\w.]+): (?P<what>.+?)\. +(?:Imitates (?P<url>https://\S+)|Constructed)\.")
 RIGHT = re.compile(r"(?P<op>\w+): (?P<what>.+)\.")
 

@@ -7,16 +7,21 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from einspec.calls.inputs import ramps
 from einspec.calls.invalid import InvalidCall, Tensor, further_calls, invalid_calls
 from einspec.calls.space import Case
 from einspec.card import Op
+from einspec.clauses import misfit_of
 from einspec.conformance import protocol
 from einspec.conformance.checks.block import Block, Fact
 from einspec.conformance.checks.scene import Scene
-from einspec.conformance.protocol import Call, Input
+from einspec.conformance.checks.trials import plain_trial
+from einspec.conformance.protocol import Call, Input, Way
 from einspec.dtypes import numpy_dtype
 
 Array = np.ndarray[Any, Any]
+MISFITS = 3
+"""From how many calls that do not fit those are made that do not fit on one rank."""
 DEMANDED = ("divides", "match", "open", "list", "broadcast", "require", "axes")
 """Constraints that a bare file must keep as well: violated, they leave to guess what was meant.
 
@@ -33,6 +38,22 @@ def invalid_block(scene: Scene, constraint: str) -> Block:
     facts = [Fact({}, "a call that must raise", dtypes=tuple(sorted(call.dtypes))) for call in found]
     calls = protocol.encode([Call(dict(call.params), _inputs(call)) for call in found])
     return Block(scene.op.name, len(found), calls, msgspec.msgpack.encode(facts), len(found))
+
+
+def misfit_block(scene: Scene) -> Block:
+    """Return the calls in which one rank, each in turn, has a part that does not divide, and the others one that does."""
+    found = [call for call in violating(scene.op, misfit_of(scene.op)) if len(call.near.shapes) == len(call.inputs)]
+    calls = []
+    for call in found[:MISFITS]:
+        legal, wrong = plain_trial(call.near, ramps(call.near)).call(), _inputs(call)
+        ranks = legal.inputs[0].parts[0].shape[0]
+        if ranks > 1 and wrong[0].parts[0].shape[0] == ranks:
+            made = [msgspec.structs.replace(legal, way=Way("error", rank=r), extra=wrong) for r in range(ranks)]
+            calls += made
+    if not calls:
+        return Block(scene.op.name, not_run="no call of these numbers of ranks can show it")
+    facts = [Fact({}, "a call that does not fit on one rank", dtypes=("float32",)) for _ in calls]
+    return Block(scene.op.name, len(calls), protocol.encode(calls), msgspec.msgpack.encode(facts), len(calls))
 
 
 def violating(op: Op, constraint: str) -> list[InvalidCall]:

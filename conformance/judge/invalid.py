@@ -60,6 +60,33 @@ def judge_invalid(context: Context, clause: str, constraint: str) -> Result:
     return context.result(clause, "scope", Verdict.HOLDS, held, left)
 
 
+def judge_misfit(context: Context, clause: str) -> Result:
+    """Judge ``ranks.error``: a rank that alone is given what does not fit raises."""
+    block = context.sheets.block(context.scene, clause, "scope")
+    if block.not_run:
+        return context.not_run(clause, "scope", block.not_run)
+    held, reason = 0, ""
+    for number, came in enumerate(list(context.stream(block))):
+        if came.error is not None and came.error.name == LACKING:
+            reason = came.error.text
+        elif came.error is not None and came.error.name != RANKS:
+            held += 1
+        else:
+            call = block.decoded[number]
+            problem = came.error.text if came.error is not None else "it gave a result"
+            shapes = ", ".join(f"{given.name}{list(given.parts[0].shape[1:])}" for given in call.extra)
+            data = {
+                "summary": context.op.card.summary,
+                "call": f"{context.op.name} on {call.inputs[0].parts[0].shape[0]} ranks",
+                "how": f"rank {call.way.rank} is given {shapes}, which does not divide, and the others what does",
+                "difference": problem,
+            }
+            return context.result(clause, "scope", Verdict.WRONG, number + 1, problem, data)
+    if not held:
+        return context.not_run(clause, "scope", reason)
+    return context.result(clause, "scope", Verdict.HOLDS, held)
+
+
 def _is_demanded(context: Context, constraint: str, number: int, optional: bool) -> bool:
     """Whether a target must raise for an invalid call: a file must where it takes the legal call beside it."""
     if not context.bare:

@@ -18,7 +18,7 @@ from einspec.conformance.judge.blocks import block_for, judge_block, wrong
 from einspec.conformance.judge.conduct import judge_conduct
 from einspec.conformance.judge.context import Context, outside, too_few
 from einspec.conformance.judge.fresh import Fresh
-from einspec.conformance.judge.invalid import judge_invalid
+from einspec.conformance.judge.invalid import judge_invalid, judge_misfit
 from einspec.conformance.judge.known import holding_back
 from einspec.conformance.judge.large import check_large
 from einspec.conformance.judge.laws import judge_law
@@ -38,6 +38,8 @@ NONE_MADE = "no call was made in which it could be seen"
 """Why a clause was not judged that is seen in the calls of others."""
 OWN_RANDOMNESS = "own_randomness"
 """The convention that is looked at where the state of a process is judged."""
+SLOPES = ("bare_gradient", "double_backward")
+"""What is asked of gradients besides."""
 NEEDED = {"jvp": "jvp", "double_backward": "vjp"}
 """The transform of an adapter that a derivative is asked for by, where it is no gradient."""
 
@@ -111,6 +113,8 @@ def _judged(context: Context, clause: str, tier: str) -> Result:
             return _memory(context)[clause]
         case "err":
             return judge_invalid(context, clause, detail)
+        case "ranks" if detail == "error":
+            return judge_misfit(context, clause)
         case "law":
             return judge_law(context, clause, detail)
         case "def" if tier == "large" and context.session.ranks:
@@ -131,7 +135,8 @@ def _refusable(context: Context, clause: str) -> bool:
     it were in order.
     """
     return context.bare and (
-        clause in ("layout.reversed", "layout.channels_last") or clause.startswith(("grad.", "grad64.", "transform."))
+        clause in ("layout.reversed", "layout.channels_last", "ranks.bare_gradient")
+        or clause.startswith(("grad.", "grad64.", "transform."))
     )
 
 
@@ -139,9 +144,8 @@ def unavailable(context: Context, kind: str, detail: str) -> tuple[Verdict, str]
     """Return the verdict on a clause that cannot be judged here, with the reason; None where it can."""
     session, target = context.session, context.session.target
     lacks = f"{target.framework}{' on ranks' * bool(session.ranks)} has no"
-    copies = copied(context) if session.ranks and (kind in ("grad", "grad64") or detail == "double_backward") else ""
-    if copies:
-        return Verdict.NOT_RUN, f"the card does not say whether the {copies} of all ranks counts once or once for each"
+    if reason := unranked(context, kind, detail):
+        return Verdict.NOT_RUN, reason
     match kind:
         case "total" if context.bare and not context.policy.strict:
             return Verdict.NOT_RUN, "a caller promises that it does not happen; --strict asks for this too"
@@ -170,6 +174,14 @@ def unavailable(context: Context, kind: str, detail: str) -> tuple[Verdict, str]
             reason = impossible(context.op, detail) if detail in target.transforms else f"{lacks} {detail}"
             return (Verdict.NOT_RUN, reason) if reason else None
     return None
+
+
+def unranked(context: Context, kind: str, detail: str) -> str:
+    """Return why a clause is not judged, as the target runs on ranks or as it does not; nothing where it is."""
+    if not context.session.ranks:
+        return "--ranks 1,2,3 judges functions that run on ranks" if kind == "ranks" else ""
+    copies = copied(context) if kind in ("grad", "grad64") or detail in SLOPES else ""
+    return f"the card does not say whether the {copies} of all ranks counts once or once for each" if copies else ""
 
 
 def copied(context: Context) -> str:

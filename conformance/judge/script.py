@@ -101,6 +101,8 @@ class Writer:
         known = known and not any(e.at is not None for e in trial.expected.values())
         if self.framework not in MAKE or not known or self.trial.way.kind == "rows":
             return False
+        if trial.way.kind in ("group", "late", "kept", "alike", "step", "error"):
+            return False
         if self.session.ranks and trial.way.kind == "vjp" and trial.way.wrt not in self.own:
             return False  # what each rank adds to the gradient is not known
         if self.trial.way.kind in DERIVATIVES and self.listed:

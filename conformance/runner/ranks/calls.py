@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from einspec.card import load
-from einspec.conformance.protocol import Call, Loaded, Outcome, Raised, Settled
+from einspec.conformance.protocol import RANKS, Call, Loaded, Outcome, Raised, Settled
 from einspec.conformance.runner.independence import Watch
 from einspec.conformance.runner.ranks.crew import Crews, LostRankError
-from einspec.conformance.runner.ranks.cut import NoRanksError, cut
+from einspec.conformance.runner.ranks.cut import NoRanksError, cut, ranks_error
 from einspec.conformance.runner.ranks.nursery import Nursery
 
+APART = "after the call the ranks do not meet in a collective any more: some of them have begun more of them than others"
 LACKING = "LackingError"
 """What is raised instead of a call that is not made."""
 
@@ -68,8 +69,22 @@ class RankedCalls:
             found = cut(load(op), call)
         except NoRanksError as error:
             return Outcome(number, error=Raised(LACKING, str(error)))
-        came = self.crews.of(found.size).make(op, found.parts())
-        return Outcome(number, error=came) if isinstance(came, Raised) else found.joined(came, number)
+        kind = call.way.kind
+        parts, others = found.parts(), found.other_parts() if kind in ("group", "error") else []
+        if kind == "error":
+            parts[call.way.rank], others = others[call.way.rank], []
+        crew = self.crews.of(found.size, len(others))
+        answers = crew.make(op, [*others, *parts])
+        outcomes = [a for a in answers if isinstance(a, Outcome)]
+        if kind == "error":
+            own = answers[call.way.rank]
+            raised = own.error if isinstance(own, Outcome) else None
+            return Outcome(number, error=raised or ranks_error(answers))
+        if len(outcomes) < len(answers):
+            return Outcome(number, error=ranks_error(answers))
+        if kind == "step" and not crew.is_over and not crew.meets():
+            return Outcome(number, error=Raised(RANKS, APART, broken=True))
+        return found.joined(outcomes[len(others) :], number)
 
     def report(self) -> None:
         """Write down where every rank is: whoever asks is about to end all of this."""

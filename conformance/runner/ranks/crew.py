@@ -17,8 +17,7 @@ from typing import Any
 import msgspec
 import psutil
 
-from einspec.conformance.protocol import Call, Loaded, Outcome, Raised, Settled
-from einspec.conformance.runner.ranks.cut import line_of, ranks_error
+from einspec.conformance.protocol import Call, Loaded, Outcome, Settled
 from einspec.conformance.runner.ranks.messages import Channel, Fork, Made, Make, Meet, Met, Settle
 from einspec.conformance.runner.ranks.nursery import Nursery
 
@@ -112,16 +111,23 @@ def place_in(trace: str, file: str) -> str:
 class Crew:
     """Ranks of one group that are kept from call to call; who loses one loses all, and begins again."""
 
-    def __init__(self, nursery: Nursery, file: str, functions: dict[str, str], size: int) -> None:
+    def __init__(self, nursery: Nursery, file: str, functions: dict[str, str], size: int, others: int = 0) -> None:
         """Begin as many ranks as are asked for.
+
+        Args:
+            nursery: what they are copies of.
+            file: the candidate's.
+            functions: by op, the name of the function that stands for it; by their own names if empty.
+            size: how many ranks there are in all.
+            others: how many of them, the first ones, are in a group of their own.
 
         Raises:
             LostRankError: they do not come up.
         """
-        self.file, self.size = file, size
+        self.file, self.size, self.others = file, size, others
         self.folder = Path(tempfile.mkdtemp(prefix="ranks-"))
         pairs = [socket.socketpair() for _ in range(size)]
-        pids = nursery.fork(Fork(file, functions, str(self.folder)), [theirs for _, theirs in pairs])
+        pids = nursery.fork(Fork(file, functions, str(self.folder), others), [theirs for _, theirs in pairs])
         for _, theirs in pairs:
             theirs.close()
         self.nursery = nursery
@@ -143,8 +149,8 @@ class Crew:
             raise LostRankError("; ".join(f"rank {n} {what}" for n, what in said.items()))
         return problem or found[0]
 
-    def make(self, op: str, calls: Sequence[Call]) -> list[Outcome] | Raised:
-        """Return what came of a call by rank, or that they did not come out of it together.
+    def make(self, op: str, calls: Sequence[Call]) -> list[Outcome | str]:
+        """Return what came of a call by rank, in words of one that waits for ever.
 
         Raises:
             LostRankError: a rank has ended over it.
@@ -153,20 +159,20 @@ class Crew:
             with contextlib.suppress(OSError):  # who is no more is seen when answers are collected
                 rank.channel.say(Make(op, call))
         answers = self._collected(Made)
-        outcomes = [a.outcome for a in answers.values() if isinstance(a, Made)]
-        if len(outcomes) < self.size:
+        if any(isinstance(a, str) for a in answers.values()):
             self.end()
-            return ranks_error({n: _came(a) for n, a in sorted(answers.items())})
-        if any(o.error is not None for o in outcomes) and not self.meets():
-            self.end()  # what one has begun that the others have not would be met by the next call
-        return [answers[n].outcome for n in range(self.size)]
+        elif any(map(_is_error, answers.values())):
+            self.meets()  # what one has begun that the others have not would be met by the next call
+        return [a.outcome if isinstance(a, Made) else a for _, a in sorted(answers.items())]
 
     def meets(self) -> bool:
-        """Whether all ranks have begun as many collectives, so that they meet in the next one."""
+        """Whether all ranks of a group have begun as many collectives, so that they meet in the next one; else they end."""
         for rank in self.ranks:
             rank.channel.say(Meet())
         answers = self._collected(Met, STILL_AFTER_ERROR)
-        return all(isinstance(a, Met) and a.ranks == tuple(range(self.size)) for a in answers.values())
+        if len(met := [a for a in answers.values() if isinstance(a, Met)]) < self.size:
+            self.end()
+        return len(met) == self.size and all(a.ranks == tuple(range(len(a.ranks))) for a in met)
 
     def settle(self) -> list[Settled]:
         """Return what calls have changed in each rank."""
@@ -251,29 +257,23 @@ def _is_error(answer: Any) -> bool:
     return isinstance(answer, Made) and answer.outcome.error is not None
 
 
-def _came(answer: Any) -> str:
-    """Return how a rank came out of a call, in words."""
-    if isinstance(answer, str):
-        return answer
-    return "returned" if not _is_error(answer) else f"raised {line_of(answer.outcome.error)}"
-
-
 class Crews:
     """The crews of a candidate, one a number of ranks, begun where they are needed."""
 
     def __init__(self, nursery: Nursery, file: str, functions: dict[str, str]) -> None:
         self.nursery, self.file, self.functions = nursery, file, functions
-        self.running: dict[int, Crew] = {}
+        self.running: dict[tuple[int, int], Crew] = {}
 
-    def of(self, size: int) -> Crew:
-        """Return the crew of a number of ranks.
+    def of(self, size: int, others: int = 0) -> Crew:
+        """Return the crew of a number of ranks, beside as many others.
 
         Raises:
             LostRankError: its ranks do not come up.
         """
-        if size not in self.running or self.running[size].is_over:
-            self.running[size] = Crew(self.nursery, self.file, self.functions, size)
-        return self.running[size]
+        key = size, others
+        if key not in self.running or self.running[key].is_over:
+            self.running[key] = Crew(self.nursery, self.file, self.functions, size + others, others)
+        return self.running[key]
 
     def alive(self) -> Iterator[Crew]:
         """Yield the crews whose ranks have not ended."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -57,6 +56,11 @@ class Cut:
             for rank in range(self.size)
         ]
 
+    def other_parts(self) -> list[Call]:
+        """Return the parts of the other call that goes with this one."""
+        other = msgspec.structs.replace(self.call, inputs=self.call.extra, extra=())
+        return Cut(self.op, self.form, self.size, other).parts()
+
     def _part(self, given: Input, rank: int) -> Input:
         """Return what a rank has of an input, or of what goes with it by its name."""
         if given.name not in self.own:
@@ -65,18 +69,17 @@ class Cut:
 
     def joined(self, outcomes: Sequence[Outcome], number: int) -> Outcome:
         """Return the outcome of a call from those of its ranks."""
-        raised = [o.error for o in outcomes]
-        if any(raised):
-            return Outcome(number, error=self._raised(raised))
+        if any(o.error is not None for o in outcomes):
+            return Outcome(number, error=self._raised(outcomes))
         way = self.call.way
         names = self._results()
-        result = self._item([o.result for o in outcomes], names)
+        result = self._item([o.result for o in outcomes], names, number)
         runs = {}
         for name in outcomes[0].runs:
             own = [o.runs.get(name, Item("other")) for o in outcomes]
             about = [name.removeprefix("input ")] if name.startswith("input ") or way.kind == "vjp" else self.outputs
             about = self.outputs if name == "outputs" else about
-            runs[name] = self._item(own, about, name in (*MERGED, "outputs"))
+            runs[name] = self._item(own, about, number, name in (*MERGED, "outputs"))
         devices = tuple(dict.fromkeys(d for o in outcomes for d in o.devices))
         return Outcome(number, result, eager=any(o.eager for o in outcomes), runs=runs, devices=devices)
 
@@ -93,24 +96,26 @@ class Cut:
                 return [*way.asked, *(g.name for g in self.call.extra if g.name not in given)]
         return self.outputs
 
-    def _item(self, items: Sequence[Item | None], names: Sequence[str], listed: bool = False) -> Item:
+    def _item(self, items: Sequence[Item | None], names: Sequence[str], turn: int, listed: bool = False) -> Item:
         """Return what ranks gave as one: outputs one after the other, or the only one."""
         found = [Item("other", text="nothing") if item is None else item for item in items]
         if len(names) == 1 and not listed and found[0].kind != "list":
-            return self._one(found, names[0])
+            return self._one(found, names[0], turn)
         counts = {len(item.parts) if item.kind == "list" else -1 for item in found}
         if len(counts) > 1 or counts == {-1}:
             return different(found)
         (count,) = counts
         parts = [[item.parts[i] for item in found] for i in range(count)]
         labels = [names[i] if i < len(names) else "" for i in range(count)]
-        return Item("list", parts=tuple(self._one(part, label) for part, label in zip(parts, labels, strict=True)))
+        return Item("list", parts=tuple(self._one(part, label, turn) for part, label in zip(parts, labels, strict=True)))
 
-    def _one(self, items: Sequence[Item], name: str) -> Item:
+    def _one(self, items: Sequence[Item], name: str, turn: int) -> Item:
         """Return what ranks gave of one tensor: their parts one after the other, their sum if it is the gradient of a whole."""
         tensors = [item.tensor for item in items]
         if items[0].kind == "list" and all(i.kind == "list" and len(i.parts) == len(items[0].parts) for i in items):
-            return Item("list", parts=tuple(self._one(part, name) for part in zip(*(i.parts for i in items), strict=True)))
+            return Item(
+                "list", parts=tuple(self._one(part, name, turn) for part in zip(*(i.parts for i in items), strict=True))
+            )
         alike = len({(t.dtype, t.shape) if t is not None else None for t in tensors}) == 1
         if not alike or any(t is None for t in tensors) or any(item.kind != "array" for item in items):
             return items[0] if len(set(items)) == 1 else different(items)
@@ -119,17 +124,16 @@ class Cut:
         inputs = {s.name for s in self.form.signature.inputs}
         if self.call.way.kind in ("vjp", "double_backward") and name in inputs:
             return Item("array", summed(tensors))  # type: ignore[arg-type]
-        if len({t.data for t in tensors}) > 1:  # type: ignore[union-attr]
+        if self.call.way.kind == "alike" and len({t.data for t in tensors}) > 1:  # type: ignore[union-attr]
             return Item("other", text=f"other values of {name} on some ranks than on others")
-        return items[0]
+        return items[turn % len(items)]  # each must be right, and each has its turn
 
-    def _raised(self, errors: Sequence[Raised | None]) -> Raised:
+    def _raised(self, outcomes: Sequence[Outcome]) -> Raised:
         """Return the exception of all ranks, or that some raised alone."""
-        found = [e for e in errors if e is not None]
-        if len(found) == len(errors):
+        found = [o.error for o in outcomes if o.error is not None]
+        if len(found) == len(outcomes):
             return msgspec.structs.replace(found[0], broken=any(e.broken for e in found))
-        said = [f"raised {line_of(e)}" if e is not None else "returned" for e in errors]
-        return ranks_error(said)
+        return ranks_error(outcomes)
 
 
 def cut(op: Op, call: Call) -> Cut:
@@ -188,10 +192,17 @@ def _shown(item: Item) -> str:
     return f"{len(item.parts)} results" if item.kind == "list" else item.text or item.kind
 
 
-def ranks_error(said: Sequence[str] | Mapping[int, str]) -> Raised:
+def came(answer: Outcome | str) -> str:
+    """Return how a rank came out of a call, in words; they are given where it did not."""
+    if isinstance(answer, str):
+        return answer
+    return "returned" if answer.error is None else f"raised {line_of(answer.error)}"
+
+
+def ranks_error(answers: Sequence[Outcome | str]) -> Raised:
     """Return that ranks did not come out of a call together, as an exception that is no refusal."""
-    each: Any = said.items() if isinstance(said, Mapping) else enumerate(said)
-    return Raised(RANKS, "; ".join(f"rank {rank} {what}" for rank, what in each), broken=True)
+    said = (f"rank {rank} {came(answer)}" for rank, answer in enumerate(answers))
+    return Raised(RANKS, "; ".join(said), broken=True)
 
 
 def line_of(error: Raised) -> str:

@@ -22,8 +22,8 @@ from einspec.conformance.protocol import Loaded, Settled
 from einspec.conformance.runner.independence import Watch
 from einspec.conformance.runner.loading import GROUP, Candidate, Module, adapter_of, takes_group
 from einspec.conformance.runner.ranks.messages import Channel, Fork, Made, Make, Meet, Met
+from einspec.conformance.runner.ranks.ways import RankCalls
 from einspec.conformance.runner.state import changes, process_state, restore
-from einspec.conformance.runner.ways import Calls
 from einspec.conformance.targets.adapter import ADAPTER, OPTIONAL
 from einspec.conformance.targets.names import TargetError
 
@@ -71,7 +71,7 @@ def _serve(channel: Channel, request: Fork, number: int, world: int, watch: Watc
         channel.say(Loaded(problem=str(error)))
         return
     channel.say(Loaded((target,)))
-    calls = Calls(candidate, DEVICE)
+    calls = RankCalls(candidate, DEVICE, number - request.others)
     before = process_state(candidate.adapter)
     warnings.simplefilter("ignore")  # what a framework warns of is no news here
     while True:

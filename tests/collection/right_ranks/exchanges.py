@@ -85,6 +85,8 @@ def without_gradient(x, *, layout="dense", group):
         raise NotImplementedError(layout)
     ranks = dist.get_world_size(group)
     e, c, d = x.shape
+    if e % ranks:
+        raise ValueError("the experts do not divide")  # before anything is sent: of another size it ends who receives it
     y = torch.empty_like(x, memory_format=torch.contiguous_format, requires_grad=False)
     work = dist.all_to_all_single(y, x.detach().contiguous(), group=group, async_op=True)
     work.wait()

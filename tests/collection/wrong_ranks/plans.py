@@ -122,3 +122,70 @@ def fails_on_one_rank(counts, *, group):
             raise ValueError("the experts do not divide")
         counts = counts[: len(counts) // ranks * ranks]
     return _plan(counts, group)
+
+
+def in_the_default_group(counts, *, group):
+    """ep_plan/ranks.group: the group is that of all processes, and that has other counts.
+
+    Imitates https://github.com/feifeibear/long-context-attention/pull/57.
+    """
+    return _told(_gathered(_mine(counts, group), None)[:, : dist.get_world_size(group)], dist.get_rank(group))
+
+
+def its_rank_in_the_world(counts, *, group):
+    """ep_plan/ranks.group: the rank is that in the world, and raises where the group has fewer.
+
+    Imitates https://github.com/pytorch/torchtitan/pull/2842.
+    """
+    return _told(_gathered(_mine(counts, group), group), dist.get_rank())
+
+
+def from_rank_0_of_the_world(counts, *, group):
+    """ep_plan/ranks.group: the first rank of the world stands for that of the group, and raises.
+
+    Imitates https://github.com/meta-pytorch/torchrec/pull/4601.
+    """
+    send = _gathered(_mine(counts, group), group)
+    dist.broadcast(send, 0, group=group)
+    return _told(send, dist.get_rank(group))
+
+
+def not_waited_for(counts, *, group):
+    """ep_plan/ranks.late: a collective is begun, and what it is to give is read at once. Constructed."""
+    ranks, mine = dist.get_world_size(group), _mine(counts, group)
+    found = mine.new_zeros(ranks * len(mine))
+    dist.all_gather_into_tensor(found, mine, group=group, async_op=True)
+    return _told(found.reshape(ranks, ranks), dist.get_rank(group))
+
+
+def one_collective_more(counts, *, group):
+    """ep_plan/ranks.step: the first rank begins a collective that nobody else does. Constructed."""
+    found = _plan(counts, group)
+    if dist.get_rank(group) == 0 and dist.get_world_size(group) > 1:
+        dist.all_reduce(torch.ones(1), group=group, async_op=True)
+    return found
+
+
+def read_after_another_call(counts, *, group):
+    """ep_plan/ranks.kept: results of one size share a buffer. Constructed."""
+    return one_buffer_for_all_calls(counts, group=group)
+
+
+def alone_it_sends_nothing(counts, *, group):
+    """ep_plan/ranks.one: there is no exchange of one rank. Constructed."""
+    return world_size_1_is_left_out(counts, group=group)
+
+
+def cuts_off_what_does_not_divide(counts, *, group):
+    """ep_plan/ranks.error: experts that are left over are left out, by who has any. Constructed."""
+    ranks = dist.get_world_size(group)
+    return _plan(counts[: len(counts) // ranks * ranks], group)
+
+
+def asks_the_others_first(counts, *, group):
+    """ep_plan/ranks.error: whether the counts divide is asked of all in a way that makes the others wait. Constructed."""
+    ranks = dist.get_world_size(group)
+    if len(counts) % ranks:
+        dist.barrier(group)
+        raise ValueError("the experts do not divide")
+    return _plan(counts, group)
