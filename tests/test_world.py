@@ -42,6 +42,10 @@ def script(finding: dict[str, str]) -> Path:
     return WORLD / finding["Script"].rpartition("(")[2].rstrip(")")
 
 
+NAMES = [script(finding).stem for finding in sections().values()]
+"""What the tests of findings are called."""
+
+
 @pytest.mark.parametrize("name", LIBRARIES)
 def test_adapters_can_be_read_and_their_library_is_pinned(name: str) -> None:
     """Each names ops that exist, what it requires is pinned exactly, and tox has an environment for it."""
@@ -112,7 +116,7 @@ def test_what_has_no_verdict_is_told() -> None:
                 assert re.search(rf"^\* no verdict, {op}: .*(budget|meet where)", section, re.M), (each.name, op)
 
 
-@pytest.mark.parametrize("heading", sections())
+@pytest.mark.parametrize("heading", sections(), ids=NAMES)
 def test_a_finding_has_five_lines_and_a_script(heading: str) -> None:
     """It says what was promised and where, by which call it is broken, what comes, and whether that is known."""
     assert page.HEADING.fullmatch(f"## {heading}")
@@ -129,7 +133,7 @@ def test_every_script_has_a_finding() -> None:
     assert {script(finding) for finding in sections().values()} == set((WORLD / "findings").glob("*.py"))
 
 
-@pytest.mark.parametrize("heading", sections())
+@pytest.mark.parametrize("heading", sections(), ids=NAMES)
 def test_a_bug_is_still_there(heading: str) -> None:
     """The script prints what the page says and fails; where it passes, the bug has gone and the finding is to be deleted."""
     finding, names = sections()[heading], heading.partition(" · ")[0].split(", ")
