@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import msgspec
+import psutil
 import pytest
 from judged import LIMITS, context, sheets
 from test_collection import COLLECTION, RIGHT, WRONG, Entry, entries
@@ -100,7 +101,7 @@ def test_every_rank_says_where_it_waits() -> None:
 
 
 LOST = """
-import os, signal, time
+import os, signal, subprocess, sys, threading, time
 import torch
 import torch.distributed as dist
 
@@ -134,6 +135,23 @@ def sleeps(counts, *, group):
         time.sleep(4)
     return plan(counts, group)
 
+def runs_a_program(counts, *, group):
+    if dist.get_rank(group) == 0:
+        subprocess.run([sys.executable, "-c", "import time; time.sleep(4)"], check=True)
+    return plan(counts, group)
+
+def runs_a_thread(counts, *, group):
+    if dist.get_rank(group) == 0:
+        thread = threading.Thread(target=time.sleep, args=(4,))
+        thread.start()
+        thread.join()
+    return plan(counts, group)
+
+def leaves(counts, *, group):
+    found = plan(counts, group)
+    dist.destroy_process_group()
+    return found
+
 def remembers(counts, *, group):
     torch.manual_seed(1)
     return plan(counts, group)
@@ -158,14 +176,38 @@ def test_a_rank_that_is_lost_costs_one_clause(tmp_path: Path, name: str, reason:
     assert [r.verdict for r in judged(found, "ep_plan", "index.int64")] == ["holds"]
 
 
-def test_who_sleeps_by_a_clock_is_not_waiting_for_ever(tmp_path: Path) -> None:
-    """A rank that comes late by more than it takes to tell a hang holds all the same."""
+@pytest.mark.parametrize("name", ["sleeps", "runs_a_program", "runs_a_thread"])
+def test_who_sleeps_by_a_clock_is_not_waiting_for_ever(tmp_path: Path, name: str) -> None:
+    """A rank that comes late by more than it takes to tell a hang holds, and so does one that waits for what it has begun."""
     path = tmp_path / "lost.py"
     path.write_text(LOST, encoding="utf-8")
-    found = session(path, "ep_plan", "sleeps", (2,))
+    found = session(path, "ep_plan", name, (2,))
     block = sheets().block(context(found, "ep_plan").scene, "index.int64", "scope")
     (came,) = found.stream("ep_plan", block.only([0]).calls)
     assert came.error is None
+
+
+def test_ranks_that_leave_their_group_are_told_what_they_raise(tmp_path: Path) -> None:
+    """The call after it is the one that fails, on every rank."""
+    path = tmp_path / "lost.py"
+    path.write_text(LOST, encoding="utf-8")
+    (found,) = judged(session(path, "ep_plan", "leaves", (2,)), "ep_plan", "def")
+    assert (found.verdict, found.reason[:17]) == ("wrong", "raised ValueError")
+
+
+def test_a_nursery_that_is_lost_is_said(tmp_path: Path) -> None:
+    """It takes its ranks with it, and what they have written goes with the process that asked for them."""
+    path = tmp_path / "lost.py"
+    path.write_text(LOST, encoding="utf-8")
+    found = session(path, "ep_plan", "remembers", (2,))
+    running = found.host.running  # type: ignore[union-attr]
+    assert running is not None
+    assert list(running.prints.glob("ranks-*"))
+    (nursery,) = psutil.Process(running.process.pid).children()
+    nursery.kill()
+    with pytest.raises(LostError, match="the process that its ranks are copies of has ended"):
+        judged(found, "ep_plan", "index.int64")
+    assert not running.prints.exists()
 
 
 def test_what_a_rank_changes_around_it_is_seen(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ from einspec.conformance.runner.library import DataModule
 from einspec.conformance.runner.loading import Candidate, Module, adapter_of, works_on
 from einspec.conformance.runner.probing import Prober, opened
 from einspec.conformance.runner.ranks.calls import RankedCalls
-from einspec.conformance.runner.ranks.crew import LostRankError
+from einspec.conformance.runner.ranks.nursery import LostRankError
 from einspec.conformance.runner.state import changes, process_state, restore
 from einspec.conformance.runner.ways import Calls, raised, whole
 from einspec.conformance.targets.names import TargetError
@@ -105,7 +105,7 @@ class Runner:
         if self.module is None and self.ranked is None:
             self.prepare(request)
         if request.ranks:
-            self.ranked = self.ranked or RankedCalls(request.name, self.watch)
+            self.ranked = self.ranked or RankedCalls(request.name, self.watch, request.prints)
             return self.ranked.load(request.functions, request.ranks)
         try:
             self.module = self.module or opened_module(request)

@@ -11,9 +11,9 @@ from pathlib import Path
 from einspec.card import load
 from einspec.conformance.protocol import RANKS, Call, Loaded, Outcome, Raised, Settled
 from einspec.conformance.runner.independence import Watch
-from einspec.conformance.runner.ranks.crew import Crews, LostRankError
+from einspec.conformance.runner.ranks.crew import Crews
 from einspec.conformance.runner.ranks.cut import NoRanksError, cut, ranks_error
-from einspec.conformance.runner.ranks.nursery import Nursery
+from einspec.conformance.runner.ranks.nursery import LostRankError, Nursery
 
 APART = "after the call the ranks do not meet in a collective any more: some of them have begun more of them than others"
 LACKING = "LackingError"
@@ -23,9 +23,9 @@ LACKING = "LackingError"
 class RankedCalls:
     """A file of functions of ranks: makes calls and says what came of each, as ``Calls`` does where there are none."""
 
-    def __init__(self, file: str, watch: Watch) -> None:
+    def __init__(self, file: str, watch: Watch, folder: str) -> None:
         self.file = str(Path(file).resolve())
-        self.nursery = Nursery(watch)
+        self.nursery = Nursery(watch, folder)
         self.crews = Crews(self.nursery, self.file, {})
         faulthandler.unregister(signal.SIGUSR1)
         signal.signal(signal.SIGUSR1, lambda *_: self.report())

@@ -8,6 +8,7 @@ import select
 import shutil
 import signal
 import socket
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -19,7 +20,7 @@ import psutil
 
 from einspec.conformance.protocol import Call, Loaded, Outcome, Settled
 from einspec.conformance.runner.ranks.messages import Channel, Fork, Made, Make, Meet, Met, Settle
-from einspec.conformance.runner.ranks.nursery import Nursery
+from einspec.conformance.runner.ranks.nursery import LostRankError, Nursery
 
 LOOK = 0.2
 """Seconds between two looks at ranks that have not answered."""
@@ -28,18 +29,16 @@ STILL, STILL_AFTER_ERROR = 15, 5
 
 Time alone says nothing on a machine that is busy: who waits for a processor is not asleep. Who sleeps by a clock wakes again.
 """
+LOOK_AROUND = ("gloo_tcp_loop",)
+"""Threads of collectives that wake up a hundred times a second for nothing."""
 IDLE = 0.1
-"""The part of the time up to which a rank that waits may compute: threads of collectives look around."""
+"""The part of the time up to which a rank that waits may compute, as those do."""
 WRITING = 0.15
 """Seconds in which a rank that is asked where it is may write it down."""
 ASLEEP = (psutil.STATUS_SLEEPING, psutil.STATUS_IDLE, psutil.STATUS_PARKED)
 """What a process is that waits for another one."""
 PASSED_THROUGH = ("wrapper", "wrapped", "inner", "__call__", "_call_impl", "apply")
 """Functions that only call others: the next frame says more."""
-
-
-class LostRankError(Exception):
-    """A rank is no more, and so none of its crew."""
 
 
 class Rank:
@@ -52,21 +51,14 @@ class Rank:
         """The seconds of a processor that it had used at the last look."""
 
     def is_still(self, passed: float) -> bool:
-        """Whether it waits for another process since the last look, some seconds ago."""
+        """Whether it, and all that it has started, waits for another process since the last look, some seconds ago."""
         try:
-            times, status = self.watched.cpu_times(), self.watched.status()
+            times = self.watched.cpu_times()
+            used = float(times.user + times.system)
+            idle = self.used >= 0 and used - self.used <= passed * IDLE
+            self.used = used
+            return idle and _is_asleep(self.watched) and all(map(_is_asleep, self.watched.children(recursive=True)))
         except psutil.Error:
-            return False
-        used = float(times.user + times.system)
-        idle = self.used >= 0 and used - self.used <= passed * IDLE
-        self.used = used
-        return idle and status in ASLEEP and not self._sleeps_by_clock()
-
-    def _sleeps_by_clock(self) -> bool:
-        """Whether it waits for a time, as far as the system tells."""
-        try:
-            return "nanosleep" in Path(f"/proc/{self.pid}/wchan").read_text(encoding="ascii")
-        except (OSError, UnicodeDecodeError):
             return False
 
     def place(self, file: str) -> str:
@@ -90,6 +82,28 @@ class Rank:
         with contextlib.suppress(OSError):
             return self.traces.read_bytes()[start:].decode("utf-8", "replace")
         return ""
+
+
+def _is_asleep(process: psutil.Process) -> bool:
+    """Whether no thread of a process computes, is about to, or sleeps by a clock, as far as the system tells."""
+    status = process.status()
+    if status == psutil.STATUS_ZOMBIE:
+        return True  # it has ended
+    if sys.platform != "linux":
+        return status in ASLEEP
+    threads = Path(f"/proc/{process.pid}/task").glob("*")
+    return all(map(_is_waiting, threads))
+
+
+def _is_waiting(thread: Path) -> bool:
+    """Whether a thread waits for something other than a processor, a disk or a time."""
+    try:
+        name, _, rest = (thread / "stat").read_text(encoding="utf-8", errors="replace").partition("(")[2].rpartition(")")
+        if name in LOOK_AROUND:
+            return True
+        return rest.split()[0] in "SI" and "nanosleep" not in (thread / "wchan").read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError):
+        return True  # it has ended
 
 
 def place_in(trace: str, file: str) -> str:
@@ -125,7 +139,7 @@ class Crew:
             LostRankError: they do not come up.
         """
         self.file, self.size, self.others = file, size, others
-        self.folder = Path(tempfile.mkdtemp(prefix="ranks-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="ranks-", dir=nursery.folder))
         pairs = [socket.socketpair() for _ in range(size)]
         pids = nursery.fork(Fork(file, functions, str(self.folder), others), [theirs for _, theirs in pairs])
         for _, theirs in pairs:

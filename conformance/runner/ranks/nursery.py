@@ -6,10 +6,11 @@ without threads, into which no code of a candidate comes.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from einspec.conformance.confine import confine_candidate
 from einspec.conformance.protocol import LENGTH
@@ -31,11 +32,21 @@ MOST = 64
 """Ranks of a crew, and so descriptors that come with a message."""
 
 
+class LostRankError(Exception):
+    """A rank is no more, and so none of its crew."""
+
+
 class Nursery:
     """The nursery as the process that asks it sees it."""
 
-    def __init__(self, watch: Watch) -> None:
-        """Begin it, as a copy of this process."""
+    def __init__(self, watch: Watch, folder: str) -> None:
+        """Begin it, as a copy of this process.
+
+        Args:
+            watch: what listens to what a candidate does.
+            folder: where ranks may leave files, which somebody else removes.
+        """
+        self.folder = folder
         ours, theirs = socket.socketpair()
         self.pid = os.fork()
         if not self.pid:
@@ -45,14 +56,33 @@ class Nursery:
         self.channel = Channel(ours)
 
     def fork(self, request: Fork, ends: Sequence[socket.socket]) -> tuple[int, ...]:
-        """Return the processes of ranks that begin, each with one end of a socket."""
-        socket.send_fds(self.channel.socket, [frame(request)], [end.fileno() for end in ends])
-        return self.channel.heard(Forked).pids
+        """Return the processes of ranks that begin, each with one end of a socket.
+
+        Raises:
+            LostRankError: the nursery is no more, and so no rank.
+        """
+        with _answering():
+            socket.send_fds(self.channel.socket, [frame(request)], [end.fileno() for end in ends])
+            return self.channel.heard(Forked).pids
 
     def reap(self, pid: int) -> int:
-        """Return the status of a rank that has ended: of one that a signal ended, its negative number."""
-        self.channel.say(Reap(pid))
-        return os.waitstatus_to_exitcode(self.channel.heard(Reaped).status)
+        """Return the status of a rank that has ended: of one that a signal ended, its negative number.
+
+        Raises:
+            LostRankError: the nursery is no more, and so no rank.
+        """
+        with _answering():
+            self.channel.say(Reap(pid))
+            return os.waitstatus_to_exitcode(self.channel.heard(Reaped).status)
+
+
+@contextlib.contextmanager
+def _answering() -> Iterator[None]:
+    """Say that the nursery is no more where it does not answer."""
+    try:
+        yield
+    except (EOFError, OSError):
+        raise LostRankError("the process that its ranks are copies of has ended") from None
 
 
 def _serve(end: socket.socket, watch: Watch) -> None:

@@ -112,12 +112,15 @@ def join(folder: Path, number: int, world: int, others: int) -> Any:
 
 
 def meet(group: Any) -> tuple[int, ...]:
-    """Return the ranks of a group as each says its own number, in one collective."""
+    """Return the ranks of a group as each says its own number, in one collective; none where that fails."""
     import torch
     import torch.distributed as dist
 
-    found = torch.full((dist.get_world_size(group),), -1)
-    dist.all_gather_into_tensor(found, torch.tensor([dist.get_rank(group)]), group=group)
+    try:
+        found = torch.full((dist.get_world_size(group),), -1)
+        dist.all_gather_into_tensor(found, torch.tensor([dist.get_rank(group)]), group=group)
+    except (RuntimeError, ValueError):  # who has left it, or whose peer has
+        return ()
     return tuple(found.tolist())
 
 
