@@ -38,14 +38,17 @@ class RankCalls(Calls):
         return super()._one(op, call, number)
 
     def _late(self, function: Callable[..., Any], call: Call, number: int) -> Outcome:
-        """Return what a call gives as soon as it returns, with one rank that comes late; its inputs are written to then."""
+        """Return what a call gives as soon as it returns, with one rank that comes late; its inputs are written to then.
+
+        The result is read before, as it may be a view of an input; what has not gone to other ranks by then, these do not get.
+        """
         args = self.arguments(call)
         if call.way.rank == self.rank:
             time.sleep(LATE)
-        result = function(*args)
+        result = self.item(function(*args))
         for argument in args:
             argument.zero_()
-        return Outcome(number, self.item(result))
+        return Outcome(number, result)
 
     def _kept(self, function: Callable[..., Any], call: Call, number: int) -> Outcome:
         """Return what the result of a call holds after another call."""
