@@ -133,7 +133,7 @@ def _together(space: Space) -> list[tuple[int, ...]]:
 
 
 def _values(space: Space, i: int) -> list[Any]:
-    """Return the values of a variable, the plainest first; of a number also small ones."""
+    """Return the values of a variable, the plainest first; of a number also small ones, of an axis also those too small."""
     own = list(space.candidates[i])
     name = space.variables[i][0]
     if name.startswith("=") and all(isinstance(v, int) for v in own):
@@ -141,4 +141,6 @@ def _values(space: Space, i: int) -> list[Any]:
         param = next(p for n, p in params if p.is_number and name[1:] in p.targets(n))
         least = param.min if isinstance(param.min, int) else 0
         own += range(least, least + BESIDE)
+    if name in space.op.card.axes:
+        own += range(space.op.card.axes[name].min)
     return list(dict.fromkeys(own))
