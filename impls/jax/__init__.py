@@ -53,6 +53,7 @@ unsupported = [
         "combine_mask",
         "dispatch",
         "dispatch_by_mask",
+        "ep_dispatch",
         "expert_bias",
         "expert_choice_layer",
         "group_tokens",

@@ -13,15 +13,19 @@ from einops import rearrange
 from jax import Array
 
 from einspec.impls.checked_jax import op
-from einspec.impls.jax.assignment import expert_counts
+from einspec.impls.jax.assignment import expert_counts, position
 from einspec.impls.jax.groups import group_ends, group_of, numbers, rows_from
 
 __all__ = [
     "context_parallel_merge",
     "context_parallel_split",
     "dispatch_layout",
+    "ep_combine",
+    "ep_cut",
+    "ep_dispatch",
     "ep_exchange",
     "ep_plan",
+    "ep_position",
     "ep_return",
     "expert_map",
     "replicate_index",
@@ -31,6 +35,7 @@ __all__ = [
 Layout = Literal["dense", "ragged"]
 Order = Literal["zigzag", "striped", "contiguous"]
 Placement = Literal["linear", "round_robin"]
+Queue = Literal["rank", "world"]
 
 
 @op
@@ -135,6 +140,59 @@ def dispatch_layout(index: Array, *, experts: int, ranks: int) -> tuple[Array, A
 def tp_gate_up(x: Array, *, ranks: int) -> Array:
     """Compute tp_gate_up (see its card)."""
     return rearrange(x, "e d (g p f) -> p e d (g f)", g=2, p=ranks)
+
+
+@op
+@partial(jax.jit, static_argnames="experts")
+def ep_dispatch(x: Array, index: Array, weights: Array, *, experts: int) -> tuple[Array, Array, Array, Array]:
+    """Compute ep_dispatch (see its card)."""
+    p, t, d = x.shape
+    own = rearrange(numbers(index, experts), "p t k -> (p t) k")
+    ids = jnp.arange(experts, dtype=jnp.int32)
+    here = rearrange(own[:, :, None] == ids, "r k (q l) -> q r (k l)", q=p).any(2)
+    row = jnp.broadcast_to(jnp.arange(p * t, dtype=jnp.int32), here.shape)
+    order = jnp.argsort(~here, axis=1, stable=True)  # what comes here first
+    source = jnp.where(jnp.sort(~here, axis=1), -1, jnp.take_along_axis(row, order, 1))
+    flat = source.reshape(-1)
+    first = jnp.arange(p, dtype=jnp.int32)[:, None, None] * (experts // p)
+    local = jnp.where(source[:, :, None] < 0, -1, rows_from(own, flat, 1).reshape(p, p * t, own.shape[1]) - first)
+    there = (local >= 0) & (local < experts // p)
+    share = rows_from(weights.reshape(p * t, weights.shape[2]), flat, 1).reshape(local.shape)
+    y = rows_from(x.reshape(p * t, d), flat, 1).reshape(p, p * t, d)
+    return y, jnp.where(there, local, -1), jnp.where(there, share, jnp.zeros((), share.dtype)), source
+
+
+@op
+@partial(jax.jit, static_argnames="tokens")
+def ep_combine(y: Array, source: Array, *, tokens: int) -> Array:
+    """Compute ep_combine (see its card)."""
+    q, m, d = y.shape
+    row = numbers(source, q * tokens).reshape(-1)
+    wide = y.reshape(q * m, d).astype(jnp.promote_types(y.dtype, jnp.float32))
+    z = jnp.zeros((q * tokens, d), wide.dtype).at[jnp.where(row < 0, q * tokens, row)].add(wide, mode="drop")
+    return z.astype(y.dtype).reshape(q, tokens, d)
+
+
+@op
+@partial(jax.jit, static_argnames=("experts", "queue"))
+def ep_position(index: Array, *, experts: int, queue: Queue) -> Array:
+    """Compute ep_position (see its card)."""
+    own = numbers(index, experts)
+    first = jnp.arange(len(index), dtype=jnp.int32)[:, None, None] * (experts if queue == "rank" else 0)
+    flat = rearrange(jnp.where(own < 0, -1, own + first), "p t k -> (p t) k")
+    place: Array = position(flat, experts=len(index) * experts)
+    return place.reshape(index.shape)
+
+
+@op
+@partial(jax.jit, static_argnames="rows")
+def ep_cut(counts: Array, *, rows: int) -> Array:
+    """Compute ep_cut (see its card)."""
+    whole = counts if counts.dtype.itemsize >= 4 else counts.astype(jnp.int32)
+    asked = jnp.clip(whole, 0, rows).astype(jnp.int32)  # more would be cut anyway
+    arriving = rearrange(asked, "p (q l) -> q (p l)", q=len(counts))
+    ends = jnp.minimum(jnp.cumsum(arriving, 1, dtype=jnp.int32), rows)
+    return rearrange(jnp.diff(ends, axis=1, prepend=0), "q (p l) -> p (q l)", p=len(counts))
 
 
 def _segments(counts: Array, sent: int) -> tuple[Array, Array, Array]:

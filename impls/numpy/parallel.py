@@ -9,13 +9,18 @@ from typing import Any, Literal
 import numpy as np
 
 from einspec.impls.checked_numpy import op
+from einspec.impls.numpy.assignment import position
 
 __all__ = [
     "context_parallel_merge",
     "context_parallel_split",
     "dispatch_layout",
+    "ep_combine",
+    "ep_cut",
+    "ep_dispatch",
     "ep_exchange",
     "ep_plan",
+    "ep_position",
     "ep_return",
     "expert_map",
     "replicate_index",
@@ -26,6 +31,7 @@ Array = np.ndarray[Any, Any]
 Layout = Literal["dense", "ragged"]
 Order = Literal["zigzag", "striped", "contiguous"]
 Placement = Literal["linear", "round_robin"]
+Queue = Literal["rank", "world"]
 
 
 @op
@@ -139,6 +145,55 @@ def tp_gate_up(x: Array, *, ranks: int) -> Array:
     e, d, columns = x.shape
     y = x.reshape(e, d, 2, ranks, columns // (2 * ranks)).transpose(3, 0, 1, 2, 4)  # p e d g f
     return y.reshape(ranks, e, d, columns // ranks)
+
+
+@op
+def ep_dispatch(x: Array, index: Array, weights: Array, *, experts: int) -> tuple[Array, Array, Array, Array]:
+    """Compute ep_dispatch (see its card)."""
+    (p, t, d), k, each = x.shape, index.shape[2], experts // len(x)
+    rows, index, weights = x.reshape(p * t, d), index.reshape(p * t, k), weights.reshape(p * t, k)
+    y = np.zeros((p, p * t, d), x.dtype)
+    share = np.zeros((p, p * t, k), weights.dtype)
+    local, source = np.full(share.shape, -1, np.int32), np.full((p, p * t), -1, np.int32)
+    for q in range(p):
+        own = (index >= q * each) & (index < (q + 1) * each)
+        here = np.flatnonzero(own.any(1))
+        n, own = len(here), own[here]
+        y[q, :n], source[q, :n] = rows[here], here
+        local[q, :n][own] = index[here][own].astype(np.int64) - q * each
+        share[q, :n][own] = weights[here][own]
+    return y, local, share, source
+
+
+@op
+def ep_combine(y: Array, source: Array, *, tokens: int) -> Array:
+    """Compute ep_combine (see its card)."""
+    q, _, d = y.shape
+    z = np.zeros((q * tokens, d), np.promote_types(y.dtype, np.float32))
+    there = (source >= 0) & (source < q * tokens)
+    with np.errstate(all="ignore"):
+        np.add.at(z, source[there].astype(np.int64), y[there].astype(z.dtype))
+        return z.astype(y.dtype, copy=False).reshape(q, tokens, d)
+
+
+@op
+def ep_position(index: Array, *, experts: int, queue: Queue) -> Array:
+    """Compute ep_position (see its card)."""
+    if queue == "rank":
+        return np.stack([position(rank, experts=experts) for rank in index])
+    p, t, k = index.shape
+    place: Array = position(index.reshape(p * t, k), experts=experts)
+    return place.reshape(p, t, k)
+
+
+@op
+def ep_cut(counts: Array, *, rows: int) -> Array:
+    """Compute ep_cut (see its card)."""
+    p, e = counts.shape
+    arriving = np.maximum(counts.astype(np.int64), 0).reshape(p, p, e // p).swapaxes(0, 1).reshape(p, e)  # q (p l)
+    ends = np.minimum(np.cumsum(arriving, 1), rows)
+    kept: Array = np.diff(ends, axis=1, prepend=0).astype(np.int32)
+    return kept.reshape(p, p, e // p).swapaxes(0, 1).reshape(p, e)
 
 
 def _routes(counts: Array, sent: int, received: int) -> tuple[Array, Array]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from einspec.impls.checked_torch import op
-from einspec.impls.torch.assignment import expert_counts
+from einspec.impls.torch.assignment import expert_counts, position
 from einspec.impls.torch.bits import moved
 from einspec.impls.torch.groups import rows_from
 
@@ -18,8 +18,12 @@ __all__ = [
     "context_parallel_merge",
     "context_parallel_split",
     "dispatch_layout",
+    "ep_combine",
+    "ep_cut",
+    "ep_dispatch",
     "ep_exchange",
     "ep_plan",
+    "ep_position",
     "ep_return",
     "expert_map",
     "replicate_index",
@@ -29,6 +33,7 @@ __all__ = [
 Layout = Literal["dense", "ragged"]
 Order = Literal["zigzag", "striped", "contiguous"]
 Placement = Literal["linear", "round_robin"]
+Queue = Literal["rank", "world"]
 
 
 @op
@@ -142,6 +147,56 @@ def tp_gate_up(x: Tensor, *, ranks: int) -> Tensor:
     e, d, columns = x.shape
     y = x.reshape(e, d, 2, ranks, columns // (2 * ranks)).movedim(3, 0)  # p e d g f
     return y.reshape(ranks, e, d, columns // ranks)
+
+
+@op
+def ep_dispatch(x: Tensor, index: Tensor, weights: Tensor, *, experts: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Compute ep_dispatch (see its card)."""
+    (p, t, d), k = x.shape, index.shape[2]
+    own = index.long().reshape(p * t, k)
+    here = (own[:, :, None] == torch.arange(experts, device=x.device)).any(1).reshape(p * t, p, experts // p).any(2).T  # q r
+    place = torch.where(here, here.cumsum(1) - 1, p * t)  # what goes nowhere behind the end
+    row = torch.arange(p * t, device=x.device).expand(p, p * t)
+    source = torch.full((p, p * t + 1), -1, device=x.device).scatter(1, place, row)[:, : p * t]
+    flat = source.reshape(-1)
+    first = torch.arange(p, device=x.device)[:, None, None] * (experts // p)
+    local = rows_from(own, flat).reshape(p, p * t, k) - first
+    there = (local >= 0) & (local < experts // p) & (source >= 0)[:, :, None]
+    share = rows_from(weights.reshape(p * t, k), flat).reshape(p, p * t, k)
+    y = rows_from(x.reshape(p * t, d), flat).reshape(p, p * t, d)
+    return y, torch.where(there, local, -1).int(), torch.where(there, share, torch.zeros_like(share)), source.int()
+
+
+@op
+def ep_combine(y: Tensor, source: Tensor, *, tokens: int) -> Tensor:
+    """Compute ep_combine (see its card)."""
+    q, m, d = y.shape
+    size, row = q * tokens, source.long().reshape(-1)
+    row = torch.where((row >= 0) & (row < size), row, size)
+    wide = y.reshape(q * m, d).to(torch.promote_types(y.dtype, torch.float32))
+    z = wide.new_zeros((size + 1, d)).index_add(0, row, wide)[:size]
+    return z.to(y.dtype).reshape(q, tokens, d)
+
+
+@op
+def ep_position(index: Tensor, *, experts: int, queue: Queue) -> Tensor:
+    """Compute ep_position (see its card)."""
+    (p, t, k), own = index.shape, index.long()
+    queues = 1
+    if queue == "rank":  # the experts of each rank are experts of their own
+        first = torch.arange(p, device=index.device)[:, None, None] * experts
+        own, queues = torch.where((own >= 0) & (own < experts), own + first, -1), p
+    return position(own.reshape(p * t, k), experts=queues * experts).reshape(p, t, k)
+
+
+@op
+def ep_cut(counts: Tensor, *, rows: int) -> Tensor:
+    """Compute ep_cut (see its card)."""
+    p, e = counts.shape
+    asked = counts.long().clamp(min=0).reshape(p, p, e // p)  # p q l
+    total = asked.sum(2)
+    before = (total.cumsum(0) - total)[:, :, None] + asked.cumsum(2) - asked
+    return torch.minimum(asked, (rows - before).clamp(min=0)).int().reshape(p, e)
 
 
 def _segments(counts: Tensor, sent: int) -> tuple[Tensor, Tensor, Tensor]:

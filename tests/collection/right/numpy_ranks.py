@@ -117,3 +117,68 @@ def gates_then_up(x, ranks):
     gate, up = np.split(x, 2, 2)
     parts = zip(np.split(gate, ranks, 2), np.split(up, ranks, 2), strict=True)
     return np.stack([np.concatenate(part, 2) for part in parts])
+
+
+def a_token_at_a_time(x, index, weights, experts):
+    """ep_dispatch: appends each token to the lists of the ranks that it goes to."""
+    (p, t, d), k = x.shape, index.shape[2]
+    if not p or experts < 0 or experts % p or (p, t) != index.shape[:2] or index.shape != weights.shape:
+        raise ValueError("experts or shapes")
+    each, filled = experts // p, [0] * p
+    y, source = np.zeros((p, p * t, d), x.dtype), np.full((p, p * t), -1, np.int32)
+    local, share = np.full((p, p * t, k), -1, np.int32), np.zeros((p, p * t, k), weights.dtype)
+    for rank, token in np.ndindex(p, t):
+        routes = [(j, int(e)) for j, e in enumerate(index[rank, token]) if 0 <= e < experts]
+        for q in sorted({e // each for _, e in routes}):
+            m = filled[q]
+            filled[q] += 1
+            y[q, m], source[q, m] = x[rank, token], rank * t + token
+            for j, e in routes:
+                if e // each == q:
+                    local[q, m, j], share[q, m, j] = e - q * each, weights[rank, token, j]
+    return y, local, share, source
+
+
+def parts_at_hand(y, source, tokens):
+    """ep_combine: adds what one rank has after that of another, in the dtype at hand."""
+    z = np.zeros((len(y) * tokens, y.shape[2]), y.dtype)
+    if not len(y):
+        raise ValueError("no rank")
+    with np.errstate(all="ignore"):
+        for q in range(len(y)):
+            part = np.zeros(z.shape, np.promote_types(y.dtype, np.float32))
+            for m, row in enumerate(source[q].tolist()):
+                if 0 <= row < len(z):
+                    part[row] += y[q, m]
+            z += part.astype(y.dtype)
+    return z.reshape(len(y), tokens, y.shape[2])
+
+
+def counters_of_experts(index, queue, experts):
+    """ep_position: counts the routes to each expert in a dictionary, a new one for each rank where they have their own."""
+    if not len(index) or experts < 0 or queue not in ("rank", "world"):
+        raise ValueError("ranks, experts or queue")
+    place, counts = np.full(index.shape, -1, np.int32), {}
+    for rank, routes in enumerate(index):
+        counts = {} if queue == "rank" else counts
+        for token, choice in np.ndindex(routes.shape):
+            expert = int(routes[token, choice])
+            if 0 <= expert < experts:
+                place[rank, token, choice] = counts.get(expert, 0)
+                counts[expert] = counts.get(expert, 0) + 1
+    return place
+
+
+def a_buffer_that_fills(counts, rows):
+    """ep_cut: takes rows from one rank after another as long as there is room."""
+    ranks = len(counts)
+    if not ranks or counts.shape[1] % ranks or rows < 0:
+        raise ValueError("counts or rows")
+    local, kept = counts.shape[1] // ranks, np.zeros(counts.shape, np.int32)
+    for q in range(ranks):
+        room = rows
+        for p in range(ranks):
+            for expert in range(q * local, (q + 1) * local):
+                kept[p, expert] = min(max(int(counts[p, expert]), 0), room)
+                room -= int(kept[p, expert])
+    return kept

@@ -124,3 +124,64 @@ def slice_of_the_packed_axis(x, ranks):
     if x.shape[2] % (2 * ranks):
         raise ValueError("hidden units")
     return np.stack(np.split(x, ranks, 2))
+
+
+def _rows_of(x, index, weights, experts):
+    p, t, d = x.shape
+    if experts % p:
+        raise ValueError("experts")
+    return experts // p, x.reshape(p * t, d), index.reshape(p * t, -1).astype(np.int64), weights.reshape(p * t, -1)
+
+
+def ids_of_all_experts(x, index, weights, experts):
+    """ep_dispatch/def: keeps ids of all experts where those of the rank are meant: right on rank 0.
+
+    Imitates https://github.com/vllm-project/vllm-gaudi/pull/1796.
+    """
+    each, rows, own, shares = _rows_of(x, index, weights, experts)
+    p, m, k = len(x), len(rows), index.shape[2]
+    y, source = np.zeros((p, m, x.shape[2]), x.dtype), np.full((p, m), -1, np.int32)
+    local, share = np.full((p, m, k), -1, np.int32), np.zeros((p, m, k), weights.dtype)
+    for q in range(p):
+        served = (own >= q * each) & (own < (q + 1) * each)
+        here = np.flatnonzero(served.any(1))
+        n = len(here)
+        y[q, :n], source[q, :n] = rows[here], here
+        local[q, :n] = np.where(served[here], own[here], -1)
+        share[q, :n] = np.where(served[here], shares[here], weights.dtype.type(0))
+    return y, local, share, source
+
+
+def last_part_stays(y, source, tokens):
+    """ep_combine/def: writes the parts of a token one over the other.
+
+    Imitates https://github.com/ISEEKYAN/Megatron-LM/pull/175.
+    """
+    z = np.zeros((len(y) * tokens, y.shape[2]), y.dtype)
+    there = (source >= 0) & (source < len(z))
+    z[source[there].astype(np.int64)] = y[there]
+    return z.reshape(len(y), tokens, y.shape[2])
+
+
+def each_rank_for_itself(index, queue, experts):
+    """ep_position/def: queues by rank whatever is asked for, so that a capacity of the world is P times as large.
+
+    Constructed.
+    """
+    if not len(index):
+        raise ValueError("no rank")
+    flat = index.reshape(len(index), index.shape[1] * index.shape[2])
+    same = flat[:, :, None] == flat[:, None, :]
+    before = np.tril(same, -1).sum(2).reshape(index.shape)
+    return np.where((index >= 0) & (index < experts), before, -1).astype(np.int32)
+
+
+def offsets_of_the_sender(counts, rows):
+    """ep_cut/def: cuts where the rows that a rank sends end, not where those that a rank receives do.
+
+    Imitates https://github.com/marin-community/marin/pull/4867.
+    """
+    if not len(counts) or counts.shape[1] % len(counts):
+        raise ValueError("counts")
+    ends = np.minimum(np.cumsum(np.maximum(counts.astype(np.int64), 0), 1), rows)
+    return np.diff(ends, axis=1, prepend=0).astype(np.int32)
