@@ -24,9 +24,9 @@ TOKENS, CROWD, BESIDE, CROWD_WORK = (7, 13), (4, 6), (1, 2, 3), 5_200
 """The sizes of the first axis of a crowded call, of others whose coordinates are compared, and of the rest; and how many terms
 are looked at for every choice of numbers.
 """
-DECIDING = ("coarse", "twins", "special", "small", "mild", "fading")
-"""The values of the inputs that decide who goes where in a crowded call, in turn: twins are ``small``, see :func:`_twins`; the
-last two are those of :func:`_by_tokens`.
+DECIDING, BY_TOKENS = ("coarse", "twins", "special", "small"), ("mild", "fading")
+"""The values of the inputs that decide who goes where in a crowded call, in turn: twins are ``small``, see :func:`_twins`; then
+those of :func:`_by_tokens`, where all tokens share some.
 """
 MILD = 8
 """By how much what all tokens share is divided in a mild call, so that each token decides for itself."""
@@ -61,7 +61,7 @@ def crowded(op: Op, subnormals: bool) -> Iterator[tuple[Case, dict[str, Array]]]
     Every choice of numbers comes with every kind of values of the inputs that decide, special ones in one of them. The other
     inputs are ordinary numbers, so that it shows in the results who was chosen.
     """
-    for i, (case, stratum) in enumerate(_crowded(op)):
+    for i, (case, stratum) in enumerate((*_crowded(op, DECIDING), *_crowded(op, BY_TOKENS))):
         ordinary = filled(case, "float32", "gauss", i)
         deciding = [name for name in case.form.data if name in _deciding(case.form)]
         own = deciding if stratum != "special" else [deciding[i % len(deciding)]]
@@ -72,17 +72,23 @@ def crowded(op: Op, subnormals: bool) -> Iterator[tuple[Case, dict[str, Array]]]
         if stratum == "twins":
             decide = _twins(case, decide, i)
         elif stratum in ("mild", "fading"):
-            decide = _by_tokens(case, decide, stratum, i)
+            if not (shared := _shared(case, own)):
+                continue
+            decide = _by_tokens(case, decide, shared, stratum, i)
         yield case, arrays | decide
 
 
-def _by_tokens(case: Case, arrays: dict[str, Array], stratum: str, seed: int) -> dict[str, Array]:
+def _shared(case: Case, names: Sequence[str]) -> list[str]:
+    """Return those of some inputs that all tokens share."""
+    first = case.form.signature.inputs[0].axes(case.solution.ranks)[0]
+    return [s.name for s in case.form.signature.inputs if s.name in names and first not in s.axes(case.solution.ranks)]
+
+
+def _by_tokens(case: Case, arrays: dict[str, Array], shared: Sequence[str], stratum: str, seed: int) -> dict[str, Array]:
     """Return inputs of which those that all tokens share decide little: an eighth of small numbers, or numbers just below 1.
 
     The former leave sigmoids and what is added to them alike in size, the latter keep sums of fading numbers far below 0.
     """
-    first = case.form.signature.inputs[0].axes(case.solution.ranks)[0]
-    shared = [s.name for s in case.form.signature.inputs if s.name in arrays and first not in s.axes(case.solution.ranks)]
     if stratum == "mild":
         return arrays | {name: arrays[name] / np.float32(MILD) for name in shared}
     level = filled(case, "float32", "level", seed)
@@ -106,7 +112,7 @@ def _twins(case: Case, arrays: dict[str, Array], seed: int) -> dict[str, Array]:
 
 
 @functools.lru_cache(maxsize=256)
-def _crowded(op: Op) -> tuple[tuple[Case, str], ...]:
+def _crowded(op: Op, kinds: tuple[str, ...]) -> tuple[tuple[Case, str], ...]:
     """Return the calls and kinds of values; axes whose coordinates are compared are large unless a parameter is their size."""
     found: dict[tuple[str, str], tuple[Case, str]] = {}
     for space in spaces(op, most_rank=1, sizes=sorted({*TOKENS, *CROWD, *BESIDE})):
@@ -122,7 +128,7 @@ def _crowded(op: Op) -> tuple[tuple[Case, str], ...]:
         rounds = CROWD_WORK // sum(1 for e in form.equations for _ in walk(e.body))
         for turn, chosen in itertools.product(range(rounds), numbers):
             case = space.case(list(_sized(space, iter(chosen), large, first, rng)))
-            stratum = DECIDING[turn % len(DECIDING)]
+            stratum = kinds[turn % len(kinds)]
             if case is not None and not case.empty:
                 found[str(case), stratum] = case, stratum
     return tuple(sorted(found.values(), key=lambda pair: (pair[0].elements, str(pair[0]), pair[1])))
