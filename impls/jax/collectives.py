@@ -16,10 +16,12 @@ __all__ = [
     "all_to_all",
     "all_to_all_levels",
     "head_exchange",
+    "head_exchange_uneven",
     "reduce_scatter",
     "ring_blocks",
     "ring_shift",
     "sequence_exchange",
+    "sequence_exchange_uneven",
 ]
 
 
@@ -77,6 +79,24 @@ def all_to_all_levels(x: Array, *, node: int) -> Array:
     nodes = len(x) // node
     inside = rearrange(x, "(n g) (m h w) ... -> n h (m g w) ...", g=node, m=nodes, h=node)
     return rearrange(inside, "n h (m g w) ... -> (m h) (n g w) ...", m=nodes, g=node)
+
+
+@op
+def head_exchange_uneven(x: Array) -> Array:
+    """Compute head_exchange_uneven (see its card)."""
+    each, extra = divmod(x.shape[3], len(x))
+    more, fewer = jnp.split(x, [extra * (each + 1)], 3)
+    first = rearrange(more, "p b n (q m) d -> q b (p n) m d", q=extra) if extra else None
+    last = rearrange(fewer, "p b n (q m) d -> q b (p n) m d", q=len(x) - extra, m=each)
+    return last if first is None else jnp.concatenate([first, jnp.pad(last, [(0, 0)] * 3 + [(0, 1), (0, 0)])])
+
+
+@op
+def sequence_exchange_uneven(y: Array, *, heads: int) -> Array:
+    """Compute sequence_exchange_uneven (see its card)."""
+    extra = heads % len(y)
+    parts = [y[:extra], y[extra:, :, :, : heads // len(y)]]
+    return jnp.concatenate([rearrange(part, "q b (p n) m d -> p b n (q m) d", p=len(y)) for part in parts], 3)
 
 
 def _sum(x: Array) -> Array:

@@ -16,10 +16,12 @@ __all__ = [
     "all_to_all",
     "all_to_all_levels",
     "head_exchange",
+    "head_exchange_uneven",
     "reduce_scatter",
     "ring_blocks",
     "ring_shift",
     "sequence_exchange",
+    "sequence_exchange_uneven",
 ]
 
 Array = np.ndarray[Any, Any]
@@ -89,6 +91,27 @@ def all_to_all_levels(x: Array, *, node: int) -> Array:
     (p, rows, *rest), nodes = x.shape, len(x) // node
     inside = x.reshape(nodes, node, nodes, node, rows // p, *rest).swapaxes(1, 3)  # n h m g w
     return inside.swapaxes(0, 2).reshape(x.shape)  # m h n g w
+
+
+@op
+def head_exchange_uneven(x: Array) -> Array:
+    """Compute head_exchange_uneven (see its card)."""
+    p, b, n, h, d = x.shape
+    y = np.zeros((p, b, p, n, -(-h // p), d), x.dtype)
+    for q, part in enumerate(np.array_split(x, p, 3)):
+        y[q, :, :, :, : part.shape[3]] = part.swapaxes(0, 1)
+    return y.reshape(p, b, p * n, -(-h // p), d)
+
+
+@op
+def sequence_exchange_uneven(y: Array, *, heads: int) -> Array:
+    """Compute sequence_exchange_uneven (see its card)."""
+    q, b, length, m, d = y.shape
+    blocks = y.reshape(q, b, q, length // q, m, d)
+    x = np.empty((q, b, length // q, heads, d), y.dtype)
+    for block, part in zip(blocks, np.array_split(x, q, 3), strict=True):  # parts are views
+        part[:] = block[..., : part.shape[3], :].swapaxes(0, 1)
+    return x
 
 
 def _sum(x: Array) -> Array:

@@ -16,10 +16,12 @@ __all__ = [
     "all_to_all",
     "all_to_all_levels",
     "head_exchange",
+    "head_exchange_uneven",
     "reduce_scatter",
     "ring_blocks",
     "ring_shift",
     "sequence_exchange",
+    "sequence_exchange_uneven",
 ]
 
 
@@ -87,6 +89,27 @@ def all_to_all_levels(x: Tensor, *, node: int) -> Tensor:
     (p, rows, *rest), nodes = x.shape, len(x) // node
     inside = x.reshape(nodes, node, nodes, node, rows // p, *rest).transpose(1, 3)  # n h m g w
     return inside.transpose(0, 2).reshape(x.shape)  # m h n g w
+
+
+@op
+def head_exchange_uneven(x: Tensor) -> Tensor:
+    """Compute head_exchange_uneven (see its card)."""
+    p, b, n, h, d = x.shape
+    parts = torch.split(x.transpose(0, 1).reshape(b, p * n, h, d), _shares(h, p), 2)
+    return torch.stack([torch.cat([q, q.new_zeros((b, p * n, -(-h // p) - q.shape[2], d))], 2) for q in parts])
+
+
+@op
+def sequence_exchange_uneven(y: Tensor, *, heads: int) -> Tensor:
+    """Compute sequence_exchange_uneven (see its card)."""
+    q, b, length, _, d = y.shape
+    joined = torch.cat([own[:, :, :size] for own, size in zip(y, _shares(heads, q), strict=True)], 2)
+    return joined.reshape(b, q, length // q, heads, d).transpose(0, 1)
+
+
+def _shares(heads: int, ranks: int) -> list[int]:
+    """Return how many heads each rank has."""
+    return [heads // ranks + (p < heads % ranks) for p in range(ranks)]
 
 
 def _sum(x: Tensor) -> Tensor:
