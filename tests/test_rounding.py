@@ -98,6 +98,15 @@ def test_rounded_sides_that_are_equal_by_chance_are_in_doubt() -> None:
     assert found.error.tolist() == [np.inf, 0, 0]
 
 
+def test_sums_in_another_order_are_in_doubt() -> None:
+    """A softmax of three numbers in another order is rounded otherwise; one of two numbers is not."""
+    x = np.array([[-1, 1, 0], [0, 1, -1], [-1, 1, 0]], np.float32)
+    text = "a[t,e] = softmax[e](x[t,e])\nb[e] = sum[t]((t == 0) * a[t,e])\ny[t,e] = (a[t,e] > b[e]) * 1"
+    assert analysed("x: t e -> y: t e", text, x=x).error.tolist() == [[0, 0, 0], [0, np.inf, 0], [0, 0, 0]]
+    two = np.array([[-1, 1, -np.inf], [-np.inf, 1, -1], [-1, 1, -np.inf]], np.float32)
+    assert not analysed("x: t e -> y: t e", text, x=two).error.any()
+
+
 def test_a_count_is_off_by_as_many_as_are_in_doubt() -> None:
     """Of seven thirds two may be in either order: their ranks are off by one, and places further away are known."""
     near = np.float32(1) + np.float32(2) ** -23

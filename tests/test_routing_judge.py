@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from judged import bad, session, worst
 
+import einspec
 from einspec.answers.choice import descends
 from einspec.calls.values import specials
 from einspec.card import load
@@ -17,6 +19,7 @@ from einspec.conformance.checks.exhaustive import assignments, evaluate_stacked,
 from einspec.conformance.checks.long_axes import POINTS, past_16_bits
 from einspec.semantics.oracle import evaluate
 from einspec.semantics.points import Points
+from einspec.testing import assert_matches
 
 Array = np.ndarray[Any, Any]
 FUNCTIONS = Path(__file__).parent / "functions" / "routing.py"
@@ -152,3 +155,28 @@ def test_rounding_excuses_what_it_may_decide_and_no_more() -> None:
     values, errors = np.array([1.0, 1.1, 3.0]), np.array([0.06, 0.06, 0.06])
     for chosen, good in (([2, 1], True), ([2, 0], True), ([1, 2], False), ([0, 1], False)):
         assert (descends(np.array(chosen), values, errors, np.ones(3, bool), free_ties=False) == "") is good
+
+
+@pytest.mark.parametrize("order", [slice(None), slice(None, None, -1)])
+def test_scores_that_only_the_order_of_a_sum_sets_apart_may_be_in_either(order: slice) -> None:
+    """Experts that find two tokens equal but for rounding may take either; of tokens that are alike they take the lower."""
+
+    def chosen(x: Array, last: bool = False) -> tuple[Array, Array]:
+        exps = np.exp(x - x.max(1, keepdims=True))
+        total = np.zeros(len(x), np.float32)
+        for column in exps.T[order]:
+            total += column
+        scores = (exps / total[:, None]).T
+        token = len(x) - 1 - scores[:, ::-1].argmax(1) if last else scores.argmax(1)
+        return np.take_along_axis(scores, token[:, None], 1), token[:, None].astype(np.int32)
+
+    rows = [np.array(row, np.float32) for row in itertools.permutations((-2.0, -1.5, -0.5))]
+    differ = 0
+    for pair in itertools.product(rows, rows):
+        x = np.stack(pair)
+        differ += not np.array_equal(chosen(x)[1], einspec.evaluate("expert_choice", x, capacity=1)[1])
+        assert_matches(chosen(x), "expert_choice", x, capacity=1)
+    assert differ
+    alike = np.stack([rows[0], rows[0]])
+    with pytest.raises(AssertionError, match="token"):
+        assert_matches(chosen(alike, last=True), "expert_choice", alike, capacity=1)

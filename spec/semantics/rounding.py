@@ -74,6 +74,10 @@ def analyse(
     return run.tensors
 
 
+MOST_IN_ANY_ORDER = 2
+"""How many numbers have one sum in floats in whichever order they are added."""
+
+
 class Analysis(Products):
     """The tensors of one definition with their errors, as far as they are defined."""
 
@@ -156,14 +160,14 @@ class Analysis(Products):
         raise AssertionError(node)
 
     @functools.cached_property
-    def moved(self) -> Machine:
+    def moved(self) -> Swayed:
         """The definition on inputs that a smooth function has moved a little: equal ones stay equal, chance is gone.
 
-        It is evaluated as far as it is needed.
+        It is evaluated as far as it is needed. Sums are those of :class:`Swayed`.
         """
         data = self.solution.form.data
         inputs = {k: _moved(v) if k in data and v.dtype.kind in "fc" else v for k, v in self.inputs.items()}
-        return Machine(self.solution, {**inputs, **self.given}, np, None, False)
+        return Swayed(self.solution, {**inputs, **self.given}, np, None, False)
 
     def read(self, tensor: Tensor, index: Any) -> Quantity:
         """Return a tensor with the axes at which it is read."""
@@ -249,6 +253,27 @@ class Analysis(Products):
             return self.exact(Labelled(nothing, kept))
         value = Labelled(self.machine.best(kind, body.value.array, where), kept)
         return Quantity(value, body.error.max(axis=where))
+
+
+class Swayed(Machine):
+    """A definition whose sums hang on the order of what is added: the same terms in another order are rounded otherwise.
+
+    Two terms have one sum in either order, and so have three of which one is 0.
+    """
+
+    def contract(self, terms: list[Labelled], bound: Sequence[str] | None) -> Labelled:
+        """Multiply terms and sum over the bound axes, each place of which counts a little more or less than the others."""
+        plain = super().contract(terms, bound)
+        along = [a for a in bound or () if any(a in t.axes for t in terms)]
+        if not along or plain.array.dtype.kind not in "fc":
+            return plain
+        there = [Labelled((t.array != 0).astype(np.int64), t.axes) for t in terms]
+        several = super().contract(there, bound).array > MOST_IN_ANY_ORDER
+        if not several.any():
+            return plain
+        places = [Labelled(1 + 2**-11 * np.cos(3.0 * np.arange(1, self.size(a) + 1)), (a,)) for a in along]
+        swayed = super().contract([*terms, *places], bound)
+        return replace(plain, array=np.where(several, self.spread(swayed, plain.axes).array, plain.array))
 
 
 def breaks_tie(side: Node) -> bool:
