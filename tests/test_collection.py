@@ -87,7 +87,13 @@ def judged(entry: Entry, only: list[str] | None = None) -> Iterator[Result]:
 
 
 def asked(entry: Entry) -> list[str]:
-    """Return the clauses that are judged to see a function caught: dtypes of results are seen in calls of others."""
+    """Return the clauses that are judged to see a function caught.
+
+    Dtypes of results are seen in calls of others. What a function refuses in other memory counts beside what it takes, which a
+    run sees in the definition, and here in the few calls of a dtype.
+    """
+    if entry.clause.startswith("layout."):
+        return [c for c in ("dtype.float32", entry.clause) if c in clauses(load(entry.op))]
     if entry.clause != "result.dtype":
         return [entry.clause]
     kinds = ("def", "dtype", "index", "result")

@@ -111,19 +111,8 @@ class Context:
     @functools.cached_property
     def _taken(self) -> tuple[int, ...] | None:
         """Which calls of the bank a file takes; None if it is all, or none."""
-        taken = self._takes if self.bare else []
+        taken = self.session.takes(cases.bank(self.asked)) if self.bare else []
         return None if all(taken) or not any(taken) else tuple(i for i, t in enumerate(taken) if t)
-
-    @functools.cached_property
-    def _takes(self) -> list[bool]:
-        """Whether the target gives some result for each call of the bank."""
-        return self.session.takes(cases.bank(self.asked))
-
-    def learn(self) -> None:
-        """Note what a file takes, where no clause has shown it yet: what it may refuse hangs on no clause before."""
-        if self.bare and not self.accepted:
-            asked = zip(cases.bank(self.asked), self._takes, strict=True)
-            self.accepted.update(case.features for case, taken in asked if taken)
 
     def stream(self, block: Block) -> Iterator[protocol.Outcome]:
         """Yield what comes of the calls of a block."""

@@ -62,8 +62,6 @@ def judge_unit(context: Context, clause: str, tier: str) -> Result:
     excuse = context.session.excuse(context.op.name, clause)
     if excuse:
         return context.result(clause, tier, Verdict.UNSUPPORTED, 0, excuse)
-    if clause != "def":
-        context.learn()
     context.admitted, context.unasked = {}, 0
     context.session.admitted.clear()
     with context.profile.assumed():
