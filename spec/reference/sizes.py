@@ -150,6 +150,7 @@ class Sizes:
         rests = [d.name for d in spec.index if isinstance(d, Rest)]
         axes = axes_of(spec.index)
         new = [a for a in axes if a not in self.known]
+        taken = [d.name for d in spec.index if isinstance(d, Axis) and d.name in new and d.name in self.form.sizes]
         if rests and new and set(rests) <= self.known:
             self.pick(spec)
         elif new:
@@ -159,6 +160,10 @@ class Sizes:
             comma = "," if len(spec.index) == 1 else ""
             message = f'f"{spec} does not fit {{tuple({spec.name}.shape)}}"'
             self.checks.append(raising(f"{spec.name}.shape != ({dimensions}{comma})", message))
+        for axis in taken:
+            stated = self.form.sizes[axis]
+            message = f'f"{axis} must be {stated.text}, not {{{self.size(axis)}}}"'
+            self.checks.append(raising(f"{self.size(axis)} != {self.number(stated.node)}", message))
 
     def infer(self, spec: TensorSpec, name: str) -> None:
         """Write the sizes of a list in which one may be -1."""

@@ -119,6 +119,8 @@ class Writer:
         others: list[tuple[str, Node]] = []
         for sign, term in signed_terms(body):
             (reads if any(isinstance(n, Reduce) for n in walk(term)) else others).append((sign, term))
+        if not any(map(reads_values, (term for _, term in reads))):
+            return self.value(body, {}, len(self.places))
         (sign, read), *more = reads
         if more or sign != "+":
             raise FormulaError("several terms of what moves read a tensor")
@@ -407,6 +409,12 @@ def _renamed(term: Node, axes: tuple[str, ...], other: Node) -> tuple[str, ...]:
 def joined(*kinds: str) -> str:
     """Return the kind of what several kinds make together."""
     return "real" if "real" in kinds else "number" if set(kinds) <= {"number"} else "whole"
+
+
+def reads_values(term: Node) -> bool:
+    """Whether a term reads a tensor outside brackets: what only counts places is a number in whichever way it is added."""
+    inner = term.body if isinstance(term, Reduce) else term
+    return any(isinstance(n, Read) for f in factors(inner) if not isinstance(f, Bracket) for n in walk(f))
 
 
 def signed_terms(node: Node, sign: str = "+") -> list[tuple[str, Node]]:
