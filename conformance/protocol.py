@@ -195,6 +195,8 @@ class Item(msgspec.Struct, array_like=True, frozen=True):
     list those of its arrays."""
 
 
+LACKING = "LackingError"
+"""The name of the exception of a call that is not made: the function takes no such one, or it is none of ranks."""
 RANKS = "RanksError"
 """The name of the exception of ranks that did not come out of a call together."""
 

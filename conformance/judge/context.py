@@ -15,7 +15,7 @@ from einspec.conformance.checks.block import Block
 from einspec.conformance.checks.scene import Profile, Scene
 from einspec.conformance.judge.policy import Policy
 from einspec.conformance.judge.verdict import Result, Verdict
-from einspec.conformance.protocol import RANKS, Raised
+from einspec.conformance.protocol import LACKING, RANKS, Raised
 from einspec.conformance.targets.budget import SPENT
 from einspec.conformance.targets.session import Session
 from einspec.conformance.trial import Outcome, Trial
@@ -25,7 +25,7 @@ LEAST_MET = 30
 """Calls that must meet the condition of an adapter for a clause to hold; half of them where that is fewer."""
 WHERE = "where"
 """Why a call was not made whose condition is simply not met."""
-SAID = ("WrongKind", "LackingError", RANKS)
+SAID = ("WrongKind", LACKING, RANKS)
 """Exceptions that no function raised: their text says it all."""
 BUGS = ("ZeroDivisionError", "IndexError", "AttributeError", "UnboundLocalError")
 """Exceptions that are no refusal of an ordinary call, which the function takes otherwise: it has a bug."""

@@ -8,14 +8,12 @@ from einspec.conformance.judge.context import Context, outside
 from einspec.conformance.judge.verdict import Result, Verdict
 from einspec.conformance.judge.witness import witness_of_invalid
 from einspec.conformance.judge.wrongness import wrong_output
-from einspec.conformance.protocol import RANKS
+from einspec.conformance.protocol import LACKING, RANKS
 from einspec.conformance.protocol import Outcome as Came
 
 MAY_ACCEPT = "a file of functions may accept more than the card; --strict asks for this too"
 CUT = "remainder_dropped"
 """The convention that is looked at where calls that must raise are judged."""
-LACKING = "LackingError"
-"""What is raised instead of the function, which is not called."""
 
 
 def judge_invalid(context: Context, clause: str, constraint: str) -> Result:

@@ -9,15 +9,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from einspec.card import load
-from einspec.conformance.protocol import RANKS, Call, Loaded, Outcome, Raised, Settled
+from einspec.conformance.protocol import LACKING, RANKS, Call, Loaded, Outcome, Raised, Settled
 from einspec.conformance.runner.independence import Watch
 from einspec.conformance.runner.ranks.crew import Crews
 from einspec.conformance.runner.ranks.cut import NoRanksError, cut, ranks_error
 from einspec.conformance.runner.ranks.nursery import LostRankError, Nursery
 
 APART = "after the call the ranks do not meet in a collective any more: some of them have begun more of them than others"
-LACKING = "LackingError"
-"""What is raised instead of a call that is not made."""
 
 
 class RankedCalls:
